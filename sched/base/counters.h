@@ -1,0 +1,135 @@
+// Counters of one scheduler: one writer (that scheduler's thread), relaxed, read by the control
+// plane at any time. One X-macro names them all: /metrics, docs/OPERATING.md and the tests read the
+// same table.
+//
+// X(identifier, metric name without the prefix "fairlead_", labels or "", help, "if not 0: …" or
+// "") Names follow Prometheus: monotonic ones end in _total. High-water marks and sums are gauges.
+#ifndef FAIRLEAD_COUNTERS_H
+#define FAIRLEAD_COUNTERS_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#define COUNTERS_SCHED(X)                                                                          \
+    X(TURNS, "turns_total", "", "turns of the worker loop", "")                                    \
+    X(TURN_NS, "turn_nanoseconds_total", "", "time spent in turns, waits excluded", "")            \
+    X(TURN_NS_MAX, "turn_nanoseconds_max", "", "the longest turn", "")                             \
+    X(MESSAGES_SENT, "actor_messages_total", "", "messages between actors", "")                    \
+    X(MESSAGES_TO_DEAD, "actor_messages_dead_total", "", "messages to actors that were gone", "")  \
+    X(MAILBOX_FULL, "actor_mailbox_full_total", "", "messages refused by a full mailbox",          \
+      "an actor is overloaded")                                                                    \
+    X(MESSAGE_CELLS_OUT, "actor_message_cells_exhausted_total", "", "no free message cell",        \
+      "raise --connections-max or look for a stalled core")                                        \
+    X(REDUCTIONS, "actor_reductions_total", "", "work done by actors", "")                         \
+    X(MESH_SENT, "mesh_messages_total", "", "messages to other cores", "")                         \
+    X(MESH_FULL, "mesh_full_total", "", "messages held back or refused by a full mesh ring",       \
+      "a core does not keep up")                                                                   \
+    X(MESH_WAKES, "mesh_wakes_total", "", "sleeping cores woken", "")                              \
+    X(TIMERS_FIRED, "timers_fired_total", "", "timers that ran out", "")
+
+#define COUNTERS_IO(X)                                                                             \
+    X(SYSCALLS, "ring_enters_total", "", "io_uring_enter calls", "")                               \
+    X(SUBMISSIONS, "ring_submissions_total", "", "operations submitted", "")                       \
+    X(COMPLETIONS, "ring_completions_total", "", "completions taken", "")                          \
+    X(CQ_OVERFLOWS, "ring_cq_overflows_total", "", "completion queue overflows",                   \
+      "the completion queue is too small for the bursts")                                          \
+    X(ACCEPTS, "accepts_total", "", "connections accepted", "")                                    \
+    X(ACCEPT_REARMS, "accept_rearms_total", "", "multishot accepts armed again", "")               \
+    X(ACCEPT_ERRORS, "accept_errors_total", "", "accepts that failed", "see the log for errno")    \
+    X(RECV_BYTES, "received_bytes_total", "", "bytes received", "")                                \
+    X(SENT_BYTES, "sent_bytes_total", "", "bytes accepted by the kernel", "")                      \
+    X(SENDS, "sends_total", "", "send operations", "")                                             \
+    X(SENDS_PARTIAL, "sends_partial_total", "", "sends the kernel took in part or not at all",     \
+      "peers read slowly")                                                                         \
+    X(BUFFERS_EMPTY, "recv_buffers_exhausted_total", "", "receives that found no buffer", "")      \
+    X(PARKS, "stream_parks_total", "", "hot connections parked again", "")                         \
+    X(HOTS, "stream_hots_total", "", "parked connections that went hot", "")                       \
+    X(STREAMS_OPENED, "streams_opened_total", "", "streams opened", "")                            \
+    X(STREAMS_CLOSED, "streams_closed_total", "", "streams torn down", "")                         \
+    X(STREAMS_RESET, "streams_reset_total", "", "streams that ended by a reset", "")               \
+    X(QUEUE_BYTES_MAX, "out_queue_bytes_max", "", "largest out-queue seen, bytes", "")             \
+    X(STALE_COMPLETIONS, "stale_completions_total", "", "completions for a former owner", "")
+
+// The audit, in messages per member: due = delivered + dropped + pending (docs/PROTOCOL.md).
+#define COUNTERS_AUDIT(X)                                                                          \
+    X(DUE, "audit_due_total", "", "room messages owed to members", "")                             \
+    X(DELIVERED, "audit_delivered_total", "", "room messages wholly accepted by the kernel", "")   \
+    X(DROPPED_SLOW, "audit_dropped_total", "reason=\"slow\"",                                      \
+      "dropped: the member read too slowly", "members were sent a gap event")                      \
+    X(DROPPED_CLOSED, "audit_dropped_total", "reason=\"closed\"",                                  \
+      "dropped: the member left or its connection ended", "")                                      \
+    X(DROPPED_MEMORY, "audit_dropped_total", "reason=\"memory\"", "dropped: no memory was left",   \
+      "the host or --connections-max is too small")                                                \
+    X(PENDING, "audit_pending", "", "room messages queued", "")
+
+#define COUNTERS_CHAT(X)                                                                           \
+    X(ROOMS, "rooms", "", "rooms whose home is here", "")                                          \
+    X(MEMBERS, "members", "", "members of rooms on this core", "")                                 \
+    X(JOINS, "joins_total", "", "joins accepted", "")                                              \
+    X(LEAVES, "leaves_total", "", "members that left", "")                                         \
+    X(PUBLISHES, "publishes_total", "", "room messages accepted by their home", "")                \
+    X(WHISPERS, "whispers_total", "", "whispers relayed", "")                                      \
+    X(WHISPERS_DROPPED, "whispers_dropped_total", "", "whispers not relayed", "")                  \
+    X(PRESENCE_DIFFS, "presence_diffs_total", "", "presence diffs sent by homes", "")              \
+    X(PRESENCE_STALE, "presence_stale_total", "", "members whose presence was put off", "")        \
+    X(BUSY, "publishes_busy_total", "", "publishes refused: a core does not keep up", "")          \
+    X(GAPS, "gaps_total", "", "gap events made", "")
+
+#define COUNTERS_GATEWAY(X)                                                                        \
+    X(CONNECTIONS, "connections", "", "open connections", "")                                      \
+    X(UPGRADES, "upgrades_total", "", "WebSocket upgrades", "")                                    \
+    X(FRAMES_IN, "frames_received_total", "", "WebSocket frames received", "")                     \
+    X(FRAMES_OUT, "frames_sent_total", "", "WebSocket frames queued", "")                          \
+    X(HTTP_BAD, "refused_total", "reason=\"bad_request\"", "malformed HTTP requests", "")          \
+    X(HTTP_FORBIDDEN, "refused_total", "reason=\"forbidden\"", "upgrades refused with 403", "")    \
+    X(HTTP_NOT_FOUND, "refused_total", "reason=\"not_found\"", "unknown paths", "")                \
+    X(REFUSED_FULL, "refused_total", "reason=\"full\"", "connections beyond --connections-max",    \
+      "raise --connections-max")                                                                   \
+    X(REFUSED_TLS, "refused_total", "reason=\"tls\"", "TLS on the plain port",                     \
+      "clients use wss:// or https://: put a TLS proxy in front")                                  \
+    X(REFUSED_PROTOCOL, "refused_total", "reason=\"unknown_protocol\"", "unknown first byte", "")  \
+    X(CLOSED_PROTOCOL, "closed_total", "reason=\"protocol_error\"", "closed with 1002", "")        \
+    X(CLOSED_UTF8, "closed_total", "reason=\"bad_utf8\"", "closed with 1007", "")                  \
+    X(CLOSED_TOO_BIG, "closed_total", "reason=\"too_big\"", "closed with 1009", "")                \
+    X(CLOSED_POLICY, "closed_total", "reason=\"over_budget\"", "closed with 1008", "")             \
+    X(CLOSED_IDLE, "closed_total", "reason=\"idle\"", "closed: nothing was heard in time", "")     \
+    X(CLOSED_HANDSHAKE, "closed_total", "reason=\"handshake_timeout\"", "handshake too slow", "")  \
+    X(CLOSED_DRAIN, "closed_total", "reason=\"drain\"", "closed with 1012 by a drain", "")         \
+    X(CLOSED_MEMORY, "closed_total", "reason=\"memory\"", "closed: no memory was left",            \
+      "the host or --connections-max is too small")                                                \
+    X(CLOSED_PEER, "closed_total", "reason=\"peer\"", "closed by the peer", "")
+
+#define COUNTERS(X)                                                                                \
+    COUNTERS_SCHED(X) COUNTERS_IO(X) COUNTERS_AUDIT(X) COUNTERS_CHAT(X) COUNTERS_GATEWAY(X)
+
+enum counter {
+#define X(id, name, labels, help, if_not_0) COUNTER_##id,
+    COUNTERS(X)
+#undef X
+        COUNTER_COUNT
+};
+
+struct counters {
+    _Alignas(64) _Atomic uint64_t values[COUNTER_COUNT];
+};
+
+static inline void counter_add(struct counters *c, enum counter which, uint64_t amount) {
+    uint64_t value = atomic_load_explicit(&c->values[which], memory_order_relaxed);
+    atomic_store_explicit(&c->values[which], value + amount, memory_order_relaxed);
+}
+
+static inline void counter_subtract(struct counters *c, enum counter which, uint64_t amount) {
+    uint64_t value = atomic_load_explicit(&c->values[which], memory_order_relaxed);
+    atomic_store_explicit(&c->values[which], value - amount, memory_order_relaxed);
+}
+
+static inline void counter_raise(struct counters *c, enum counter which, uint64_t value) {
+    if (value > atomic_load_explicit(&c->values[which], memory_order_relaxed))
+        atomic_store_explicit(&c->values[which], value, memory_order_relaxed);
+}
+
+static inline uint64_t counter_read(const struct counters *c, enum counter which) {
+    return atomic_load_explicit(&c->values[which], memory_order_relaxed);
+}
+
+#endif

@@ -1,0 +1,69 @@
+// A free slot holds {slab_word, next free index}.
+#include "sched/base/slab.h"
+
+#include <errno.h>
+#include <string.h>
+
+struct free_slot {
+    uint32_t slab_word;
+    uint32_t next;
+};
+
+int slab_init(struct slab *slab, struct memory_ledger *ledger, const char *name, uint32_t slot_size,
+              uint32_t slots_max) {
+    CHECKF(slot_size >= sizeof(struct free_slot) && slot_size % 4 == 0, "slab %s", name);
+    *slab = (struct slab){
+        .name = name, .slot_size = slot_size, .slots_max = slots_max, .free_head = SLAB_NONE};
+    slab->slots = memory_reserve(ledger, name, (size_t)slot_size * slots_max);
+    return slab->slots ? 0 : -ENOMEM;
+}
+
+static void take(struct slab *slab, struct free_slot *slot) {
+    CHECKF(!(slot->slab_word & SLAB_USED), "slab %s: slot taken twice", slab->name);
+    uint32_t generation = slot->slab_word & SLAB_GENERATION_MASK;
+    memset(slot, 0, slab->slot_size);
+    slot->slab_word = generation | SLAB_USED;
+    slab->used_count++;
+    if (slab->used_count > slab->used_high_water)
+        slab->used_high_water = slab->used_count;
+}
+
+void *slab_acquire(struct slab *slab, uint32_t *index) {
+    struct free_slot *slot;
+    if (slab->free_head != SLAB_NONE) {
+        *index = slab->free_head;
+        slot = slab_at(slab, *index);
+        slab->free_head = slot->next;
+    } else if (slab->touched_count < slab->slots_max) {
+        *index = slab->touched_count++;
+        slot = slab_at(slab, *index);
+    } else {
+        return NULL;
+    }
+    take(slab, slot);
+    return slot;
+}
+
+void *slab_acquire_at(struct slab *slab, uint32_t index) {
+    CHECKF(slab->chosen_by_kernel && index < slab->slots_max, "slab %s: slot %u", slab->name,
+           index);
+    if (index >= slab->touched_count)
+        slab->touched_count = index + 1;
+    struct free_slot *slot = slab_at(slab, index);
+    take(slab, slot);
+    return slot;
+}
+
+void slab_release(struct slab *slab, uint32_t index) {
+    struct free_slot *slot = slab_get(slab, index);
+    slot->slab_word = (slot->slab_word + 1) & SLAB_GENERATION_MASK;
+    slab->used_count--;
+    if (slab->chosen_by_kernel)
+        return;
+    slot->next = slab->free_head;
+    slab->free_head = index;
+}
+
+void slab_check_empty(const struct slab *slab) {
+    CHECKF(slab->used_count == 0, "slab %s: %u slots in use", slab->name, slab->used_count);
+}

@@ -1,0 +1,89 @@
+// Fixed-size slots named by {index, generation}. Address space is reserved for the limit and
+// committed on touch; free slots form a list through themselves, last released first reused. A
+// stale handle dies at look-up: releasing a slot moves its generation on.
+//
+// Every slot type begins with `uint32_t slab_word`: generation in bits 0..23, in-use in bit 31;
+// bits 24..30 belong to the slot's owner and are cleared by release. The slab owns the word's other
+// bits. Owned by one thread. Index 0 is a slot like any other; SLAB_NONE means "no slot".
+#ifndef FAIRLEAD_SLAB_H
+#define FAIRLEAD_SLAB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "sched/base/check.h"
+#include "sched/base/memory.h"
+
+#define SLAB_NONE UINT32_MAX
+#define SLAB_GENERATION_MASK 0x00ffffffu
+#define SLAB_OWNER_MASK 0x7f000000u
+#define SLAB_USED 0x80000000u
+
+struct handle {
+    uint32_t index;
+    uint32_t generation; // 24 bits
+};
+
+#define HANDLE_NONE ((struct handle){SLAB_NONE, 0})
+
+struct slab {
+    uint8_t *slots;
+    const char *name;
+    uint32_t slot_size;
+    uint32_t slots_max; // inclusive limit of slots in use
+    uint32_t used_count;
+    uint32_t used_high_water;
+    uint32_t touched_count; // slots 0..touched_count-1 were handed out at least once
+    uint32_t free_head;
+    bool chosen_by_kernel; // slab_acquire_at only: no free list is kept
+};
+
+// Reserves address space in `ledger`. Returns 0, or -ENOMEM.
+MUST_USE int slab_init(struct slab *slab, struct memory_ledger *ledger, const char *name,
+                       uint32_t slot_size, uint32_t slots_max);
+
+// A slot with its bytes after slab_word zeroed, or NULL when slots_max are in use.
+MUST_USE void *slab_acquire(struct slab *slab, uint32_t *index);
+
+// The same for a slot whose index somebody else chose (the kernel's direct descriptors). The slab
+// must have been made for it: chosen_by_kernel set before the first use. The slot must be free.
+void *slab_acquire_at(struct slab *slab, uint32_t index);
+
+void slab_release(struct slab *slab, uint32_t index);
+
+// Every slot in use is released by now; CHECKs with the slab's name otherwise.
+void slab_check_empty(const struct slab *slab);
+
+static inline void *slab_at(const struct slab *slab, uint32_t index) {
+    return slab->slots + (size_t)index * slab->slot_size;
+}
+
+static inline uint32_t slab_generation(const void *slot) {
+    return *(const uint32_t *)slot & SLAB_GENERATION_MASK;
+}
+
+static inline bool slab_is_used(const struct slab *slab, uint32_t index) {
+    return index < slab->slots_max && (*(const uint32_t *)slab_at(slab, index) & SLAB_USED);
+}
+
+// The slot in use at `index`; CHECKs that it is.
+static inline void *slab_get(const struct slab *slab, uint32_t index) {
+    CHECKF(slab_is_used(slab, index), "slab %s: slot %u", slab->name, index);
+    return slab_at(slab, index);
+}
+
+// The slot that the handle names, or NULL when its owner is gone.
+static inline void *slab_lookup(const struct slab *slab, struct handle handle) {
+    if (handle.index >= slab->slots_max)
+        return NULL;
+    void *slot = slab_at(slab, handle.index);
+    uint32_t word = *(const uint32_t *)slot & (SLAB_GENERATION_MASK | SLAB_USED);
+    return word == (handle.generation | SLAB_USED) ? slot : NULL;
+}
+
+static inline struct handle slab_handle(const struct slab *slab, uint32_t index) {
+    return (struct handle){index, slab_generation(slab_at(slab, index))};
+}
+
+#endif
