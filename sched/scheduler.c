@@ -1,0 +1,344 @@
+// An actor is  idle --message or continue--> queued --its go--> running --mail left--> queued
+//                                                                       --none------> idle
+// ACTOR_QUEUED is set exactly while the actor is linked in the run queue (enqueue, run_ready).
+#include "sched/scheduler.h"
+
+#include <errno.h>
+
+#define REDUCTIONS_PER_TURN 4096
+#define MESH_MESSAGES_PER_TURN 4096
+#define TIMERS_PER_TURN 4096
+#define RUN_INDEX_BITS 28
+
+static struct actor *actor_at(const struct scheduler *scheduler, uint32_t run_id) {
+    return slab_at(&scheduler->kinds[run_id >> RUN_INDEX_BITS].slab,
+                   run_id & ((1u << RUN_INDEX_BITS) - 1));
+}
+
+int scheduler_init(struct scheduler *scheduler, const struct scheduler_config *config,
+                   struct mesh *mesh, struct memory_ledger *ledger, struct blocks *blocks,
+                   struct counters *counters, uint64_t now_ns) {
+    *scheduler = (struct scheduler){
+        .core = config->core,
+        .mesh = mesh,
+        .ledger = ledger,
+        .counters = counters,
+        .blocks = blocks,
+        .now_ns = now_ns,
+        .run_head = SLAB_NONE,
+        .run_tail = SLAB_NONE,
+        .reductions_per_turn =
+            config->reductions_per_turn ? config->reductions_per_turn : REDUCTIONS_PER_TURN,
+    };
+    if (mesh)
+        mesh->endpoints[config->core].blocks = blocks;
+    return slab_init(&scheduler->cells, ledger, "messages", sizeof(struct message),
+                     config->message_cells_max);
+}
+
+int scheduler_register(struct scheduler *scheduler, const struct behaviour *behaviour,
+                       void *context, uint32_t slots_max) {
+    CHECKF(behaviour->kind > 0 && behaviour->kind < ACTOR_KINDS_MAX &&
+               slots_max <= ACTOR_INDEX_MAX && behaviour->slot_size >= sizeof(struct actor),
+           "behaviour %s", behaviour->name);
+    struct scheduler_kind *kind = &scheduler->kinds[behaviour->kind];
+    CHECKF(!kind->behaviour, "kind %u is registered twice", behaviour->kind);
+    kind->behaviour = behaviour;
+    kind->context = context;
+    int result =
+        slab_init(&kind->slab, scheduler->ledger, behaviour->name, behaviour->slot_size, slots_max);
+    if (result == 0 && behaviour->timer_offset)
+        timer_wheel_init(&kind->timers, &kind->slab, behaviour->timer_offset,
+                         behaviour->timer_tick_ns, scheduler->now_ns);
+    return result;
+}
+
+uint64_t scheduler_spawn(struct scheduler *scheduler, uint8_t kind_id, const void *argument) {
+    struct scheduler_kind *kind = &scheduler->kinds[kind_id];
+    uint32_t index;
+    struct actor *actor = slab_acquire(&kind->slab, &index);
+    if (!actor)
+        return PID_NONE;
+    actor->mailbox_tail = SLAB_NONE;
+    actor->run_next = SLAB_NONE;
+    if (kind->behaviour->init(kind->context, actor, index, argument) < 0) {
+        slab_release(&kind->slab, index);
+        return PID_NONE;
+    }
+    return scheduler_pid(scheduler, kind_id, index);
+}
+
+// Takes the oldest cell out of the mailbox; the caller releases it.
+static struct message *mailbox_pop(struct scheduler *scheduler, struct actor *actor,
+                                   uint32_t *cell) {
+    struct message *newest = slab_at(&scheduler->cells, actor->mailbox_tail);
+    *cell = newest->next;
+    struct message *oldest = slab_at(&scheduler->cells, *cell);
+    if (*cell == actor->mailbox_tail)
+        actor->mailbox_tail = SLAB_NONE;
+    else
+        newest->next = oldest->next;
+    actor->mailbox_count--;
+    return oldest;
+}
+
+// Removes an actor that ends from the middle of the run queue. Rare (an actor that has mail ends),
+// and the queue is bounded by the actors that are ready.
+static void run_queue_remove(struct scheduler *scheduler, uint32_t run_id) {
+    uint32_t previous = SLAB_NONE;
+    uint32_t at = scheduler->run_head;
+    while (at != run_id) {
+        CHECKF(at != SLAB_NONE, "actor %x is marked as queued, and is not", run_id);
+        previous = at;
+        at = actor_at(scheduler, at)->run_next;
+    }
+    uint32_t next = actor_at(scheduler, run_id)->run_next;
+    if (previous == SLAB_NONE)
+        scheduler->run_head = next;
+    else
+        actor_at(scheduler, previous)->run_next = next;
+    if (scheduler->run_tail == run_id)
+        scheduler->run_tail = previous;
+}
+
+void scheduler_exit(struct scheduler *scheduler, uint8_t kind_id, uint32_t index,
+                    enum exit_reason reason) {
+    struct scheduler_kind *kind = &scheduler->kinds[kind_id];
+    struct actor *actor = slab_get(&kind->slab, index);
+    kind->behaviour->terminate(kind->context, actor, index, reason);
+    while (actor->mailbox_tail != SLAB_NONE) {
+        uint32_t cell;
+        (void)mailbox_pop(scheduler, actor, &cell);
+        slab_release(&scheduler->cells, cell);
+        counter_add(scheduler->counters, COUNTER_MESSAGES_TO_DEAD, 1);
+    }
+    if (kind->behaviour->timer_offset)
+        timer_wheel_disarm(&kind->timers, index);
+    if (actor->slab_word & ACTOR_QUEUED)
+        run_queue_remove(scheduler, (uint32_t)kind_id << RUN_INDEX_BITS | index);
+    slab_release(&kind->slab, index);
+}
+
+static void enqueue(struct scheduler *scheduler, uint8_t kind, uint32_t index,
+                    struct actor *actor) {
+    if (actor->slab_word & ACTOR_QUEUED)
+        return;
+    uint32_t run_id = (uint32_t)kind << RUN_INDEX_BITS | index;
+    actor->slab_word |= ACTOR_QUEUED;
+    actor->run_next = SLAB_NONE;
+    if (scheduler->run_tail == SLAB_NONE)
+        scheduler->run_head = run_id;
+    else
+        actor_at(scheduler, scheduler->run_tail)->run_next = run_id;
+    scheduler->run_tail = run_id;
+}
+
+static bool deliver(struct scheduler *scheduler, const struct message *message) {
+    uint8_t kind_id = pid_kind(message->target);
+    const struct behaviour *behaviour = scheduler->kinds[kind_id].behaviour;
+    struct actor *actor = behaviour ? scheduler_lookup(scheduler, message->target) : NULL;
+    if (!actor) {
+        counter_add(scheduler->counters, COUNTER_MESSAGES_TO_DEAD, 1);
+        return true;
+    }
+    uint32_t bound = behaviour->mailbox_max;
+    if (behaviour->mailbox_policy == MAILBOX_STRETCH)
+        bound = bound < UINT16_MAX / 2 ? bound * 2 : UINT16_MAX;
+    if (actor->mailbox_count >= bound) {
+        counter_add(scheduler->counters, COUNTER_MAILBOX_FULL, 1);
+        return false;
+    }
+    uint32_t index;
+    struct message *cell = slab_acquire(&scheduler->cells, &index);
+    if (!cell) {
+        counter_add(scheduler->counters, COUNTER_MESSAGE_CELLS_OUT, 1);
+        return false;
+    }
+    uint32_t word = cell->slab_word;
+    *cell = *message;
+    cell->slab_word = word;
+    if (actor->mailbox_tail == SLAB_NONE) {
+        cell->next = index;
+    } else {
+        struct message *newest = slab_at(&scheduler->cells, actor->mailbox_tail);
+        cell->next = newest->next;
+        newest->next = index;
+    }
+    actor->mailbox_tail = index;
+    actor->mailbox_count++;
+    counter_add(scheduler->counters, COUNTER_MESSAGES_SENT, 1);
+    enqueue(scheduler, kind_id, pid_slot(message->target).index, actor);
+    return true;
+}
+
+static bool send_class(struct scheduler *scheduler, const struct message *message,
+                       enum mesh_class class_of_message) {
+    uint8_t core = pid_core(message->target);
+    if (core == scheduler->core)
+        return deliver(scheduler, message);
+    CHECKF(scheduler->mesh && core < scheduler->mesh->endpoint_count, "pid %lx", message->target);
+    if (!mesh_send(scheduler->mesh, scheduler->core, core, message, class_of_message)) {
+        counter_add(scheduler->counters, COUNTER_MESH_FULL, 1);
+        return false;
+    }
+    counter_add(scheduler->counters, COUNTER_MESH_SENT, 1);
+    return true;
+}
+
+bool scheduler_send(struct scheduler *scheduler, const struct message *message) {
+    return send_class(scheduler, message, MESH_CONTROL);
+}
+
+bool scheduler_send_room(struct scheduler *scheduler, const struct message *message) {
+    return send_class(scheduler, message, MESH_ROOM);
+}
+
+void scheduler_continue(struct scheduler *scheduler, uint8_t kind, uint32_t index) {
+    struct actor *actor = slab_get(&scheduler->kinds[kind].slab, index);
+    actor->slab_word |= ACTOR_CONTINUE;
+    enqueue(scheduler, kind, index, actor);
+}
+
+void scheduler_consume(struct scheduler *scheduler, uint32_t reductions) {
+    uint32_t left = scheduler->reductions_left;
+    scheduler->reductions_left = left > reductions ? left - reductions : 0;
+    counter_add(scheduler->counters, COUNTER_REDUCTIONS, reductions);
+}
+
+static void receive_mesh(struct scheduler *scheduler) {
+    struct message message;
+    // A message that no mailbox takes is lost like one to a dead actor: counted by deliver.
+    for (uint32_t i = 0; i < MESH_MESSAGES_PER_TURN; i++) {
+        if (!mesh_receive(scheduler->mesh, scheduler->core, &message))
+            return;
+        (void)deliver(scheduler, &message);
+    }
+}
+
+static void run_timers(struct scheduler *scheduler) {
+    for (uint8_t id = 1; id < ACTOR_KINDS_MAX; id++) {
+        struct scheduler_kind *kind = &scheduler->kinds[id];
+        if (!kind->behaviour || !kind->behaviour->timer_offset)
+            continue;
+        for (uint32_t i = 0; i < TIMERS_PER_TURN; i++) {
+            uint32_t index = timer_wheel_expire(&kind->timers, scheduler->now_ns);
+            if (index == SLAB_NONE)
+                break;
+            counter_add(scheduler->counters, COUNTER_TIMERS_FIRED, 1);
+            struct message message = {.type = MESSAGE_TIMER,
+                                      .target = scheduler_pid(scheduler, id, index)};
+            kind->behaviour->handle(kind->context, slab_at(&kind->slab, index), index, &message);
+        }
+    }
+}
+
+// One actor's go: its continuation, then mail up to ACTOR_REDUCTIONS.
+static void run_actor(struct scheduler *scheduler, uint8_t kind_id, uint32_t index) {
+    struct scheduler_kind *kind = &scheduler->kinds[kind_id];
+    struct actor *actor = slab_at(&kind->slab, index);
+    uint64_t pid = scheduler_pid(scheduler, kind_id, index);
+    if (actor->slab_word & ACTOR_CONTINUE) {
+        actor->slab_word &= ~ACTOR_CONTINUE;
+        struct message message = {.type = MESSAGE_CONTINUE, .target = pid};
+        scheduler_consume(scheduler, 1);
+        kind->behaviour->handle(kind->context, actor, index, &message);
+    }
+    for (uint32_t i = 0; i < ACTOR_REDUCTIONS && scheduler->reductions_left > 0; i++) {
+        if (!scheduler_lookup(scheduler, pid) || actor->mailbox_tail == SLAB_NONE)
+            return;
+        uint32_t cell;
+        const struct message *message = mailbox_pop(scheduler, actor, &cell);
+        scheduler_consume(scheduler, 1);
+        kind->behaviour->handle(kind->context, actor, index, message);
+        slab_release(&scheduler->cells, cell);
+    }
+    if (scheduler_lookup(scheduler, pid) && actor->mailbox_tail != SLAB_NONE)
+        enqueue(scheduler, kind_id, index, actor);
+}
+
+// Those that are ready now; who becomes ready meanwhile has its go in the same turn while
+// reductions last.
+static void run_ready(struct scheduler *scheduler) {
+    scheduler->reductions_left = scheduler->reductions_per_turn;
+    while (scheduler->run_head != SLAB_NONE && scheduler->reductions_left > 0) {
+        uint32_t run_id = scheduler->run_head;
+        struct actor *actor = actor_at(scheduler, run_id);
+        scheduler->run_head = actor->run_next;
+        if (scheduler->run_head == SLAB_NONE)
+            scheduler->run_tail = SLAB_NONE;
+        actor->slab_word &= ~ACTOR_QUEUED;
+        run_actor(scheduler, (uint8_t)(run_id >> RUN_INDEX_BITS),
+                  run_id & ((1u << RUN_INDEX_BITS) - 1));
+    }
+}
+
+bool scheduler_turn(struct scheduler *scheduler, uint64_t now_ns) {
+    scheduler->now_ns = now_ns;
+    blocks_collect(scheduler->blocks);
+    if (scheduler->mesh)
+        receive_mesh(scheduler);
+    run_timers(scheduler);
+    run_ready(scheduler);
+    return scheduler->run_head != SLAB_NONE;
+}
+
+uint64_t scheduler_wait_ns(const struct scheduler *scheduler, uint64_t now_ns) {
+    if (scheduler->run_head != SLAB_NONE)
+        return 0;
+    uint64_t first = UINT64_MAX;
+    for (uint8_t id = 1; id < ACTOR_KINDS_MAX; id++) {
+        const struct scheduler_kind *kind = &scheduler->kinds[id];
+        if (!kind->behaviour || !kind->behaviour->timer_offset)
+            continue;
+        uint64_t next = timer_wheel_next_ns(&kind->timers);
+        first = next < first ? next : first;
+    }
+    if (first == UINT64_MAX)
+        return UINT64_MAX;
+    return first > now_ns ? first - now_ns : 0;
+}
+
+uint64_t scheduler_publish(struct scheduler *scheduler) {
+    if (!scheduler->mesh)
+        return 0;
+    uint64_t wake = mesh_publish(scheduler->mesh, scheduler->core);
+    if (wake)
+        counter_add(scheduler->counters, COUNTER_MESH_WAKES, (uint64_t)__builtin_popcountll(wake));
+    return wake;
+}
+
+void scheduler_arm(struct scheduler *scheduler, uint8_t kind, uint32_t index,
+                   uint64_t deadline_ns) {
+    timer_wheel_arm(&scheduler->kinds[kind].timers, index, deadline_ns);
+}
+
+void scheduler_disarm(struct scheduler *scheduler, uint8_t kind, uint32_t index) {
+    timer_wheel_disarm(&scheduler->kinds[kind].timers, index);
+}
+
+void scheduler_validate(const struct scheduler *scheduler) {
+    uint32_t cells = 0;
+    uint32_t queued = 0;
+    uint32_t last = SLAB_NONE;
+    for (uint32_t at = scheduler->run_head; at != SLAB_NONE;
+         at = actor_at(scheduler, at)->run_next) {
+        CHECK(actor_at(scheduler, at)->slab_word & ACTOR_QUEUED);
+        last = at;
+        queued++;
+    }
+    CHECK(last == scheduler->run_tail);
+    for (uint8_t id = 1; id < ACTOR_KINDS_MAX; id++) {
+        const struct slab *slab = &scheduler->kinds[id].slab;
+        for (uint32_t i = 0; i < slab->touched_count; i++) {
+            const struct actor *actor = slab_at(slab, i);
+            if (!(actor->slab_word & SLAB_USED))
+                continue;
+            bool ready = actor->mailbox_tail != SLAB_NONE || actor->slab_word & ACTOR_CONTINUE;
+            CHECK(ready == ((actor->slab_word & ACTOR_QUEUED) != 0));
+            CHECK((actor->mailbox_count > 0) == (actor->mailbox_tail != SLAB_NONE));
+            cells += actor->mailbox_count;
+            queued -= ready;
+        }
+    }
+    CHECK(queued == 0 && cells == scheduler->cells.used_count);
+}

@@ -1,0 +1,103 @@
+// One core's actors: their slabs, mailboxes, run queue and timers, and the core's ends of the mesh.
+// Pure: it knows no socket, no ring and no clock; the worker calls scheduler_turn once per turn and
+// passes the time.
+//
+// Bounds: a turn delivers at most reductions_per_turn messages' worth of work, an actor at most
+// ACTOR_REDUCTIONS of it before the next actor has its go; what is left goes to the next turn.
+// Everything is owned by the core's thread.
+#ifndef FAIRLEAD_SCHEDULER_H
+#define FAIRLEAD_SCHEDULER_H
+
+#include "sched/actor.h"
+#include "sched/base/counters.h"
+#include "sched/mesh.h"
+#include "sched/timer_wheel.h"
+
+#define ACTOR_REDUCTIONS 64
+
+struct scheduler_kind {
+    const struct behaviour *behaviour;
+    void *context;
+    struct slab slab;
+    struct timer_wheel timers;
+};
+
+struct scheduler {
+    uint8_t core; // its endpoint in the mesh
+    struct mesh *mesh;
+    struct memory_ledger *ledger;
+    struct counters *counters;
+    struct blocks *blocks;
+    uint64_t now_ns;
+    struct slab cells;
+    uint32_t run_head; // kind 4 | index 28, SLAB_NONE when empty
+    uint32_t run_tail;
+    uint32_t reductions_per_turn;
+    uint32_t reductions_left;
+    struct scheduler_kind kinds[ACTOR_KINDS_MAX];
+};
+
+struct scheduler_config {
+    uint8_t core;
+    uint32_t message_cells_max;
+    uint32_t reductions_per_turn; // 0: the default of 4,096
+};
+
+// Returns 0, or -ENOMEM. `mesh` may be NULL for a single core. All pointers are borrowed for good.
+MUST_USE int scheduler_init(struct scheduler *scheduler, const struct scheduler_config *config,
+                            struct mesh *mesh, struct memory_ledger *ledger, struct blocks *blocks,
+                            struct counters *counters, uint64_t now_ns);
+
+// A kind of actor with room for slots_max of them. Returns 0, or -ENOMEM.
+MUST_USE int scheduler_register(struct scheduler *scheduler, const struct behaviour *behaviour,
+                                void *context, uint32_t slots_max);
+
+// A new actor: its pid, or PID_NONE when the slab is full or init declined.
+MUST_USE uint64_t scheduler_spawn(struct scheduler *scheduler, uint8_t kind, const void *argument);
+
+// Ends an actor: terminate runs, its mailbox is emptied, its slot released. Not from its own handle
+// with further use of the state: return right after.
+void scheduler_exit(struct scheduler *scheduler, uint8_t kind, uint32_t index,
+                    enum exit_reason reason);
+
+// Copies the message to its target's mailbox, here or through the mesh. False: the mailbox or the
+// mesh is full, or no cell is left (counted); the sender's policy decides. A dead target counts,
+// and is no error.
+bool scheduler_send(struct scheduler *scheduler, const struct message *message);
+
+// The same, for messages that may be declined first when a mesh ring fills (room messages).
+bool scheduler_send_room(struct scheduler *scheduler, const struct message *message);
+
+// The running actor gets MESSAGE_CONTINUE later in this turn or in the next: long work goes in
+// slices.
+void scheduler_continue(struct scheduler *scheduler, uint8_t kind, uint32_t index);
+
+// Work beyond one reduction per message, so that a turn stays short.
+void scheduler_consume(struct scheduler *scheduler, uint32_t reductions);
+
+// Mail from other cores, timers, ready actors, each within its budget. Returns true when work is
+// left.
+bool scheduler_turn(struct scheduler *scheduler, uint64_t now_ns);
+
+// How long the worker may wait: 0 when actors are ready, UINT64_MAX when nothing is armed.
+uint64_t scheduler_wait_ns(const struct scheduler *scheduler, uint64_t now_ns);
+
+// Makes this turn's messages to other cores visible: the set of sleeping endpoints to wake.
+uint64_t scheduler_publish(struct scheduler *scheduler);
+
+void scheduler_arm(struct scheduler *scheduler, uint8_t kind, uint32_t index, uint64_t deadline_ns);
+void scheduler_disarm(struct scheduler *scheduler, uint8_t kind, uint32_t index);
+
+static inline void *scheduler_lookup(const struct scheduler *scheduler, uint64_t pid) {
+    return slab_lookup(&scheduler->kinds[pid_kind(pid)].slab, pid_slot(pid));
+}
+
+static inline uint64_t scheduler_pid(const struct scheduler *scheduler, uint8_t kind,
+                                     uint32_t index) {
+    return pid_of(scheduler->core, kind, slab_handle(&scheduler->kinds[kind].slab, index));
+}
+
+// Run queue, mailboxes and flags agree; tests and debug builds.
+void scheduler_validate(const struct scheduler *scheduler);
+
+#endif
