@@ -85,10 +85,10 @@ UNIT_SRC := $(sort $(shell find tests/unit -name '*_test.c' 2>/dev/null))
 UNIT_BIN := $(patsubst tests/unit/%.c,$(B)/unit/%,$(UNIT_SRC))
 $(B)/unit/%_uring_test: $(B)/obj/tests/unit/%_uring_test.o $(ARCHIVES)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $< $(call group,$(filter-out ring_sim,$(LAYERS))) $(LIBS_gateway) -lcheck -lsubunit -lrt
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $< $(call group,$(filter-out ring_sim,$(LAYERS))) $(LIBS_gateway) -lcheck -lsubunit -lrt -lm
 $(B)/unit/%_test: $(B)/obj/tests/unit/%_test.o $(ARCHIVES)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $< $(call group,$(filter-out ring_uring,$(LAYERS))) $(LIBS_gateway) -lcheck -lsubunit -lrt
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $< $(call group,$(filter-out ring_uring,$(LAYERS))) $(LIBS_gateway) -lcheck -lsubunit -lrt -lm
 
 .PHONY: unit check tidy
 unit: $(UNIT_BIN)
