@@ -48,6 +48,8 @@ _Static_assert(sizeof(struct actor) == 16, "part of the 256 B budget of a connec
 #define ACTOR_QUEUED 0x01000000u
 #define ACTOR_CONTINUE 0x02000000u // true exactly when scheduler_continue asked for another slice
 
+#define ACTOR_PAUSED 0x04000000u // true exactly between scheduler_pause and scheduler_resume
+
 enum exit_reason {
     EXIT_NORMAL,
     EXIT_SHUTDOWN, // by its supervisor, or the process drains
@@ -75,7 +77,11 @@ struct behaviour {
     // 0, or -errno: then the actor never was. `context` is what scheduler_register got.
     int (*init)(void *context, void *state, uint32_t index, const void *argument);
     void (*handle)(void *context, void *state, uint32_t index, const struct message *message);
-    void (*terminate)(void *context, void *state, uint32_t index, enum exit_reason reason);
+    void (*terminate)(void *context, void *state, uint32_t index,
+                      #define ACTOR_PAUSED 0x04000000u // true exactly between scheduler_pause and
+                                                       // scheduler_resume
+
+                      enum exit_reason reason);
 };
 
 #endif

@@ -121,7 +121,7 @@ void scheduler_exit(struct scheduler *scheduler, uint8_t kind_id, uint32_t index
 
 static void enqueue(struct scheduler *scheduler, uint8_t kind, uint32_t index,
                     struct actor *actor) {
-    if (actor->slab_word & ACTOR_QUEUED)
+    if (actor->slab_word & (ACTOR_QUEUED | ACTOR_PAUSED))
         return;
     uint32_t run_id = (uint32_t)kind << RUN_INDEX_BITS | index;
     actor->slab_word |= ACTOR_QUEUED;
@@ -199,6 +199,20 @@ void scheduler_continue(struct scheduler *scheduler, uint8_t kind, uint32_t inde
     enqueue(scheduler, kind, index, actor);
 }
 
+void scheduler_pause(struct scheduler *scheduler, uint8_t kind, uint32_t index) {
+    struct actor *actor = slab_get(&scheduler->kinds[kind].slab, index);
+    if (actor->slab_word & ACTOR_QUEUED)
+        run_queue_remove(scheduler, (uint32_t)kind << RUN_INDEX_BITS | index);
+    actor->slab_word = (actor->slab_word & ~ACTOR_QUEUED) | ACTOR_PAUSED;
+}
+
+void scheduler_resume(struct scheduler *scheduler, uint8_t kind, uint32_t index) {
+    struct actor *actor = slab_get(&scheduler->kinds[kind].slab, index);
+    actor->slab_word &= ~ACTOR_PAUSED;
+    if (actor->mailbox_tail != SLAB_NONE || actor->slab_word & ACTOR_CONTINUE)
+        enqueue(scheduler, kind, index, actor);
+}
+
 void scheduler_consume(struct scheduler *scheduler, uint32_t reductions) {
     uint32_t left = scheduler->reductions_left;
     scheduler->reductions_left = left > reductions ? left - reductions : 0;
@@ -244,7 +258,8 @@ static void run_actor(struct scheduler *scheduler, uint8_t kind_id, uint32_t ind
         kind->behaviour->handle(kind->context, actor, index, &message);
     }
     for (uint32_t i = 0; i < ACTOR_REDUCTIONS && scheduler->reductions_left > 0; i++) {
-        if (!scheduler_lookup(scheduler, pid) || actor->mailbox_tail == SLAB_NONE)
+        if (!scheduler_lookup(scheduler, pid) || actor->mailbox_tail == SLAB_NONE ||
+            actor->slab_word & ACTOR_PAUSED)
             return;
         uint32_t cell;
         const struct message *message = mailbox_pop(scheduler, actor, &cell);
@@ -334,6 +349,7 @@ void scheduler_validate(const struct scheduler *scheduler) {
             if (!(actor->slab_word & SLAB_USED))
                 continue;
             bool ready = actor->mailbox_tail != SLAB_NONE || actor->slab_word & ACTOR_CONTINUE;
+            ready = ready && !(actor->slab_word & ACTOR_PAUSED);
             CHECK(ready == ((actor->slab_word & ACTOR_QUEUED) != 0));
             CHECK((actor->mailbox_count > 0) == (actor->mailbox_tail != SLAB_NONE));
             cells += actor->mailbox_count;

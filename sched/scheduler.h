@@ -72,6 +72,11 @@ bool scheduler_send_room(struct scheduler *scheduler, const struct message *mess
 // slices.
 void scheduler_continue(struct scheduler *scheduler, uint8_t kind, uint32_t index);
 
+// A paused actor keeps its mail and has no go, timers excepted, until it is resumed: back-pressure
+// from behind.
+void scheduler_pause(struct scheduler *scheduler, uint8_t kind, uint32_t index);
+void scheduler_resume(struct scheduler *scheduler, uint8_t kind, uint32_t index);
+
 // Work beyond one reduction per message, so that a turn stays short.
 void scheduler_consume(struct scheduler *scheduler, uint32_t reductions);
 
