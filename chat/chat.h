@@ -1,0 +1,128 @@
+// Chat on one core: rooms whose home is here, leaves of all rooms with members here, presence. What
+// the gateway calls; what it must define stands in chat_port.h.
+//
+//   connection --chat_join--> leaf --CHAT_JOIN--> chat (home core) --> room --CHAT_JOINED--> leaf
+//   connection --chat_publish--> room --CHAT_RELAY--> leaf of every core --> members, at the turn's
+//   end
+//
+// Bounds: members, users, rooms and leaves are slabs with limits; a message to a full mailbox or
+// mesh is refused
+// ("busy"). Everything is owned by the core's thread.
+#ifndef FAIRLEAD_CHAT_H
+#define FAIRLEAD_CHAT_H
+
+#include "chat/chat_port.h"
+#include "sched/base/rng.h"
+#include "sched/base/text.h"
+#include "sched/payload.h"
+#include "sched/registry.h"
+#include "sched/scheduler.h"
+
+// One membership of one connection in one room. 32 B of the connection's budget.
+struct member {
+    uint32_t slab_word; // owner bits: MEMBER_*
+    uint32_t leaf;      // slot of the room's leaf on this core
+    uint32_t owner;     // the gateway's connection
+    uint32_t next;      // the gateway's: next membership of the same connection
+    uint32_t position;  // in the leaf's array; SLAB_NONE: join pending, or joining in this turn
+    uint32_t address;   // the gateway's stream
+    uint32_t meta;      // at the room's home
+    uint32_t tag;       // the gateway's (join_ref)
+};
+
+#define MEMBER_PENDING 0x01000000u // join sent, no answer yet
+#define MEMBER_ORPHAN 0x02000000u  // left while pending: leaves as soon as the answer is here
+#define MEMBER_WAITING 0x04000000u // gets the next presence_state, no diffs before it
+#define MEMBER_STALE 0x08000000u   // missed presence; asks for a state once its queue is empty
+
+struct chat_config {
+    uint32_t core_count; // schedulers; a room's home is hash(name) mod core_count
+    uint32_t rooms_max;  // on this core as home; leaves: the same again
+    uint32_t members_max;
+    uint32_t users_max;       // presence entries of rooms whose home is here
+    uint32_t batch_bytes_max; // a leaf's messages per turn (half of --out-queue-bytes-max)
+    uint64_t seed;            // the same on all cores
+    uint64_t rng_seed;        // different on each core
+};
+
+struct chat {
+    struct chat_config config;
+    struct scheduler *scheduler;
+    void *port;
+    struct registry rooms;
+    struct registry leaves;
+    struct slab members;
+    struct slab users;
+    struct slab metas;
+    struct texts texts;
+    struct rng rng;
+    uint64_t pid;        // this core's KIND_CHAT
+    uint32_t dirty_head; // leaves with something to deliver at the turn's end
+};
+
+// Registers its kinds of actors with the scheduler. Returns 0, or -ENOMEM.
+MUST_USE int chat_init(struct chat *chat, const struct chat_config *config,
+                       struct scheduler *scheduler, struct memory_ledger *ledger, void *port);
+
+// Every member has left and every room has died by now; frees the tables.
+void chat_fini(struct chat *chat);
+
+struct chat_join_request {
+    uint32_t owner;
+    uint32_t address;
+    uint32_t tag;
+    struct bytes room; // 1 … 128 bytes, checked by the caller
+    struct bytes user; // 1 … 64 bytes
+    struct bytes meta; // JSON object of at most 256 bytes; `{}` may be given as no bytes
+};
+
+// Asks for a membership: chat_port_joined or chat_port_join_refused answers, always later. Returns
+// the member's slot, which the owner keeps until one of: chat_leave, chat_port_join_refused; or
+// SLAB_NONE with *reason.
+MUST_USE uint32_t chat_join(struct chat *chat, const struct chat_join_request *request,
+                            enum chat_refusal *reason);
+
+// Ends a membership, pending or not; the slot is not the owner's any more. What the member had not
+// been given yet is delivered first when `flush`, else (the connection is gone) counted as dropped.
+void chat_leave(struct chat *chat, uint32_t member, bool flush);
+
+// Publishes, or whispers. False when it was refused at once, with *reason; else chat_port_accepted
+// or chat_port_refused follows when publish->wants_reply. The views are copied.
+MUST_USE bool chat_publish(struct chat *chat, uint32_t member, const struct chat_publish *publish,
+                           enum chat_refusal *reason);
+
+// The member's queue is empty again: presence it missed is asked for.
+void chat_member_writable(struct chat *chat, uint32_t member);
+
+// At the end of each turn: delivers what leaves gathered, in slices. Returns true when work is
+// left.
+bool chat_flush(struct chat *chat);
+
+// The name of a member's room, borrowed until the turn's end.
+struct bytes chat_room_name(const struct chat *chat, uint32_t member);
+
+// The same by leaf slot (a parcel's `room`): empty when the leaf is gone.
+struct bytes chat_leaf_name(const struct chat *chat, uint32_t leaf);
+
+static inline struct member *chat_member(const struct chat *chat, uint32_t member) {
+    return (struct member *)slab_get(&chat->members, member);
+}
+
+struct chat_room_info {
+    struct bytes name;
+    uint64_t epoch;
+    uint64_t sequence;
+    uint64_t relayed; // messages handed to leaves
+    uint64_t lost;    // messages that a full mesh or mailbox kept from a leaf
+    uint32_t users;
+    uint32_t connections;
+    const char *presence; // "list", "sampled", "counts", "off"
+};
+
+// Rooms whose home is here, for the control plane: call with *cursor 0 first; false at the end.
+MUST_USE bool chat_room_next(const struct chat *chat, uint32_t *cursor,
+                             struct chat_room_info *info);
+MUST_USE bool chat_room_lookup(const struct chat *chat, struct bytes name,
+                               struct chat_room_info *info);
+
+#endif

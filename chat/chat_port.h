@@ -1,0 +1,67 @@
+// What chat calls upward: the gateway (or a test) defines these, the linker joins them. All are
+// called on the core of the struct chat whose `port` they get, within a turn; none may call back
+// into chat.
+//
+// An `address` is the program's own 32-bit name of where a member's bytes go (the gateway: its
+// stream). An `owner` is the program's own name of who holds the membership (the gateway: its
+// connection).
+#ifndef FAIRLEAD_CHAT_PORT_H
+#define FAIRLEAD_CHAT_PORT_H
+
+#include "chat/message.h"
+#include "sched/base/bytes.h"
+
+enum presence_mode {
+    PRESENCE_LIST,
+    PRESENCE_COUNTS,
+    PRESENCE_OFF,
+};
+
+struct room_settings {
+    enum presence_mode presence;
+    uint32_t presence_list_max; // users
+    bool close_when_over;       // room policy `close` instead of `drop_oldest`
+};
+
+// Asked once per life of a room and core.
+void chat_port_settings(void *port, struct bytes room, struct room_settings *settings);
+
+// Encoders: a parcel with one reference, which chat takes, or BLOCK_NONE when memory is out. The
+// parcel's class is PARCEL_ROOM for messages, PARCEL_WHISPER, PARCEL_STATE for presence,
+// PARCEL_CONTROL for a gap; chat fills in the rest of the parcel's head.
+uint32_t chat_port_encode_message(void *port, struct bytes room, const struct chat_publish *publish,
+                                  uint64_t sequence);
+uint32_t chat_port_encode_whisper(void *port, struct bytes room,
+                                  const struct chat_publish *publish);
+uint32_t chat_port_encode_gap(void *port, struct bytes room, uint64_t from, uint64_t to);
+// `records` are those of chat/message.h, for one presence_state or one presence_diff.
+uint32_t chat_port_encode_presence(void *port, struct bytes room, struct bytes records,
+                                   bool is_state);
+uint32_t chat_port_encode_count(void *port, struct bytes room, uint32_t users,
+                                uint32_t connections);
+
+// Queues a parcel for a member; keeps its own reference. What cannot be queued is counted by the
+// stream (room messages) and dealt with there (the connection closes by policy).
+void chat_port_deliver(void *port, uint32_t address, uint32_t parcel);
+
+// The same for presence: false when the member does not keep up; it then gets a fresh state later.
+bool chat_port_deliver_state(void *port, uint32_t address, uint32_t parcel);
+
+// True when nothing waits in the member's queue: it may be given a whole turn's messages as one
+// batch.
+bool chat_port_is_empty(void *port, uint32_t address);
+
+// A leaf's walk will deliver to this address shortly: fetch its memory.
+void chat_port_prefetch(void *port, uint32_t address);
+
+// Answers to what the owner asked for, encoded at once for that one member. `member` is in use
+// during the call; after a refused join it is released.
+void chat_port_joined(void *port, uint32_t owner, uint32_t member, uint64_t epoch,
+                      uint64_t sequence);
+void chat_port_join_refused(void *port, uint32_t owner, uint32_t member, enum chat_refusal reason);
+void chat_port_accepted(void *port, uint32_t owner, uint32_t member,
+                        const struct chat_publish *publish, uint64_t sequence);
+void chat_port_refused(void *port, uint32_t owner, uint32_t member,
+                       const struct chat_publish *publish, enum chat_refusal reason);
+
+#endif

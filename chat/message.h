@@ -1,0 +1,68 @@
+// What rooms, leaves and members say to each other, and the layouts of the shared payloads they
+// send.
+#ifndef FAIRLEAD_CHAT_MESSAGE_H
+#define FAIRLEAD_CHAT_MESSAGE_H
+
+#include "sched/base/bytes.h"
+#include "sched/message.h"
+
+enum chat_kind {
+    KIND_CONNECTION = 1, // the gateway's
+    KIND_ROOM = 2,       // a room at its home core
+    KIND_LEAF = 3,       // a room's members on one core
+    KIND_CHAT = 4,       // one per core: takes joins by name, makes rooms
+    KIND_CONTROL = 5,    // the gateway's: answers the control plane
+};
+
+enum chat_message_type {
+    CHAT_JOIN = MESSAGE_USER, // leaf → chat of the home core: payload chat_join, member handle
+    CHAT_JOINED,              // room → leaf: member handle, epoch, sequence, meta
+    CHAT_JOIN_REFUSED,        // chat → leaf: member handle, reason
+    CHAT_LEAVE,               // leaf → room: member handle, meta
+    CHAT_PUBLISH,             // leaf → room: payload chat_publish, member handle
+    CHAT_RELAY,      // room → leaf: payload chat_publish, sequence, publisher if it is here
+    CHAT_ACCEPTED,   // room → leaf of the publisher, when its relay could not be sent
+    CHAT_REFUSED,    // room → leaf: payload chat_publish, publisher, reason
+    CHAT_LOST,       // room → leaf: sequence numbers that never came
+    CHAT_PRESENCE,   // room → leaf: payload of records, is it a state, for whom
+    CHAT_COUNT,      // room → leaf: users, connections
+    CHAT_WANT_STATE, // leaf → room: a member missed presence and reads again
+};
+
+enum chat_refusal {
+    REFUSAL_BUSY,           // a core does not keep up
+    REFUSAL_TOO_MANY_ROOMS, // --rooms-max
+    REFUSAL_MEMORY,
+};
+
+// A publish or whisper as its connection decoded it. Views into a payload, or into the caller's
+// memory.
+struct chat_publish {
+    struct bytes ref; // the client's, as it stood in the frame; empty: none
+    struct bytes event;
+    struct bytes body; // validated JSON, or any bytes when is_binary
+    bool is_binary;
+    bool is_whisper;
+    bool wants_reply;
+};
+
+// Presence records, packed one behind another: `struct presence_record`, the user's bytes, the
+// meta's bytes. Records of one user stand together. A meta of no bytes is `{}`.
+enum presence_change {
+    PRESENCE_IS,    // in a state
+    PRESENCE_JOINS, // in a diff, before all that leave
+    PRESENCE_LEAVES,
+};
+
+struct presence_record {
+    uint32_t ref; // phx_ref, unique in the room's life
+    uint16_t meta_size;
+    uint8_t user_size;
+    uint8_t change; // enum presence_change
+};
+
+#define CHAT_META_BYTES_MAX 256
+#define CHAT_USER_BYTES_MAX 64
+#define CHAT_ROOM_BYTES_MAX 128
+
+#endif
