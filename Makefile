@@ -32,7 +32,7 @@ CFLAGS_ALL = -std=gnu17 $(WARN) $(FLAGS_$(MODE)) -D_GNU_SOURCE -I. -MMD -MP $(CF
 LDFLAGS_ALL = $(FLAGS_$(MODE)) $(LDFLAGS)
 
 LIBS_core := -luring -lxxhash -lpthread
-LIBS_gateway := $(LIBS_core) -lcrypto -lmicrohttpd -ljansson -lcyaml -lz -lm
+LIBS_gateway := $(LIBS_core) -lcrypto -lmicrohttpd -ljansson -lcyaml -lyaml -lz -lm
 LIBS_load := $(LIBS_core) -lcrypto -ljansson -lm
 
 # One archive per layer; a program links those below it. The ring has two bodies and is chosen at link time.

@@ -9,8 +9,9 @@
 #define PREFIX_V4 96 // ::ffff:0:0/96
 #define PORT_DIGITS_MAX 5
 
+static const uint8_t v4_mapped[PREFIX_V4 / 8] = {[10] = 0xff, [11] = 0xff};
+
 static bool ip_decode(const char *text, bool bracketed, uint8_t ip[16]) {
-    static const uint8_t v4_mapped[12] = {[10] = 0xff, [11] = 0xff};
     if (bracketed)
         return inet_pton(AF_INET6, text, ip) == 1;
     memcpy(ip, v4_mapped, sizeof(v4_mapped));
@@ -18,7 +19,7 @@ static bool ip_decode(const char *text, bool bracketed, uint8_t ip[16]) {
 }
 
 static bool ip_is_v4(const uint8_t ip[16]) {
-    return IN6_IS_ADDR_V4MAPPED((const struct in6_addr *)ip);
+    return memcmp(ip, v4_mapped, sizeof(v4_mapped)) == 0;
 }
 
 static bool port_decode(const char *text, uint16_t *port) {
@@ -67,7 +68,7 @@ const char *config_address_encode(const struct config_address *address, char *te
 bool config_address_is_loopback(const struct config_address *address) {
     if (ip_is_v4(address->ip))
         return address->ip[12] == IN_LOOPBACKNET;
-    return IN6_IS_ADDR_LOOPBACK((const struct in6_addr *)address->ip);
+    return memcmp(address->ip, &in6addr_loopback, sizeof(in6addr_loopback)) == 0;
 }
 
 socklen_t config_address_sockaddr(const struct config_address *address,
@@ -138,8 +139,9 @@ bool config_is_trusted_proxy(const struct config *config, const uint8_t ip[16]) 
 
 bool config_has_origin(const struct config *config, const char *origin, size_t origin_size) {
     for (uint32_t i = 0; i < config->origin_count; i++)
-        if (strlen(config->origins[i]) == origin_size &&
-            strncasecmp(config->origins[i], origin, origin_size) == 0)
+        if (strcmp(config->origins[i], "*") == 0 ||
+            (strlen(config->origins[i]) == origin_size &&
+             strncasecmp(config->origins[i], origin, origin_size) == 0))
             return true;
     return false;
 }

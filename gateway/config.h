@@ -60,6 +60,7 @@ struct config_room_settings {
 struct config_room_rule {
     char pattern[CONFIG_ROOM_PATTERN_SIZE_MAX + 1];
     struct config_room_settings settings; // what the rule leaves out is filled from config.room
+    uint32_t given_mask;                  // option_value.c: what the rule itself names
 };
 
 struct config {
@@ -124,7 +125,7 @@ bool config_cidr_has(const struct config_cidr *cidr, const uint8_t ip[16]);
 // Whether a peer at `ip` is one of the proxies whose X-Forwarded-For is believed.
 bool config_is_trusted_proxy(const struct config *config, const uint8_t ip[16]);
 
-// Whether `origin` (as in the request, any case) is listed in `origins`.
+// Whether `origin` (as in the request, any case) is listed in `origins`; an entry `*` lists all.
 bool config_has_origin(const struct config *config, const char *origin, size_t origin_size);
 
 #endif
