@@ -39,8 +39,8 @@ struct actor {
     uint32_t slab_word; // owner bit ACTOR_QUEUED: true exactly when the actor is in the run queue
     uint32_t mailbox_tail;  // newest cell of a circular list, SLAB_NONE when empty
     uint32_t run_next;      // kind 4 | index 28 of the next in the run queue
-    uint16_t mailbox_count; // cells in the mailbox
-    uint16_t state_bits;    // free for the behaviour's use
+    uint32_t mailbox_count : 20; // cells in the mailbox
+    uint32_t state_bits : 12;    // free for the behaviour's use
 };
 
 _Static_assert(sizeof(struct actor) == 16, "part of the 256 B budget of a connection");
@@ -58,19 +58,14 @@ enum exit_reason {
     EXIT_BUDGET, // a bound was passed
 };
 
-// When a mailbox holds mailbox_max cells: refuse the message (the sender is told), or let it in
-// anyway up to twice the bound because its sender cannot act on a refusal.
-enum mailbox_policy {
-    MAILBOX_REFUSE,
-    MAILBOX_STRETCH,
-};
+// Control messages may fill a mailbox to here; others only to the behaviour's mailbox_max.
+#define ACTOR_MAILBOX_MAX ((1u << 20) - 1)
 
 struct behaviour {
     const char *name;
     uint8_t kind; // 1 … 15, unique on a scheduler
     uint8_t version;
     uint16_t mailbox_max;
-    enum mailbox_policy mailbox_policy;
     uint32_t slot_size;     // struct actor first
     uint32_t timer_offset;  // of a struct timer in the slot, 0: none
     uint64_t timer_tick_ns; // resolution of this kind's timers
@@ -78,8 +73,9 @@ struct behaviour {
     int (*init)(void *context, void *state, uint32_t index, const void *argument);
     void (*handle)(void *context, void *state, uint32_t index, const struct message *message);
     void (*terminate)(void *context, void *state, uint32_t index,
-                      #define ACTOR_PAUSED 0x04000000u // true exactly between scheduler_pause and
-                                                       // scheduler_resume
+#define ACTOR_PAUSED                                                                               \
+    0x04000000u // true exactly between scheduler_pause and
+                // scheduler_resume
 
                       enum exit_reason reason);
 };

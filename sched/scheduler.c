@@ -3,11 +3,14 @@
 // ACTOR_QUEUED is set exactly while the actor is linked in the run queue (enqueue, run_ready).
 #include "sched/scheduler.h"
 
+#include "sched/base/clock.h"
+
 #include <errno.h>
 
 #define REDUCTIONS_PER_TURN 4096
 #define MESH_MESSAGES_PER_TURN 4096
 #define TIMERS_PER_TURN 4096
+#define RETRY_NS (1 * NS_PER_MS)
 #define RUN_INDEX_BITS 28
 
 static struct actor *actor_at(const struct scheduler *scheduler, uint32_t run_id) {
@@ -133,7 +136,27 @@ static void enqueue(struct scheduler *scheduler, uint8_t kind, uint32_t index,
     scheduler->run_tail = run_id;
 }
 
-static bool deliver(struct scheduler *scheduler, const struct message *message) {
+// Room messages leave an eighth of the cells to control messages, which are bounded by what exists
+// (members, rooms, publishes under way) and so always find one.
+static bool has_cell(struct scheduler *scheduler, enum mesh_class class_of_message) {
+    const struct slab *cells = &scheduler->cells;
+    if (cells->used_count < cells->slots_max - cells->slots_max / 8)
+        return true;
+    return class_of_message == MESH_CONTROL && cells->used_count < cells->slots_max;
+}
+
+static struct message *cell_fill(struct scheduler *scheduler, const struct message *message,
+                                 uint32_t *index) {
+    struct message *cell = slab_acquire(&scheduler->cells, index);
+    CHECKF(cell, "core %u: no message cell", scheduler->core);
+    uint32_t word = cell->slab_word;
+    *cell = *message;
+    cell->slab_word = word;
+    return cell;
+}
+
+static bool deliver(struct scheduler *scheduler, const struct message *message,
+                    enum mesh_class class_of_message) {
     uint8_t kind_id = pid_kind(message->target);
     const struct behaviour *behaviour = scheduler->kinds[kind_id].behaviour;
     struct actor *actor = behaviour ? scheduler_lookup(scheduler, message->target) : NULL;
@@ -141,22 +164,17 @@ static bool deliver(struct scheduler *scheduler, const struct message *message) 
         counter_add(scheduler->counters, COUNTER_MESSAGES_TO_DEAD, 1);
         return true;
     }
-    uint32_t bound = behaviour->mailbox_max;
-    if (behaviour->mailbox_policy == MAILBOX_STRETCH)
-        bound = bound < UINT16_MAX / 2 ? bound * 2 : UINT16_MAX;
-    if (actor->mailbox_count >= bound) {
+    if (actor->mailbox_count >=
+        (class_of_message == MESH_ROOM ? behaviour->mailbox_max : ACTOR_MAILBOX_MAX)) {
         counter_add(scheduler->counters, COUNTER_MAILBOX_FULL, 1);
         return false;
     }
-    uint32_t index;
-    struct message *cell = slab_acquire(&scheduler->cells, &index);
-    if (!cell) {
+    if (!has_cell(scheduler, class_of_message)) {
         counter_add(scheduler->counters, COUNTER_MESSAGE_CELLS_OUT, 1);
         return false;
     }
-    uint32_t word = cell->slab_word;
-    *cell = *message;
-    cell->slab_word = word;
+    uint32_t index;
+    struct message *cell = cell_fill(scheduler, message, &index);
     if (actor->mailbox_tail == SLAB_NONE) {
         cell->next = index;
     } else {
@@ -171,25 +189,64 @@ static bool deliver(struct scheduler *scheduler, const struct message *message) 
     return true;
 }
 
+// Control messages that the mesh had no room for wait here, in order; room messages are declined
+// meanwhile.
+static void backlog_push(struct scheduler *scheduler, uint8_t core, const struct message *message) {
+    uint32_t index;
+    struct message *cell = cell_fill(scheduler, message, &index);
+    struct scheduler_backlog *backlog = &scheduler->backlogs[core];
+    cell->next = SLAB_NONE;
+    if (backlog->count++ == 0)
+        backlog->head = index;
+    else
+        ((struct message *)slab_at(&scheduler->cells, backlog->tail))->next = index;
+    backlog->tail = index;
+    scheduler->backlog_set |= 1ull << core;
+}
+
+static void backlogs_send(struct scheduler *scheduler) {
+    for (uint64_t rest = scheduler->backlog_set; rest; rest &= rest - 1) {
+        uint8_t core = (uint8_t)__builtin_ctzll(rest);
+        struct scheduler_backlog *backlog = &scheduler->backlogs[core];
+        while (backlog->count > 0) {
+            uint32_t index = backlog->head;
+            const struct message *cell = slab_at(&scheduler->cells, index);
+            if (!mesh_send(scheduler->mesh, scheduler->core, core, cell, MESH_CONTROL))
+                break;
+            backlog->head = cell->next;
+            backlog->count--;
+            slab_release(&scheduler->cells, index);
+        }
+        if (backlog->count == 0)
+            scheduler->backlog_set &= ~(1ull << core);
+    }
+}
+
 static bool send_class(struct scheduler *scheduler, const struct message *message,
                        enum mesh_class class_of_message) {
     uint8_t core = pid_core(message->target);
     if (core == scheduler->core)
-        return deliver(scheduler, message);
+        return deliver(scheduler, message, class_of_message);
     CHECKF(scheduler->mesh && core < scheduler->mesh->endpoint_count, "pid %lx", message->target);
-    if (!mesh_send(scheduler->mesh, scheduler->core, core, message, class_of_message)) {
+    bool is_backed_up = scheduler->backlog_set >> core & 1;
+    if (is_backed_up ||
+        !mesh_send(scheduler->mesh, scheduler->core, core, message, class_of_message)) {
         counter_add(scheduler->counters, COUNTER_MESH_FULL, 1);
-        return false;
+        if (class_of_message == MESH_ROOM)
+            return false;
+        backlog_push(scheduler, core, message);
+        return true;
     }
     counter_add(scheduler->counters, COUNTER_MESH_SENT, 1);
     return true;
 }
 
-bool scheduler_send(struct scheduler *scheduler, const struct message *message) {
-    return send_class(scheduler, message, MESH_CONTROL);
+void scheduler_send(struct scheduler *scheduler, const struct message *message) {
+    bool sent = send_class(scheduler, message, MESH_CONTROL);
+    CHECKF(sent, "control message %u to %lx found no room", message->type, message->target);
 }
 
-bool scheduler_send_room(struct scheduler *scheduler, const struct message *message) {
+bool scheduler_try_send(struct scheduler *scheduler, const struct message *message) {
     return send_class(scheduler, message, MESH_ROOM);
 }
 
@@ -219,13 +276,16 @@ void scheduler_consume(struct scheduler *scheduler, uint32_t reductions) {
     counter_add(scheduler->counters, COUNTER_REDUCTIONS, reductions);
 }
 
+// A message that finds no place is held, and the mesh left as it is: the senders notice that it
+// fills.
 static void receive_mesh(struct scheduler *scheduler) {
-    struct message message;
-    // A message that no mailbox takes is lost like one to a dead actor: counted by deliver.
     for (uint32_t i = 0; i < MESH_MESSAGES_PER_TURN; i++) {
-        if (!mesh_receive(scheduler->mesh, scheduler->core, &message))
+        if (!scheduler->is_holding &&
+            !mesh_receive(scheduler->mesh, scheduler->core, &scheduler->held))
             return;
-        (void)deliver(scheduler, &message);
+        scheduler->is_holding = !deliver(scheduler, &scheduler->held, MESH_CONTROL);
+        if (scheduler->is_holding)
+            return;
     }
 }
 
@@ -300,7 +360,10 @@ bool scheduler_turn(struct scheduler *scheduler, uint64_t now_ns) {
 uint64_t scheduler_wait_ns(const struct scheduler *scheduler, uint64_t now_ns) {
     if (scheduler->run_head != SLAB_NONE)
         return 0;
+    // Nobody wakes us when a full ring or mailbox has room again.
     uint64_t first = UINT64_MAX;
+    if (scheduler->backlog_set || scheduler->is_holding)
+        first = now_ns + RETRY_NS;
     for (uint8_t id = 1; id < ACTOR_KINDS_MAX; id++) {
         const struct scheduler_kind *kind = &scheduler->kinds[id];
         if (!kind->behaviour || !kind->behaviour->timer_offset)
@@ -316,6 +379,7 @@ uint64_t scheduler_wait_ns(const struct scheduler *scheduler, uint64_t now_ns) {
 uint64_t scheduler_publish(struct scheduler *scheduler) {
     if (!scheduler->mesh)
         return 0;
+    backlogs_send(scheduler);
     uint64_t wake = mesh_publish(scheduler->mesh, scheduler->core);
     if (wake)
         counter_add(scheduler->counters, COUNTER_MESH_WAKES, (uint64_t)__builtin_popcountll(wake));
@@ -356,5 +420,7 @@ void scheduler_validate(const struct scheduler *scheduler) {
             queued -= ready;
         }
     }
+    for (uint32_t i = 0; i < MESH_ENDPOINTS_MAX; i++)
+        cells += scheduler->backlogs[i].count;
     CHECK(queued == 0 && cells == scheduler->cells.used_count);
 }

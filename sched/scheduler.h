@@ -22,6 +22,12 @@ struct scheduler_kind {
     struct timer_wheel timers;
 };
 
+struct scheduler_backlog {
+    uint32_t head;
+    uint32_t tail;
+    uint32_t count;
+};
+
 struct scheduler {
     uint8_t core; // its endpoint in the mesh
     struct mesh *mesh;
@@ -34,7 +40,11 @@ struct scheduler {
     uint32_t run_tail;
     uint32_t reductions_per_turn;
     uint32_t reductions_left;
+    uint64_t backlog_set; // endpoints with a backlog
+    bool is_holding;      // true exactly when `held` waits for a place
+    struct message held;
     struct scheduler_kind kinds[ACTOR_KINDS_MAX];
+    struct scheduler_backlog backlogs[MESH_ENDPOINTS_MAX];
 };
 
 struct scheduler_config {
@@ -60,13 +70,14 @@ MUST_USE uint64_t scheduler_spawn(struct scheduler *scheduler, uint8_t kind, con
 void scheduler_exit(struct scheduler *scheduler, uint8_t kind, uint32_t index,
                     enum exit_reason reason);
 
-// Copies the message to its target's mailbox, here or through the mesh. False: the mailbox or the
-// mesh is full, or no cell is left (counted); the sender's policy decides. A dead target counts,
-// and is no error.
-bool scheduler_send(struct scheduler *scheduler, const struct message *message);
+// A control message: copied to its target's mailbox, here or through the mesh, or kept in order
+// until the mesh has room. For messages whose number is bounded by what exists; a dead target
+// counts, and is no error.
+void scheduler_send(struct scheduler *scheduler, const struct message *message);
 
-// The same, for messages that may be declined first when a mesh ring fills (room messages).
-bool scheduler_send_room(struct scheduler *scheduler, const struct message *message);
+// A message that peers can make many of. False: the mailbox holds mailbox_max, the mesh ring is
+// full to 7/8 or cells are short (counted); nothing was sent, the sender's policy decides.
+MUST_USE bool scheduler_try_send(struct scheduler *scheduler, const struct message *message);
 
 // The running actor gets MESSAGE_CONTINUE later in this turn or in the next: long work goes in
 // slices.
