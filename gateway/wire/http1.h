@@ -6,8 +6,8 @@
 // before a colon, names that are no tokens, Host absent, twice or malformed, Content-Length or
 // Transfer-Encoding, a second Origin or Sec-WebSocket-Key, -Version or -Protocol. 405: another
 // method. 414: target over WIRE_HTTP_TARGET_BYTES_MAX. 431: head over WIRE_HTTP_HEAD_BYTES_MAX, or
-// over WIRE_HTTP_HEADERS_MAX lines. 505: another version. A fault is told as soon as it is seen,
-// not at the head's end.
+// over WIRE_HTTP_HEADERS_MAX lines. 505: another version. A fault is told when its line is
+// whole, a bound or a bad byte at once; never as late as the head's end.
 //
 // Pure functions on borrowed bytes, any thread. Views lie inside the input; data NULL: absent.
 // Source: RFC 9112, RFC 9110.
