@@ -1,0 +1,375 @@
+#include "loadgen/load_options.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "loadgen/schedule.h"
+
+enum option_type {
+    OPTION_FLAG,
+    OPTION_COUNT,  // uint32_t
+    OPTION_NUMBER, // double
+    OPTION_TEXT,
+    OPTION_TARGET, // repeatable
+    OPTION_CLOSED, // a count that also chooses the closed loop
+};
+
+// One row per option: everything that is known about it.
+struct option_row {
+    const char *name;     // without the dashes
+    const char *argument; // NULL for flags
+    const char *initial;  // parsed before argv is; NULL: zero
+    const char *help;
+    size_t offset;
+    double min;
+    double max;
+    enum option_type type;
+};
+
+#define AT(field) .offset = offsetof(struct load_options, field)
+#define ROW_COUNT(n, f, arg, init, lo, hi, text)                                                   \
+    {                                                                                              \
+        .name = n, .argument = arg, .initial = init, .help = text, AT(f), .min = lo, .max = hi,    \
+        .type = OPTION_COUNT                                                                       \
+    }
+#define ROW_NUMBER(n, f, arg, init, lo, hi, text)                                                  \
+    {                                                                                              \
+        .name = n, .argument = arg, .initial = init, .help = text, AT(f), .min = lo, .max = hi,    \
+        .type = OPTION_NUMBER                                                                      \
+    }
+#define ROW_TEXT(n, f, arg, init, text)                                                            \
+    { .name = n, .argument = arg, .initial = init, .help = text, AT(f), .type = OPTION_TEXT }
+#define ROW_FLAG(n, f, text)                                                                       \
+    { .name = n, .help = text, AT(f), .type = OPTION_FLAG }
+#define ROW_GROUP(title)                                                                           \
+    { .name = NULL, .help = title }
+
+#define DAY_S 86400.0
+
+static const struct option_row ROWS[] = {
+    ROW_GROUP("Where to"),
+    {.name = "target",
+     .argument = "URL",
+     .type = OPTION_TARGET,
+     .help = "ws://host:port/path; repeatable, connections take turns "
+             "(default " LOAD_OPTIONS_TARGET_DEFAULT "; --raw-echo: path /echo)"},
+    ROW_COUNT("spread-destinations", spread_destinations, "N", "0", 0, 254,
+              "connect to 127.0.0.1 … 127.0.0.N in turn: the server must listen on all of them"),
+    ROW_TEXT("sources", sources, "LIST", "",
+             "local addresses to connect from: 10.0.0.1,10.0.0.9 or 127.9.8.1-127.9.8.20"),
+    ROW_GROUP("Connections"),
+    ROW_COUNT("connections", connections, "N", "200", 1, LOAD_OPTIONS_CONNECTIONS_MAX,
+              "how many to open"),
+    ROW_NUMBER("connect-rate", connect_rate, "N", "2000", 0.1, 1e6, "new ones a second"),
+    ROW_COUNT("connecting-max", connecting_max, "N", "1024", 1, 65536,
+              "handshakes and joins under way at once"),
+    ROW_NUMBER("connect-timeout-s", connect_timeout_s, "S", "10", 0.1, 600,
+               "until connected and joined"),
+    ROW_NUMBER("heartbeat-s", heartbeat_s, "S", "30", 1, 3600, "between heartbeats"),
+    ROW_COUNT("first-user", first_user, "N", "0", 0, 9999999,
+              "users are u0000000 and up from here: tell several load tools apart"),
+    ROW_COUNT("first-room", first_room, "N", "0", 0, 9999999, "rooms are bench-0 and up from here"),
+    ROW_GROUP("Load"),
+    ROW_NUMBER("rate", rate, "N", "200", 0, SCHEDULE_RATE_MAX,
+               "open loop: requests (echo) or publishes (rooms) a second in total; 0: closed loop"),
+    {.name = "closed",
+     .argument = "N",
+     .type = OPTION_CLOSED,
+     AT(closed),
+     .min = 1,
+     .max = 1e6,
+     .help = "closed loop: N requests in flight; the next is sent when one is answered"},
+    ROW_COUNT("room-size", room_size, "N", "50", 1, LOAD_OPTIONS_CONNECTIONS_MAX,
+              "members of a room"),
+    ROW_COUNT("talkers", talkers, "N", "1", 1, 1000000, "members of each room who publish"),
+    ROW_COUNT("burst", burst, "N", "1", 1, 100000,
+              "rooms: publish N back to back at each arrival (arrivals are then rate/N)"),
+    ROW_COUNT("payload-bytes", payload_bytes, "N", "64", LOAD_OPTIONS_PAYLOAD_BYTES_MIN,
+              LOAD_OPTIONS_PAYLOAD_BYTES_MAX, "JSON of exactly this size"),
+    ROW_TEXT("event", event, "NAME", "msg", "event name of publishes"),
+    ROW_FLAG("raw-echo", is_raw_echo,
+             "echo: no Phoenix; each WebSocket message is expected back as it was"),
+    ROW_FLAG("flood", has_flood,
+             "one more connection sends `ping` as fast as it can, beside the measured ones"),
+    ROW_GROUP("Time"),
+    ROW_NUMBER("warmup-s", warmup_s, "S", "1", 0, DAY_S, "load before the measured window"),
+    ROW_NUMBER("duration-s", duration_s, "S", "10", 0.1, DAY_S,
+               "the measured window; hold: after all are connected"),
+    ROW_NUMBER("straggler-s", straggler_s, "S", "2", 0, 600,
+               "wait at most this long for the last messages"),
+    ROW_FLAG("hold-until-signal", holds_until_signal, "hold: until Ctrl-C instead of duration-s"),
+    ROW_GROUP("Result"),
+    ROW_TEXT("json", json_file, "FILE", "", "write the result as JSON too (- for stdout)"),
+    ROW_TEXT("histogram", histogram_file, "FILE", "",
+             "write the latency distribution (HdrHistogram's text form)"),
+    ROW_FLAG("quiet", is_quiet, "no progress"),
+    ROW_NUMBER("expect-p99-ms", expect_p99_ms, "MS", "0", 0, 3.6e6,
+               "exit 1 when p99 is above (0: no expectation)"),
+    ROW_FLAG("fail-on-gap", fails_on_gap, "exit 1 when the server announced lost messages, too"),
+    ROW_NUMBER("send-lag-max-ms", send_lag_max_ms, "MS", "10", 0.1, 1e5,
+               "the client was the limit when p99 of its own lateness is above"),
+    ROW_GROUP("This process"),
+    ROW_TEXT("cpus", cpus, "LIST", "", "pin to these CPUs: 1 or 0-3"),
+};
+
+#define ROW_TOTAL (sizeof(ROWS) / sizeof(ROWS[0]))
+
+static const char *const SCENARIOS[] = {"hold", "echo", "rooms"};
+
+const char *load_options_scenario_name(enum load_scenario scenario) {
+    return SCENARIOS[scenario];
+}
+
+uint32_t load_options_room_count(const struct load_options *o) {
+    return (o->connections + o->room_size - 1) / o->room_size;
+}
+
+static void *field_of(struct load_options *o, const struct option_row *row) {
+    return (uint8_t *)o + row->offset;
+}
+
+static bool fail(char *error, const char *format, ...) PRINTF_LIKE(2, 3);
+static bool fail(char *error, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(error, LOAD_OPTIONS_ERROR_BYTES, format, arguments);
+    va_end(arguments);
+    return false;
+}
+
+static bool parse_number(const struct option_row *row, const char *text, double *value,
+                         char *error) {
+    char *end = NULL;
+    errno = 0;
+    *value = strtod(text, &end);
+    bool is_whole = row->type != OPTION_NUMBER;
+    if (end == text || *end != 0 || errno != 0 || !isfinite(*value) ||
+        (is_whole && *value != floor(*value)))
+        return fail(error, "--%s wants %s, not '%s'", row->name,
+                    is_whole ? "a whole number" : "a number", text);
+    if (*value < row->min || *value > row->max)
+        return fail(error, "--%s %s is out of range: %.10g to %.10g", row->name, text, row->min,
+                    row->max);
+    return true;
+}
+
+static bool add_target(struct load_options *o, const char *text, char *error) {
+    if (o->target_count == LOAD_OPTIONS_TARGETS_MAX)
+        return fail(error, "more than %d targets", LOAD_OPTIONS_TARGETS_MAX);
+    o->targets[o->target_count++] = text;
+    return true;
+}
+
+static bool set_option(struct load_options *o, const struct option_row *row, const char *text,
+                       char *error) {
+    double number = 0;
+    switch (row->type) {
+    case OPTION_FLAG:
+        *(bool *)field_of(o, row) = true;
+        return true;
+    case OPTION_COUNT:
+    case OPTION_CLOSED:
+        if (!parse_number(row, text, &number, error))
+            return false;
+        *(uint32_t *)field_of(o, row) = (uint32_t)number;
+        o->is_closed |= row->type == OPTION_CLOSED;
+        return true;
+    case OPTION_NUMBER:
+        return parse_number(row, text, field_of(o, row), error);
+    case OPTION_TEXT:
+        *(const char **)field_of(o, row) = text;
+        return true;
+    case OPTION_TARGET:
+        return add_target(o, text, error);
+    }
+    UNREACHABLE();
+}
+
+// Levenshtein distance, names cut at 31 bytes.
+static uint32_t distance(const char *a, const char *b) {
+    uint32_t row[32];
+    size_t a_size = strnlen(a, 31), b_size = strnlen(b, 31);
+    for (uint32_t j = 0; j <= b_size; j++)
+        row[j] = j;
+    for (uint32_t i = 1; i <= a_size; i++) {
+        uint32_t diagonal = row[0];
+        row[0] = i;
+        for (uint32_t j = 1; j <= b_size; j++) {
+            uint32_t best = diagonal + (a[i - 1] != b[j - 1]);
+            diagonal = row[j];
+            if (row[j] + 1 < best)
+                best = row[j] + 1;
+            if (row[j - 1] + 1 < best)
+                best = row[j - 1] + 1;
+            row[j] = best;
+        }
+    }
+    return row[b_size];
+}
+
+static const char *nearest_option(const char *name) {
+    const char *best = "help";
+    uint32_t best_distance = distance(name, best);
+    for (size_t i = 0; i < ROW_TOTAL; i++) {
+        if (ROWS[i].name == NULL)
+            continue;
+        uint32_t d = distance(name, ROWS[i].name);
+        if (d < best_distance) {
+            best = ROWS[i].name;
+            best_distance = d;
+        }
+    }
+    return best;
+}
+
+static const struct option_row *lookup_row(const char *name, size_t name_size) {
+    for (size_t i = 0; i < ROW_TOTAL; i++)
+        if (ROWS[i].name != NULL && strlen(ROWS[i].name) == name_size &&
+            memcmp(ROWS[i].name, name, name_size) == 0)
+            return &ROWS[i];
+    return NULL;
+}
+
+// --name value, --name=value, --flag. Moves *at past what it used.
+static bool parse_option(struct load_options *o, int argc, char *const *argv, int *at,
+                         char *error) {
+    const char *name = argv[*at] + 2;
+    const char *equals = strchr(name, '=');
+    size_t name_size = equals ? (size_t)(equals - name) : strlen(name);
+    const struct option_row *row = lookup_row(name, name_size);
+    if (row == NULL) {
+        char plain[64];
+        snprintf(plain, sizeof(plain), "%.*s", (int)(name_size < 63 ? name_size : 63), name);
+        return fail(error, "no option --%s; did you mean --%s?", plain, nearest_option(plain));
+    }
+    if (row->type == OPTION_FLAG && equals)
+        return fail(error, "--%s takes no value", row->name);
+    if (row->type == OPTION_FLAG)
+        return set_option(o, row, NULL, error);
+    if (equals)
+        return set_option(o, row, equals + 1, error);
+    if (*at + 1 >= argc)
+        return fail(error, "--%s wants a value: --%s %s", row->name, row->name, row->argument);
+    return set_option(o, row, argv[++*at], error);
+}
+
+static bool parse_word(struct load_options *o, const char *word, char *error) {
+    if (strstr(word, "://"))
+        return add_target(o, word, error);
+    for (uint32_t i = 0; i < sizeof(SCENARIOS) / sizeof(SCENARIOS[0]); i++)
+        if (strcmp(word, SCENARIOS[i]) == 0) {
+            o->scenario = (enum load_scenario)i;
+            return true;
+        }
+    uint32_t best = 0;
+    for (uint32_t i = 1; i < sizeof(SCENARIOS) / sizeof(SCENARIOS[0]); i++)
+        if (distance(word, SCENARIOS[i]) < distance(word, SCENARIOS[best]))
+            best = i;
+    return fail(error, "no scenario '%s'; did you mean %s? (hold, echo, rooms)", word,
+                SCENARIOS[best]);
+}
+
+// What no single option can tell.
+static bool check_together(struct load_options *o, char *error) {
+    o->is_closed |= o->rate == 0;
+    if (o->is_raw_echo && o->scenario != LOAD_OPTIONS_ECHO)
+        return fail(error, "--raw-echo belongs to the scenario echo");
+    if (o->burst > 1 && (o->scenario != LOAD_OPTIONS_ROOMS || o->is_closed))
+        return fail(error, "--burst belongs to the open loop of the scenario rooms");
+    if (o->holds_until_signal && o->scenario != LOAD_OPTIONS_HOLD)
+        return fail(error, "--hold-until-signal belongs to the scenario hold");
+    if (o->has_flood && o->is_raw_echo)
+        return fail(error, "--flood sends Phoenix pings, which --raw-echo has none of");
+    if (o->talkers > o->room_size)
+        return fail(error, "--talkers %u is more than --room-size %u", o->talkers, o->room_size);
+    if (o->first_user + (uint64_t)o->connections > 10000000)
+        return fail(error, "users are numbered below 10,000,000");
+    if (o->spread_destinations > 0 && o->target_count > 1)
+        return fail(error, "--spread-destinations is for one target, %u are given",
+                    o->target_count);
+    if (o->event[0] == 0 || strlen(o->event) > 64 || strpbrk(o->event, "\"\\") != NULL)
+        return fail(error, "--event wants 1 to 64 bytes without quotes or backslashes");
+    if (strncmp(o->event, "phx_", 4) == 0 || strncmp(o->event, "presence_", 9) == 0 ||
+        strcmp(o->event, "gap") == 0 || strcmp(o->event, "heartbeat") == 0 ||
+        strcmp(o->event, "ping") == 0 || strcmp(o->event, "whisper") == 0)
+        return fail(error, "--event %s is reserved by the server; any other name will do",
+                    o->event);
+    return true;
+}
+
+enum load_options_outcome load_options_parse(struct load_options *o, int argc, char *const *argv,
+                                             char error[LOAD_OPTIONS_ERROR_BYTES]) {
+    *o = (struct load_options){.scenario = LOAD_OPTIONS_ROOMS, .is_example = argc <= 1};
+    error[0] = 0;
+    for (size_t i = 0; i < ROW_TOTAL; i++)
+        if (ROWS[i].initial != NULL)
+            CHECKF(set_option(o, &ROWS[i], ROWS[i].initial, error), "%s", error);
+    for (int at = 1; at < argc; at++) {
+        if (strcmp(argv[at], "--help") == 0 || strcmp(argv[at], "-h") == 0)
+            return LOAD_OPTIONS_HELP;
+        if (strcmp(argv[at], "--version") == 0)
+            return LOAD_OPTIONS_VERSION;
+        bool is_option = strncmp(argv[at], "--", 2) == 0;
+        if (argv[at][0] == '-' && !is_option) {
+            fail(error, "no option %s; options begin with --, see --help", argv[at]);
+            return LOAD_OPTIONS_BAD;
+        }
+        if (is_option ? !parse_option(o, argc, argv, &at, error) : !parse_word(o, argv[at], error))
+            return LOAD_OPTIONS_BAD;
+    }
+    if (o->target_count == 0)
+        o->targets[o->target_count++] =
+            o->is_raw_echo ? "ws://127.0.0.1:8080/echo" : LOAD_OPTIONS_TARGET_DEFAULT;
+    return check_together(o, error) ? LOAD_OPTIONS_RUN : LOAD_OPTIONS_BAD;
+}
+
+// Words of `text` in lines of at most `width` columns, continued at column `indent`.
+static void print_wrapped(FILE *out, const char *text, int indent, int width) {
+    int column = indent;
+    while (*text != 0) {
+        int word_size = (int)strcspn(text, " ");
+        if (column > indent && column + 1 + word_size > width) {
+            fprintf(out, "\n%*s", indent, "");
+            column = indent;
+        } else if (column > indent) {
+            fputc(' ', out);
+            column++;
+        }
+        fprintf(out, "%.*s", word_size, text);
+        column += word_size;
+        text += word_size;
+        text += strspn(text, " ");
+    }
+    fputc('\n', out);
+}
+
+void load_options_print_help(FILE *out) {
+    fputs("usage: fairlead load [hold|echo|rooms] [ws://host:port/path ...] [options]\n\n"
+          "Drives a server with many connections and tells what they saw. Without arguments: a\n"
+          "10-second example against " LOAD_OPTIONS_TARGET_DEFAULT ".\n\n"
+          "  rooms  fan-out: rooms of --room-size, some members publish, all check what arrives\n"
+          "  echo   request and reply: Phoenix `ping`, or with --raw-echo any WebSocket message\n"
+          "  hold   connect, join, keep alive with heartbeats\n",
+          out);
+    for (size_t i = 0; i < ROW_TOTAL; i++) {
+        const struct option_row *row = &ROWS[i];
+        if (row->name == NULL) {
+            fprintf(out, "\n%s\n", row->help);
+            continue;
+        }
+        char left[48], text[400];
+        snprintf(left, sizeof(left), "--%s %s", row->name, row->argument ? row->argument : "");
+        bool tells_default = row->initial && row->initial[0];
+        snprintf(text, sizeof(text), tells_default ? "%s (default %s)" : "%s", row->help,
+                 row->initial);
+        fprintf(out, "  %-26s ", left);
+        print_wrapped(out, text, 29, 98);
+    }
+    fputs("\n--help, --version.\nExit: 0 ok · 1 a verdict failed (loss, order, expectation) · 2 "
+          "usage ·\n"
+          "      3 the client was the limit · 4 target unreachable or refused\n",
+          out);
+}

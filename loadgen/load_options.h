@@ -1,0 +1,91 @@
+// What `fairlead load` is asked to do: one table holds every option with its type, default, bounds
+// and help; parsing, --help and the nearest-name hint are made from it.
+//
+//     fairlead load [hold|echo|rooms] [ws://host:port/path ...] [--option value |
+//     --option=value]...
+//
+// Pure but for name resolution, which is target.h's. Views point into argv. Errors: one sentence
+// that says what is wrong and what would be right.
+#ifndef FAIRLEAD_LOAD_OPTIONS_H
+#define FAIRLEAD_LOAD_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "sched/base/check.h"
+
+#define LOAD_OPTIONS_TARGETS_MAX 64
+#define LOAD_OPTIONS_SOURCES_MAX 1024
+#define LOAD_OPTIONS_ERROR_BYTES 512
+#define LOAD_OPTIONS_TARGET_DEFAULT "ws://127.0.0.1:8080/socket/websocket"
+
+// The fixed fields of a payload take 61 bytes (stamp.h).
+#define LOAD_OPTIONS_PAYLOAD_BYTES_MIN 61
+#define LOAD_OPTIONS_PAYLOAD_BYTES_MAX (1u << 20)
+#define LOAD_OPTIONS_CONNECTIONS_MAX 4000000u
+
+enum load_scenario {
+    LOAD_OPTIONS_HOLD,
+    LOAD_OPTIONS_ECHO,
+    LOAD_OPTIONS_ROOMS,
+};
+
+enum load_options_outcome {
+    LOAD_OPTIONS_RUN,
+    LOAD_OPTIONS_HELP,
+    LOAD_OPTIONS_VERSION,
+    LOAD_OPTIONS_BAD, // `error` says why; exit code 2
+};
+
+struct load_options {
+    enum load_scenario scenario;
+    const char *targets[LOAD_OPTIONS_TARGETS_MAX]; // as written
+    uint32_t target_count;                         // at least 1
+    const char *sources;                           // list of local addresses, "" when none
+    const char *cpus;                              // list of CPUs, "" when not pinned
+    const char *event;                             // of publishes
+    const char *json_file;                         // "" when none
+    const char *histogram_file;
+    uint32_t spread_destinations; // 0: targets as they are
+    uint32_t connections;
+    uint32_t connecting_max; // handshakes under way at once
+    double connect_rate;     // a second
+    double connect_timeout_s;
+    double rate;     // a second, all connections together; 0: closed loop
+    uint32_t closed; // requests in flight, 0: one per connection that sends
+    bool is_closed;  // --closed given, or --rate 0
+    bool is_raw_echo;
+    bool has_flood;
+    bool is_quiet;
+    bool fails_on_gap;
+    bool holds_until_signal;
+    bool is_example; // no arguments at all
+    uint32_t room_size;
+    uint32_t talkers;
+    uint32_t burst;
+    uint32_t payload_bytes;
+    uint32_t first_user;
+    uint32_t first_room;
+    double duration_s;
+    double warmup_s;
+    double straggler_s;
+    double heartbeat_s;
+    double send_lag_max_ms;
+    double expect_p99_ms; // 0: nothing expected
+};
+
+// argv[0] is skipped. BAD: error holds a sentence.
+MUST_USE enum load_options_outcome load_options_parse(struct load_options *o, int argc,
+                                                      char *const *argv,
+                                                      char error[LOAD_OPTIONS_ERROR_BYTES]);
+
+void load_options_print_help(FILE *out);
+
+const char *load_options_scenario_name(enum load_scenario scenario);
+
+// How many rooms the run fills, how many connections may publish or ping.
+uint32_t load_options_room_count(const struct load_options *o);
+
+#endif

@@ -1,0 +1,55 @@
+// Did a member get every message of its room, once, in order? Told from sequence numbers alone,
+// with 16 bytes per member.
+//
+// A member keeps the highest number it has seen and which of the 64 numbers up to it were seen. A
+// number beyond the next one leaves a hole: those are lost, until one of them arrives after all,
+// which makes it late (disordered) instead. A number already seen is a duplicate. A number more
+// than 64 below the highest cannot be told to be one or the other and counts as disordered. A range
+// that the server announced as lost (event `gap`) is counted apart; if one of it comes all the same
+// it is a duplicate.
+//
+// The numbers are the server's, or the load tool's own per room where the server gives none; with
+// several publishers those say nothing about order (is_ordered false: late is then not wrong).
+// Pure; owned by one thread.
+#ifndef FAIRLEAD_VERIFY_H
+#define FAIRLEAD_VERIFY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "sched/base/check.h"
+
+#define VERIFY_WINDOW 64
+#define VERIFY_UNKNOWN UINT64_MAX // nothing seen, no watermark given
+
+struct verify_member {
+    uint64_t highest;
+    uint64_t window; // bit k: highest - k was seen
+};
+
+struct verify_totals {
+    uint64_t received;
+    uint64_t lost;       // neither delivered nor announced
+    uint64_t announced;  // lost, and the member was told so
+    uint64_t duplicates; // seen twice, or from before the join
+    uint64_t disordered; // after a higher number
+    uint64_t gap_events;
+};
+
+// Nothing is known: the first number seen is where checking starts.
+void verify_init(struct verify_member *m);
+
+// The join's reply said that everything up to `watermark` is before the join.
+void verify_start(struct verify_member *m, uint64_t watermark);
+
+void verify_take(struct verify_member *m, struct verify_totals *totals, uint64_t number,
+                 bool is_ordered);
+
+// The server announces that from … to are lost. False when that is no range.
+MUST_USE bool verify_take_gap(struct verify_member *m, struct verify_totals *totals, uint64_t from,
+                              uint64_t to);
+
+// At the end: the room's last number is `last`; what is missing up to it is lost.
+void verify_finish(const struct verify_member *m, struct verify_totals *totals, uint64_t last);
+
+#endif
