@@ -23,7 +23,7 @@
 #define CONFIG_PROXIES_MAX 64
 #define CONFIG_CPUS_MAX                                                                            \
     240 // a pid names its core in 8 bits; the rest is for endpoints off the cores
-#define CONFIG_SCHEDULERS_MAX CONFIG_CPUS_MAX
+#define CONFIG_SCHEDULERS_MAX 60 // the mesh has 64 endpoints; four are for threads off the cores
 #define CONFIG_ROOM_RULES_MAX 64
 #define CONFIG_ROOM_PATTERN_SIZE_MAX 160
 #define CONFIG_ADDRESS_TEXT_SIZE 56 // "[" IPv6 "]:65535" and its end

@@ -37,10 +37,10 @@ const char *option_value_encode(const struct option_spec *spec, const struct con
 // Elements of a list; 1 for what is none.
 uint32_t option_value_count(const struct option_spec *spec, const struct config *config);
 
-// "1 to 240", "list, counts or off", or nothing where the form says it. Returns `text`, as above.
+// "1 to 60", "list, counts or off", or nothing where the form says it. Returns `text`, as above.
 const char *option_value_range(const struct option_spec *spec, char *text);
 
-// "a whole number from 1 to 240, or auto". `text` has OPTION_ALLOWED_TEXT_SIZE bytes. Returns it.
+// "a whole number from 1 to 60, or auto". `text` has OPTION_ALLOWED_TEXT_SIZE bytes. Returns it.
 const char *option_value_allowed(const struct option_spec *spec, char *text);
 
 #endif

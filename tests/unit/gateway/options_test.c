@@ -59,7 +59,7 @@ END_TEST
 START_TEST(a_missing_value_says_what_is_expected) {
     struct options options;
     ck_assert(!decode(&options, "--schedulers", NULL));
-    ck_assert_msg(error_has("--schedulers needs a value") && error_has("1 to 240"), "%s", error);
+    ck_assert_msg(error_has("--schedulers needs a value") && error_has("1 to 60"), "%s", error);
 }
 END_TEST
 
