@@ -1,0 +1,23 @@
+# make fuzz         every target under libFuzzer (clang) for SECONDS=60 each; TARGET=name for one
+# make fuzz-replay  the same targets, built as MODE says, over the committed corpora
+FUZZ_NAMES := $(patsubst tests/fuzz/%_fuzz.c,%,$(sort $(wildcard tests/fuzz/*_fuzz.c)))
+FUZZ_SRC := $(SRC_wire) sched/base/check.c
+FUZZ_CFLAGS := -std=gnu17 -O1 -g -D_GNU_SOURCE -DFAIRLEAD_DEBUG=1 -I. \
+               -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
+SECONDS ?= 60
+
+build/fuzz/bin/%: tests/fuzz/%_fuzz.c tests/fuzz/fuzz.h $(FUZZ_SRC) $(wildcard gateway/wire/*.h sched/base/*.h)
+	@command -v clang >/dev/null || { echo "make fuzz needs clang: apt install clang"; exit 2; }
+	@mkdir -p $(@D)
+	@echo "  fuzz $*"
+	$(Q)clang $(FUZZ_CFLAGS) -o $@ $< $(FUZZ_SRC) -lcrypto
+
+$(B)/fuzz/%: $(B)/obj/tests/fuzz/%_fuzz.o $(B)/obj/tests/fuzz/replay.o $(B)/libwire.a $(B)/libbase.a
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_gateway)
+
+.PHONY: fuzz fuzz-replay
+fuzz: $(addprefix build/fuzz/bin/,$(if $(TARGET),$(TARGET),$(FUZZ_NAMES)))
+	@tests/fuzz/run.sh $(SECONDS) $^
+fuzz-replay: $(addprefix $(B)/fuzz/,$(FUZZ_NAMES))
+	@tests/fuzz/replay.sh $^
