@@ -165,7 +165,7 @@ function enter(url, name, roomName) {
   typists.clear();
   drawTyping();
   $("empty").hidden = false;
-  $("room-title").textContent = roomName;
+  $("room-title").textContent = $("room-title").title = roomName;
   $("text").placeholder = `Message as ${name}`;
   $("entry").hidden = true;
   $("chat").hidden = false;
@@ -207,7 +207,7 @@ function onSocketState(state) {
   if (!socket) return;
   const status = $("status");
   const joined = state === "open" && room.state === "joined";
-  const text = joined ? "Connected" : state === "waiting" || lost ? "Connection lost, trying again…" : "Connecting…";
+  const text = joined ? "Connected" : state === "waiting" || lost ? "Reconnecting…" : "Connecting…";
   if (state === "waiting") {
     lost = true;
     restingUntil = Infinity;
@@ -474,16 +474,21 @@ function personElement(user, metas) {
 
 const drawer = matchMedia("(max-width: 759px)");
 
+// While the drawer is open what it covers takes no focus.
+function setPeopleOpen(open) {
+  $("chat").classList.toggle("people-open", open);
+  $("people-toggle").setAttribute("aria-expanded", String(open));
+  for (const covered of document.querySelectorAll(".bar, .talk")) covered.inert = open;
+}
+
 function openPeople() {
-  $("chat").classList.add("people-open");
-  $("people-toggle").setAttribute("aria-expanded", "true");
+  setPeopleOpen(true);
   $("people-close").focus();
 }
 
 function closePeople(refocus) {
   if (!$("chat").classList.contains("people-open")) return;
-  $("chat").classList.remove("people-open");
-  $("people-toggle").setAttribute("aria-expanded", "false");
+  setPeopleOpen(false);
   if (refocus) $("people-toggle").focus();
 }
 
