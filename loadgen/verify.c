@@ -20,25 +20,26 @@ static void move_up(struct verify_member *m, uint64_t step, bool seen) {
         m->window |= (1ull << step) - 1;
 }
 
-static void take_old(struct verify_member *m, struct verify_totals *totals, uint64_t number,
+static bool take_old(struct verify_member *m, struct verify_totals *totals, uint64_t number,
                      bool is_ordered) {
     uint64_t below = m->highest - number;
     if (below >= VERIFY_WINDOW) {
         totals->disordered++;
-        return;
+        return false;
     }
     uint64_t bit = 1ull << below;
     if (m->window & bit) {
         totals->duplicates++;
-        return;
+        return false;
     }
     m->window |= bit;
     if (totals->lost > 0)
         totals->lost--;
     totals->disordered += is_ordered;
+    return true;
 }
 
-void verify_take(struct verify_member *m, struct verify_totals *totals, uint64_t number,
+bool verify_take(struct verify_member *m, struct verify_totals *totals, uint64_t number,
                  bool is_ordered) {
     totals->received++;
     if (LIKELY(number == m->highest + 1 && m->highest != VERIFY_UNKNOWN)) {
@@ -47,12 +48,13 @@ void verify_take(struct verify_member *m, struct verify_totals *totals, uint64_t
     } else if (m->highest == VERIFY_UNKNOWN) {
         verify_start(m, number);
     } else if (number <= m->highest) {
-        take_old(m, totals, number, is_ordered);
+        return take_old(m, totals, number, is_ordered);
     } else {
         totals->lost += number - m->highest - 1;
         move_up(m, number - m->highest - 1, false);
         move_up(m, 1, true);
     }
+    return true;
 }
 
 bool verify_take_gap(struct verify_member *m, struct verify_totals *totals, uint64_t from,

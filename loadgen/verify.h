@@ -42,7 +42,8 @@ void verify_init(struct verify_member *m);
 // The join's reply said that everything up to `watermark` is before the join.
 void verify_start(struct verify_member *m, uint64_t watermark);
 
-void verify_take(struct verify_member *m, struct verify_totals *totals, uint64_t number,
+// True when this member sees the number for the first time, as far as can be told.
+bool verify_take(struct verify_member *m, struct verify_totals *totals, uint64_t number,
                  bool is_ordered);
 
 // The server announces that from … to are lost. False when that is no range.

@@ -1,0 +1,59 @@
+#include "loadgen/flight.h"
+
+#include <errno.h>
+
+int flight_init(struct flight_table *table, struct memory_ledger *ledger, uint32_t room_count) {
+    CHECKF(room_count > 0, "no rooms");
+    uint32_t per_room = FLIGHT_PER_ROOM_MAX;
+    while (per_room > FLIGHT_PER_ROOM_MIN && (uint64_t)per_room * room_count > FLIGHT_SLOTS_MAX)
+        per_room /= 2;
+    *table = (struct flight_table){.room_count = room_count, .per_room = per_room};
+    size_t bytes = (size_t)per_room * room_count * sizeof(struct flight);
+    table->flights = memory_reserve(ledger, "messages under way", bytes);
+    return table->flights == NULL ? -ENOMEM : 0;
+}
+
+static struct flight *place_of(const struct flight_table *table, uint32_t room, uint32_t number) {
+    CHECKF(room < table->room_count, "room %u of %u", room, table->room_count);
+    return &table->flights[(size_t)room * table->per_room + (number & (table->per_room - 1))];
+}
+
+void flight_begin(struct flight_table *table, const struct flight_publish *publish) {
+    CHECKF(publish->due > 0 && publish->number > 0, "message %u due to %u", publish->number,
+           publish->due);
+    struct flight *flight = place_of(table, publish->room, publish->number);
+    if (flight->number != 0)
+        table->incomplete++;
+    *flight = (struct flight){.intended_ns = publish->intended_ns,
+                              .number = publish->number,
+                              .due = publish->due,
+                              .is_measured = publish->is_measured};
+}
+
+enum flight_step flight_take(struct flight_table *table, const struct flight_receipt *receipt,
+                             struct histogram *first, struct histogram *last) {
+    struct flight *flight = place_of(table, receipt->room, receipt->number);
+    if (receipt->number == 0 || flight->number != receipt->number)
+        return FLIGHT_UNKNOWN;
+    flight->received++;
+    bool is_first = flight->received == 1, is_last = flight->received == flight->due;
+    if (LIKELY(!is_first && !is_last))
+        return FLIGHT_BETWEEN;
+    if (flight->is_measured && is_first)
+        histogram_record(first, receipt->now_ns - flight->intended_ns);
+    if (!is_last)
+        return FLIGHT_FIRST;
+    if (flight->is_measured)
+        histogram_record(last, receipt->now_ns - flight->intended_ns);
+    table->complete++;
+    flight->number = 0;
+    return FLIGHT_LAST;
+}
+
+void flight_finish(struct flight_table *table) {
+    for (size_t i = 0; i < (size_t)table->per_room * table->room_count; i++)
+        if (table->flights[i].number != 0) {
+            table->incomplete++;
+            table->flights[i].number = 0;
+        }
+}

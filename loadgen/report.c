@@ -1,0 +1,160 @@
+#include "loadgen/report.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "sched/base/clock.h"
+
+#define NUMBER_BYTES 32
+
+// 1234567 as 1,234,567. The buffer is the caller's.
+static const char *grouped(char buffer[NUMBER_BYTES], double value) {
+    char plain[NUMBER_BYTES];
+    int size = snprintf(plain, sizeof(plain), "%.0f", value);
+    int out = 0;
+    for (int i = 0; i < size && out < NUMBER_BYTES - 1; i++) {
+        if (i > 0 && (size - i) % 3 == 0)
+            buffer[out++] = ',';
+        buffer[out++] = plain[i];
+    }
+    buffer[out] = 0;
+    return buffer;
+}
+
+#define GROUPED(value) grouped((char[NUMBER_BYTES]){0}, (double)(value))
+
+static void print_latency(FILE *out, const char *name, const struct histogram *h) {
+    static const uint32_t asked[] = {HISTOGRAM_P50, HISTOGRAM_P90, HISTOGRAM_P99, HISTOGRAM_P999,
+                                     HISTOGRAM_P100};
+    if (h->count == 0)
+        return;
+    fprintf(out, "  %-20s %14s", name, GROUPED(h->count));
+    for (size_t i = 0; i < sizeof(asked) / sizeof(asked[0]); i++)
+        fprintf(out, " %9.3f", (double)histogram_quantile_ns(h, asked[i]) / 1e6);
+    fputc('\n', out);
+}
+
+static void print_latencies(FILE *out, const struct load_options *o, const struct result *r) {
+    fprintf(out, "%-22s %14s %9s %9s %9s %9s %9s\n", "latency, ms", "count", "p50", "p90", "p99",
+            "p99.9", "max");
+    print_latency(out, o->scenario == LOAD_OPTIONS_ECHO ? "reply" : "delivery", &r->latency);
+    print_latency(out, "first receiver", &r->first);
+    print_latency(out, "last receiver", &r->last);
+    print_latency(out, "own send lag", &r->send_lag);
+    print_latency(out, "connect and join", &r->connect);
+}
+
+static void print_connections(FILE *out, const struct result *r) {
+    fprintf(out, "connections   %s of %s joined", GROUPED(r->live_max), GROUPED(r->wanted));
+    if (r->connected_ns > r->begin_ns) {
+        double seconds = (double)(r->connected_ns - r->begin_ns) / (double)NS_PER_S;
+        fprintf(out, " in %.2f s (%s/s)", seconds, GROUPED((double)r->live_max / seconds));
+    }
+    fprintf(out, ", %u failed, %u dropped later\n", result_refused_count(r),
+            result_dropped_count(r));
+    for (int i = 0; i < RESULT_FAILURE_COUNT; i++)
+        if (r->failures[i] > 0)
+            fprintf(out, "              %u %s\n", r->failures[i],
+                    result_failure_name((enum result_failure)i));
+    if (r->detail[0] != 0)
+        fprintf(out, "              the first: %s\n", r->detail);
+}
+
+static void print_rates(FILE *out, const struct load_options *o, const struct result *r,
+                        const struct verdict *v) {
+    const char *what = o->scenario == LOAD_OPTIONS_ECHO ? "requests" : "publishes";
+    if (o->scenario == LOAD_OPTIONS_HOLD)
+        return;
+    if (o->is_closed)
+        fprintf(out, "%-13s closed loop, %s/s", what, GROUPED(v->achieved_rate));
+    else
+        fprintf(out, "%-13s offered %.1f/s, achieved %.1f/s (%.1f %%)", what, v->offered_rate,
+                v->achieved_rate, r->offered ? 100 * (double)r->sent / (double)r->offered : 100);
+    fprintf(out, ", %s answered, %s rejected", GROUPED(r->answered_all), GROUPED(r->rejected));
+    if (r->unsendable > 0)
+        fprintf(out, ", %s not sent (the server did not read)", GROUPED(r->unsendable));
+    fputc('\n', out);
+    if (r->rejected_detail[0] != 0)
+        fprintf(out, "              rejected: %s\n", r->rejected_detail);
+    fprintf(out, "%-13s %s in the window, %s/s, %.2f MB/s in, %.2f MB/s out\n",
+            o->scenario == LOAD_OPTIONS_ECHO ? "replies" : "deliveries", GROUPED(r->received),
+            GROUPED(v->received_rate), (double)r->bytes_in / 1e6 / v->window_s,
+            (double)r->bytes_out / 1e6 / v->window_s);
+    if (o->has_flood)
+        fprintf(out, "flood         %s pings sent, %s answered\n", GROUPED(r->flood_sent),
+                GROUPED(r->flood_answered));
+}
+
+static void print_checks(FILE *out, const struct load_options *o, const struct result *r) {
+    if (o->scenario == LOAD_OPTIONS_ECHO) {
+        fprintf(out, "checks        unanswered %s · answered twice %s · out of order %s\n",
+                GROUPED(r->unanswered), GROUPED(r->verify.duplicates),
+                GROUPED(r->verify.disordered));
+        return;
+    }
+    if (o->scenario != LOAD_OPTIONS_ROOMS)
+        return;
+    fprintf(out, "checks        lost %s · announced as lost %s (%s gaps) · twice %s · ",
+            GROUPED(r->verify.lost), GROUPED(r->verify.announced), GROUPED(r->verify.gap_events),
+            GROUPED(r->verify.duplicates));
+    if (r->is_order_checked)
+        fprintf(out, "out of order %s\n", GROUPED(r->verify.disordered));
+    else
+        fprintf(out, "order not checked (the server numbers nothing)\n");
+    fprintf(out, "messages      %s reached all members, %s did not\n", GROUPED(r->flights_complete),
+            GROUPED(r->flights_incomplete));
+}
+
+void report_print_table(FILE *out, const struct load_options *o, const struct result *r,
+                        const struct verdict *v) {
+    fprintf(out, "%s\n\n", v->sentence);
+    print_connections(out, r);
+    if (v->window_s > 0) {
+        print_rates(out, o, r, v);
+        print_latencies(out, o, r);
+        print_checks(out, o, r);
+        fprintf(out, "client        CPU %.0f %% of one core in a window of %.1f s: %s\n",
+                v->cpu * 100, v->window_s, v->client_was_limit ? v->limit_cause : "not the limit");
+    }
+    if (r->strange > 0)
+        fprintf(out, "strange       %s messages that are neither Phoenix nor ours\n",
+                GROUPED(r->strange));
+    fprintf(out, "verdict       exit %d\n", v->code);
+}
+
+void report_print_progress(FILE *out, bool is_terminal, const struct load_options *o,
+                           const struct result *r) {
+    if (r->interval_stored == 0)
+        return;
+    const struct result_interval none = {0};
+    const struct result_interval *now = &r->intervals[r->interval_stored - 1];
+    const struct result_interval *before = r->interval_stored > 1 ? now - 1 : &none;
+    double seconds = now->at_s - before->at_s;
+    seconds = seconds > 0.001 ? seconds : 1;
+    char line[256];
+    int size = snprintf(line, sizeof(line), "%6.1f s  %-10s %s connections", now->at_s,
+                        result_phase_name(r->phase), GROUPED(now->live));
+    size_t at = (size_t)size;
+    if (now->phase != RESULT_CONNECT && o->scenario != LOAD_OPTIONS_HOLD)
+        snprintf(line + at, sizeof(line) - at,
+                 "  sent %s/s  received %s/s  p50 %.2f  p99 %.2f  max %.2f ms  lost %s",
+                 GROUPED((double)(now->sent - before->sent) / seconds),
+                 GROUPED((double)(now->received - before->received) / seconds),
+                 (double)now->p50_ns / 1e6, (double)now->p99_ns / 1e6, (double)now->max_ns / 1e6,
+                 GROUPED(r->verify.lost));
+    else if (result_refused_count(r) > 0)
+        snprintf(line + at, sizeof(line) - at, "  %u failed", result_refused_count(r));
+    fprintf(out, is_terminal ? "\r\033[K%s" : "%s\n", line);
+    fflush(out);
+}
+
+int report_write_histogram(const char *path, const struct result *r) {
+    FILE *out = strcmp(path, "-") == 0 ? stdout : fopen(path, "w");
+    if (out == NULL)
+        return -errno;
+    histogram_dump(&r->latency, out);
+    bool failed = ferror(out) != 0;
+    if (out != stdout)
+        failed |= fclose(out) != 0;
+    return failed ? -EIO : 0;
+}

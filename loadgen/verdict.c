@@ -1,0 +1,116 @@
+#include "loadgen/verdict.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+#include "sched/base/clock.h"
+
+static void say(struct verdict *v, enum verdict_code code, const char *format, ...)
+    PRINTF_LIKE(3, 4);
+static void say(struct verdict *v, enum verdict_code code, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(v->sentence, sizeof(v->sentence), format, arguments);
+    va_end(arguments);
+    v->code = code;
+}
+
+static void measure(struct verdict *v, const struct load_options *o, const struct result *r) {
+    if (r->window.end_ns <= r->window.begin_ns)
+        return;
+    v->window_s = (double)(r->window.end_ns - r->window.begin_ns) / (double)NS_PER_S;
+    v->cpu = (double)r->window.cpu_ns / (double)NS_PER_S / v->window_s;
+    v->offered_rate = (double)r->offered / v->window_s;
+    v->achieved_rate = (double)r->sent / v->window_s;
+    v->received_rate = (double)r->received / v->window_s;
+}
+
+static void find_client_limit(struct verdict *v, const struct load_options *o,
+                              const struct result *r) {
+    double lag_p99_ms = (double)histogram_quantile_ns(&r->send_lag, HISTOGRAM_P99) / 1e6;
+    if (v->cpu >= VERDICT_CPU_MAX)
+        snprintf(v->limit_cause, sizeof(v->limit_cause), "its own CPU was %.0f %% busy",
+                 v->cpu * 100);
+    else if (!o->is_closed && lag_p99_ms > o->send_lag_max_ms)
+        snprintf(v->limit_cause, sizeof(v->limit_cause),
+                 "it sent late: p99 %.1f ms after the intended time (bound %.1f ms)", lag_p99_ms,
+                 o->send_lag_max_ms);
+    else if (!o->is_closed && r->unsendable == 0 && r->offered > 0 &&
+             (double)r->sent < VERDICT_ACHIEVED_MIN * (double)r->offered)
+        snprintf(v->limit_cause, sizeof(v->limit_cause), "it achieved %.1f %% of the offered rate",
+                 100 * (double)r->sent / (double)r->offered);
+    v->client_was_limit = v->limit_cause[0] != 0;
+}
+
+// Appends "3 lost, " to `text` when there are any.
+static void list(char *text, size_t capacity, uint64_t count, const char *what) {
+    size_t size = strlen(text);
+    if (count > 0)
+        snprintf(text + size, capacity - size, "%s%llu %s", size ? ", " : "",
+                 (unsigned long long)count, what);
+}
+
+static bool has_failed(struct verdict *v, const struct load_options *o, const struct result *r) {
+    char text[320] = "";
+    list(text, sizeof(text), r->verify.lost, "messages lost without a word");
+    list(text, sizeof(text), r->verify.duplicates, "came twice");
+    list(text, sizeof(text), r->is_order_checked ? r->verify.disordered : 0, "came out of order");
+    list(text, sizeof(text), r->unanswered, "requests were not answered");
+    list(text, sizeof(text), r->rejected, "requests were rejected");
+    list(text, sizeof(text), result_dropped_count(r), "connections were dropped by the server");
+    list(text, sizeof(text), o->fails_on_gap ? r->verify.announced : 0,
+         "messages announced as lost");
+    if (text[0] == 0)
+        return false;
+    if (v->client_was_limit)
+        say(v, VERDICT_FAILED, "FAILED: %s (and the client was the limit: %s)", text,
+            v->limit_cause);
+    else
+        say(v, VERDICT_FAILED, "FAILED: %s", text);
+    return true;
+}
+
+static void say_ok(struct verdict *v, const struct load_options *o, const struct result *r) {
+    double p99_ms = (double)histogram_quantile_ns(&r->latency, HISTOGRAM_P99) / 1e6;
+    const char *again = r->was_interrupted ? " (interrupted)" : "";
+    switch (o->scenario) {
+    case LOAD_OPTIONS_HOLD:
+        say(v, VERDICT_OK, "ok%s: %u connections held", again, r->live);
+        break;
+    case LOAD_OPTIONS_ECHO:
+        say(v, VERDICT_OK, "ok%s: %.0f replies/s, p99 %.2f ms, all answered", again,
+            v->received_rate, p99_ms);
+        break;
+    case LOAD_OPTIONS_ROOMS:
+        say(v, VERDICT_OK, "ok%s: %.0f publishes/s became %.0f deliveries/s, p99 %.2f ms, %s",
+            again, v->achieved_rate, v->received_rate, p99_ms,
+            r->verify.announced ? "none lost unannounced" : "none lost");
+        break;
+    }
+}
+
+void verdict_decide(struct verdict *v, const struct load_options *o, const struct result *r) {
+    *v = (struct verdict){0};
+    measure(v, o, r);
+    find_client_limit(v, o, r);
+    double p99_ms = (double)histogram_quantile_ns(&r->latency, HISTOGRAM_P99) / 1e6;
+    uint32_t refused = result_refused_count(r);
+    if (r->live_max == 0 && refused == 0)
+        say(v, r->was_interrupted ? VERDICT_OK : VERDICT_TARGET, "no connection was made");
+    else if (r->live_max == 0)
+        say(v, r->failures[RESULT_LOCAL] == refused ? VERDICT_CLIENT_LIMIT : VERDICT_TARGET,
+            "no connection came about: %s", r->detail);
+    else if (has_failed(v, o, r))
+        return;
+    else if (refused > 0)
+        say(v, r->failures[RESULT_LOCAL] == refused ? VERDICT_CLIENT_LIMIT : VERDICT_TARGET,
+            "%u of %u connections did not come about: %s", refused, r->wanted, r->detail);
+    else if (v->client_was_limit)
+        say(v, VERDICT_CLIENT_LIMIT, "THE CLIENT WAS THE LIMIT, not the server: %s",
+            v->limit_cause);
+    else if (o->expect_p99_ms > 0 && p99_ms > o->expect_p99_ms)
+        say(v, VERDICT_FAILED, "FAILED: p99 is %.2f ms, expected at most %.2f ms", p99_ms,
+            o->expect_p99_ms);
+    else
+        say_ok(v, o, r);
+}

@@ -1,0 +1,48 @@
+// Did it go well, and if not, whose fault was it? One exit code and one sentence, the first line of
+// the result. In this order, the first that holds:
+//
+//   4  no connection came about
+//   1  messages were lost without a word, came twice or out of order, requests stayed without an
+//      answer or were rejected, the server dropped connections; announced loss with --fail-on-gap
+//   4  some connections were refused
+//   3  the client was the limit: its own CPU was busy for 95 % of the window or more, or its own
+//      lateness (handing over a request after the time it was meant for) had a p99 above
+//      --send-lag-max-ms, or it achieved less than 99 % of what was offered while it was late
+//      itself
+//   1  p99 above --expect-p99-ms
+//   0  otherwise
+//
+// Facts about the server (loss) stand whatever the client did; figures about it do not, when the
+// client was the limit. Pure.
+#ifndef FAIRLEAD_VERDICT_H
+#define FAIRLEAD_VERDICT_H
+
+#include "loadgen/load_options.h"
+#include "loadgen/result.h"
+
+#define VERDICT_CPU_MAX 0.95      // of one core
+#define VERDICT_ACHIEVED_MIN 0.99 // of what was offered
+
+enum verdict_code {
+    VERDICT_OK = 0,
+    VERDICT_FAILED = 1,
+    VERDICT_USAGE = 2,
+    VERDICT_CLIENT_LIMIT = 3,
+    VERDICT_TARGET = 4,
+};
+
+struct verdict {
+    enum verdict_code code;
+    char sentence[480];
+    bool client_was_limit; // whatever the code
+    char limit_cause[160]; // empty when it was not
+    double window_s;
+    double cpu; // share of one core in the window
+    double offered_rate;
+    double achieved_rate;
+    double received_rate;
+};
+
+void verdict_decide(struct verdict *v, const struct load_options *o, const struct result *r);
+
+#endif

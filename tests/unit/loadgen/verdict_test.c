@@ -1,0 +1,149 @@
+// Goal: one exit code and one sentence, the right ones, in the right precedence. Method: results
+// are made up, one fault at a time and two together.
+#include "loadgen/verdict.h"
+
+#include "sched/base/clock.h"
+#include "tests/unit/unit.h"
+
+static struct result r;
+static struct load_options o;
+static struct verdict v;
+
+// Ten seconds at 100/s, all sent and received, half a core used.
+static void good_run(enum load_scenario scenario) {
+    static char *const argv[] = {"fairlead-load"};
+    char error[LOAD_OPTIONS_ERROR_BYTES];
+    ck_assert_int_eq(load_options_parse(&o, 1, argv, error), LOAD_OPTIONS_RUN);
+    o.scenario = scenario;
+    result_init(&r);
+    r.wanted = r.live = r.live_max = 200;
+    r.window.begin_ns = 5 * NS_PER_S;
+    r.window.end_ns = 15 * NS_PER_S;
+    r.window.cpu_ns = 5 * NS_PER_S;
+    r.offered = r.sent = 1000;
+    r.received = 50000;
+    r.is_order_checked = true;
+    for (int i = 0; i < 1000; i++) {
+        histogram_record(&r.latency, NS_PER_MS);
+        histogram_record(&r.send_lag, 50000);
+    }
+}
+
+static void is(enum verdict_code code, const char *sentence) {
+    verdict_decide(&v, &o, &r);
+    ck_assert_msg(v.code == code && strstr(v.sentence, sentence) != NULL, "exit %d: %s", v.code,
+                  v.sentence);
+}
+
+START_TEST(verdict_of_a_good_run_is_ok) {
+    good_run(LOAD_OPTIONS_ROOMS);
+    is(VERDICT_OK, "ok: 100 publishes/s became 5000 deliveries/s, p99 1.00 ms, none lost");
+    ck_assert(v.cpu == 0.5 && v.window_s == 10 && !v.client_was_limit);
+    good_run(LOAD_OPTIONS_ECHO);
+    is(VERDICT_OK, "replies/s");
+    good_run(LOAD_OPTIONS_HOLD);
+    is(VERDICT_OK, "200 connections held");
+}
+END_TEST
+
+START_TEST(verdict_names_each_fault_of_the_server) {
+    good_run(LOAD_OPTIONS_ROOMS);
+    r.verify.lost = 3;
+    is(VERDICT_FAILED, "3 messages lost without a word");
+    r.verify.duplicates = 2;
+    is(VERDICT_FAILED, "lost without a word, 2 came twice");
+    good_run(LOAD_OPTIONS_ROOMS);
+    r.verify.disordered = 1;
+    is(VERDICT_FAILED, "1 came out of order");
+    r.is_order_checked = false;
+    is(VERDICT_OK, "ok");
+    good_run(LOAD_OPTIONS_ECHO);
+    r.unanswered = 1;
+    is(VERDICT_FAILED, "1 requests were not answered");
+    good_run(LOAD_OPTIONS_ROOMS);
+    r.rejected = 4;
+    is(VERDICT_FAILED, "4 requests were rejected");
+    good_run(LOAD_OPTIONS_HOLD);
+    r.failures[RESULT_RESET] = 5;
+    is(VERDICT_FAILED, "5 connections were dropped");
+}
+END_TEST
+
+START_TEST(verdict_takes_announced_loss_as_failure_only_when_asked) {
+    good_run(LOAD_OPTIONS_ROOMS);
+    r.verify.announced = 7;
+    is(VERDICT_OK, "none lost unannounced");
+    o.fails_on_gap = true;
+    is(VERDICT_FAILED, "7 messages announced as lost");
+}
+END_TEST
+
+START_TEST(verdict_says_when_the_client_s_cpu_was_the_limit) {
+    good_run(LOAD_OPTIONS_ROOMS);
+    r.window.cpu_ns = 9490 * NS_PER_MS;
+    is(VERDICT_OK, "ok");
+    r.window.cpu_ns = 9500 * NS_PER_MS;
+    is(VERDICT_CLIENT_LIMIT, "THE CLIENT WAS THE LIMIT, not the server: its own CPU was 95 % busy");
+}
+END_TEST
+
+START_TEST(verdict_says_when_the_client_was_late) {
+    good_run(LOAD_OPTIONS_ECHO);
+    for (int i = 0; i < 9; i++)
+        histogram_record(&r.send_lag, 11 * NS_PER_MS);
+    is(VERDICT_OK, "ok");
+    for (int i = 0; i < 9; i++)
+        histogram_record(&r.send_lag, 11 * NS_PER_MS);
+    is(VERDICT_CLIENT_LIMIT, "it sent late");
+    o.is_closed = true;
+    is(VERDICT_OK, "ok");
+}
+END_TEST
+
+START_TEST(verdict_says_when_the_client_did_not_reach_its_rate) {
+    good_run(LOAD_OPTIONS_ROOMS);
+    r.sent = 990;
+    is(VERDICT_OK, "ok");
+    r.sent = 989;
+    is(VERDICT_CLIENT_LIMIT, "it achieved 98.9 %");
+    r.unsendable = 11; // the server did not read: not the client's doing
+    is(VERDICT_OK, "ok");
+}
+END_TEST
+
+START_TEST(verdict_puts_loss_before_the_client_s_limit_and_that_before_expectations) {
+    good_run(LOAD_OPTIONS_ROOMS);
+    r.window.cpu_ns = 10 * NS_PER_S;
+    o.expect_p99_ms = 0.5;
+    is(VERDICT_CLIENT_LIMIT, "THE CLIENT");
+    r.verify.lost = 1;
+    is(VERDICT_FAILED, "and the client was the limit: its own CPU");
+    good_run(LOAD_OPTIONS_ROOMS);
+    o.expect_p99_ms = 0.5;
+    is(VERDICT_FAILED, "p99 is 1.00 ms, expected at most 0.50 ms");
+    o.expect_p99_ms = 1.1;
+    is(VERDICT_OK, "ok");
+}
+END_TEST
+
+START_TEST(verdict_of_no_connection_is_that_of_the_target) {
+    good_run(LOAD_OPTIONS_ROOMS);
+    r.live = r.live_max = 0;
+    result_count_failure(&r, RESULT_HTTP, "HTTP 503: %s", "full");
+    result_count_failure(&r, RESULT_UNREACHABLE, "later");
+    is(VERDICT_TARGET, "no connection came about: HTTP 503: full");
+    good_run(LOAD_OPTIONS_ROOMS);
+    result_count_failure(&r, RESULT_HTTP, "HTTP 503");
+    is(VERDICT_TARGET, "1 of 200 connections did not come about: HTTP 503");
+    good_run(LOAD_OPTIONS_ROOMS);
+    result_count_failure(&r, RESULT_LOCAL, "no local ports left");
+    is(VERDICT_CLIENT_LIMIT, "no local ports left");
+}
+END_TEST
+
+UNIT_MAIN("loadgen/verdict", verdict_of_a_good_run_is_ok, verdict_names_each_fault_of_the_server,
+          verdict_takes_announced_loss_as_failure_only_when_asked,
+          verdict_says_when_the_client_s_cpu_was_the_limit, verdict_says_when_the_client_was_late,
+          verdict_says_when_the_client_did_not_reach_its_rate,
+          verdict_puts_loss_before_the_client_s_limit_and_that_before_expectations,
+          verdict_of_no_connection_is_that_of_the_target)
