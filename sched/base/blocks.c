@@ -9,6 +9,11 @@ struct block_header {
 };
 
 _Static_assert(sizeof(struct block_header) == BLOCK_HEADER_BYTES, "blocks_at skips it");
+_Static_assert(offsetof(struct block_huge, next) == offsetof(struct block_header, next),
+               "one remote list for both");
+
+#define BLOCK_INDEX_MASK ((1u << BLOCKS_CLASS_SHIFT) - 1)
+#define BLOCK_HUGE_BITS ((uint32_t)BLOCKS_CLASS_COUNT << BLOCKS_CLASS_SHIFT)
 
 static size_t class_bytes(uint32_t size_class) {
     return (size_t)BLOCKS_SMALLEST_BYTES << size_class;
@@ -19,6 +24,7 @@ int blocks_init(struct blocks *blocks, struct memory_ledger *ledger, size_t byte
         "blocks 64",    "blocks 128",   "blocks 256",   "blocks 512",
         "blocks 1 Ki",  "blocks 2 Ki",  "blocks 4 Ki",  "blocks 8 Ki",
         "blocks 16 Ki", "blocks 32 Ki", "blocks 64 Ki", "blocks 128 Ki"};
+    CHECKF(bytes_max <= BLOCKS_BYTES_MAX, "blocks of %zu bytes", bytes_max);
     *blocks = (struct blocks){.bytes_max = bytes_max};
     atomic_init(&blocks->remote_head, BLOCK_NONE);
     for (uint32_t size_class = 0; size_class < BLOCKS_CLASS_COUNT; size_class++) {
@@ -37,7 +43,7 @@ int blocks_init(struct blocks *blocks, struct memory_ledger *ledger, size_t byte
 void blocks_fini(struct blocks *blocks) {
     for (uint32_t i = 0; i < blocks->huge.touched_count; i++) {
         if (slab_is_used(&blocks->huge, i))
-            blocks_release(blocks, (uint32_t)(BLOCKS_CLASS_COUNT << BLOCKS_CLASS_SHIFT) | i);
+            blocks_release(blocks, BLOCK_HUGE_BITS | i);
     }
 }
 
@@ -57,7 +63,7 @@ static void account(struct blocks *blocks, size_t bytes) {
 static uint32_t acquire_huge(struct blocks *blocks, size_t size) {
     uint32_t index;
     size_t bytes = (size + 4095) & ~(size_t)4095;
-    if (blocks->bytes_used + bytes > blocks->bytes_max)
+    if (bytes > blocks->bytes_max - blocks->bytes_used)
         return BLOCK_NONE;
     struct block_huge *huge = slab_acquire(&blocks->huge, &index);
     if (!huge)
@@ -69,14 +75,17 @@ static uint32_t acquire_huge(struct blocks *blocks, size_t size) {
         return BLOCK_NONE;
     }
     account(blocks, bytes);
-    return (uint32_t)(BLOCKS_CLASS_COUNT << BLOCKS_CLASS_SHIFT) | index;
+    return BLOCK_HUGE_BITS | index;
 }
 
 uint32_t blocks_acquire(struct blocks *blocks, size_t size) {
+    // First, so that nothing below can overflow on a size that no memory has.
+    if (size > blocks->bytes_max)
+        return BLOCK_NONE;
     uint32_t size_class = class_of(size);
     if (size_class >= BLOCKS_CLASS_COUNT)
         return acquire_huge(blocks, size);
-    if (blocks->bytes_used + class_bytes(size_class) > blocks->bytes_max)
+    if (class_bytes(size_class) > blocks->bytes_max - blocks->bytes_used)
         return BLOCK_NONE;
     struct slab *slab = &blocks->classes[size_class];
     uint32_t index = slab->free_head;
@@ -102,7 +111,7 @@ uint32_t blocks_acquire(struct blocks *blocks, size_t size) {
 
 void blocks_release(struct blocks *blocks, uint32_t id) {
     uint32_t size_class = id >> BLOCKS_CLASS_SHIFT;
-    uint32_t index = id & ((1u << BLOCKS_CLASS_SHIFT) - 1);
+    uint32_t index = id & BLOCK_INDEX_MASK;
     if (size_class < BLOCKS_CLASS_COUNT) {
         slab_release(&blocks->classes[size_class], index);
         blocks->bytes_used -= class_bytes(size_class);
@@ -114,13 +123,14 @@ void blocks_release(struct blocks *blocks, uint32_t id) {
     slab_release(&blocks->huge, index);
 }
 
-// The link of the remote list: in the block's own header, or in the huge table's slot.
-static uint32_t *remote_next(struct blocks *blocks, uint32_t id) {
+static const struct slab *slab_of(const struct blocks *blocks, uint32_t id) {
     uint32_t size_class = id >> BLOCKS_CLASS_SHIFT;
-    uint32_t index = id & ((1u << BLOCKS_CLASS_SHIFT) - 1);
-    if (size_class < BLOCKS_CLASS_COUNT)
-        return &((struct block_header *)slab_at(&blocks->classes[size_class], index))->next;
-    return &((struct block_huge *)slab_at(&blocks->huge, index))->next;
+    return size_class < BLOCKS_CLASS_COUNT ? &blocks->classes[size_class] : &blocks->huge;
+}
+
+// The link of the remote list: in the block's own header, or in the huge table's slot.
+static uint32_t *remote_next(const struct blocks *blocks, uint32_t id) {
+    return &((struct block_header *)slab_at(slab_of(blocks, id), id & BLOCK_INDEX_MASK))->next;
 }
 
 void blocks_release_remote(struct blocks *blocks, uint32_t id) {
@@ -145,7 +155,7 @@ void blocks_collect(struct blocks *blocks) {
 
 size_t blocks_capacity(const struct blocks *blocks, uint32_t id) {
     uint32_t size_class = id >> BLOCKS_CLASS_SHIFT;
-    uint32_t index = id & ((1u << BLOCKS_CLASS_SHIFT) - 1);
+    uint32_t index = id & BLOCK_INDEX_MASK;
     if (size_class < BLOCKS_CLASS_COUNT)
         return class_bytes(size_class) - BLOCK_HEADER_BYTES;
     return ((struct block_huge *)slab_at(&blocks->huge, index))->bytes;
@@ -155,4 +165,29 @@ void blocks_check_empty(const struct blocks *blocks) {
     for (uint32_t size_class = 0; size_class < BLOCKS_CLASS_COUNT; size_class++)
         slab_check_empty(&blocks->classes[size_class]);
     slab_check_empty(&blocks->huge);
+}
+
+void blocks_validate(const struct blocks *blocks) {
+    size_t bytes = 0;
+    uint32_t used = blocks->huge.used_count;
+    for (uint32_t size_class = 0; size_class < BLOCKS_CLASS_COUNT; size_class++) {
+        slab_validate(&blocks->classes[size_class]);
+        bytes += blocks->classes[size_class].used_count * class_bytes(size_class);
+        used += blocks->classes[size_class].used_count;
+    }
+    slab_validate(&blocks->huge);
+    for (uint32_t i = 0; i < blocks->huge.touched_count; i++) {
+        if (slab_is_used(&blocks->huge, i))
+            bytes += ((const struct block_huge *)slab_at(&blocks->huge, i))->bytes;
+    }
+    CHECKF(bytes == blocks->bytes_used && bytes <= blocks->bytes_max &&
+               bytes <= blocks->bytes_high_water,
+           "blocks: %zu bytes used, %zu counted", blocks->bytes_used, bytes);
+    uint32_t id = atomic_load_explicit(&blocks->remote_head, memory_order_acquire);
+    for (uint32_t seen = 0; id != BLOCK_NONE; seen++) {
+        CHECKF(seen < used, "block %x was released twice by other threads", id);
+        CHECKF(slab_is_used(slab_of(blocks, id), id & BLOCK_INDEX_MASK),
+               "block %x waits for its owner and is free", id);
+        id = *remote_next(blocks, id);
+    }
 }

@@ -21,6 +21,7 @@
 #define BLOCK_NONE UINT32_MAX
 #define BLOCK_HEADER_BYTES 8
 #define BLOCKS_CLASS_SHIFT 28
+#define BLOCKS_BYTES_MAX ((size_t)1 << 42) // each class reserves so much address space
 
 struct block_huge {
     uint32_t slab_word;
@@ -69,5 +70,9 @@ static inline void *blocks_at(const struct blocks *blocks, uint32_t id) {
 }
 
 void blocks_check_empty(const struct blocks *blocks);
+
+// Slabs, budget and remote list agree. Owner, while no other thread releases; tests and debug
+// builds.
+void blocks_validate(const struct blocks *blocks);
 
 #endif

@@ -4,6 +4,8 @@
 
 void *memory_reserve(struct memory_ledger *ledger, const char *name, size_t bytes) {
     CHECKF(ledger->entry_count < MEMORY_ENTRIES_MAX, "memory ledger is full at %s", name);
+    if (bytes > SIZE_MAX - 4095)
+        return NULL;
     size_t rounded = (bytes + 4095) & ~(size_t)4095;
     if (rounded == 0)
         rounded = 4096;

@@ -38,6 +38,7 @@ static inline struct parcel *parcel_at(const struct blocks *blocks, uint32_t id)
 // A parcel with room for `size` bytes, one reference, size set; BLOCK_NONE when memory is out.
 MUST_USE static inline uint32_t parcel_acquire(struct blocks *blocks, size_t size,
                                                enum parcel_class class) {
+    CHECKF(size <= UINT32_MAX - sizeof(struct parcel), "parcel of %zu bytes", size);
     uint32_t id = blocks_acquire(blocks, sizeof(struct parcel) + size);
     if (id != BLOCK_NONE)
         *parcel_at(blocks, id) = (struct parcel){

@@ -29,6 +29,7 @@ static void take(struct slab *slab, struct free_slot *slot) {
 }
 
 void *slab_acquire(struct slab *slab, uint32_t *index) {
+    CHECKF(!slab->chosen_by_kernel, "slab %s: the kernel chooses its slots", slab->name);
     struct free_slot *slot;
     if (slab->free_head != SLAB_NONE) {
         *index = slab->free_head;
@@ -64,6 +65,48 @@ void slab_release(struct slab *slab, uint32_t index) {
     slab->free_head = index;
 }
 
+void slab_retire(struct slab *slab, uint32_t index) {
+    CHECKF(!slab->chosen_by_kernel, "slab %s: the kernel chooses its slots", slab->name);
+    uint32_t *word = slab_get(slab, index);
+    *word = (*word & SLAB_OWNER_MASK) | ((*word + 1) & SLAB_GENERATION_MASK);
+    slab->used_count--;
+    slab->retired_count++;
+}
+
+void slab_recycle(struct slab *slab, uint32_t index) {
+    struct free_slot *slot = slab_at(slab, index);
+    CHECKF(slab->retired_count > 0 && index < slab->touched_count && !(slot->slab_word & SLAB_USED),
+           "slab %s: slot %u is not retired", slab->name, index);
+    slot->slab_word &= SLAB_GENERATION_MASK;
+    slab->retired_count--;
+    slot->next = slab->free_head;
+    slab->free_head = index;
+}
+
 void slab_check_empty(const struct slab *slab) {
     CHECKF(slab->used_count == 0, "slab %s: %u slots in use", slab->name, slab->used_count);
+}
+
+void slab_validate(const struct slab *slab) {
+    CHECKF(slab->touched_count <= slab->slots_max && slab->used_count <= slab->used_high_water &&
+               slab->used_high_water <= slab->touched_count,
+           "slab %s: %u used, high water %u, touched %u", slab->name, slab->used_count,
+           slab->used_high_water, slab->touched_count);
+    uint32_t used = 0;
+    for (uint32_t i = 0; i < slab->touched_count; i++)
+        used += slab_is_used(slab, i);
+    CHECKF(used == slab->used_count, "slab %s: %u slots are marked used, %u counted", slab->name,
+           used, slab->used_count);
+    if (slab->chosen_by_kernel)
+        return;
+    uint32_t unused = slab->touched_count - used;
+    uint32_t free_count = 0;
+    for (uint32_t at = slab->free_head; at != SLAB_NONE; free_count++) {
+        const struct free_slot *slot = slab_at(slab, at);
+        CHECKF(free_count < unused && at < slab->touched_count && !(slot->slab_word & SLAB_USED),
+               "slab %s: free list at slot %u", slab->name, at);
+        at = slot->next;
+    }
+    CHECKF(free_count + slab->retired_count == unused, "slab %s: %u free, %u retired, %u unused",
+           slab->name, free_count, slab->retired_count, unused);
 }

@@ -36,7 +36,8 @@ struct slab {
     uint32_t used_high_water;
     uint32_t touched_count; // slots 0..touched_count-1 were handed out at least once
     uint32_t free_head;
-    bool chosen_by_kernel; // slab_acquire_at only: no free list is kept
+    uint32_t retired_count; // gone from their owner, not yet free (slab_retire)
+    bool chosen_by_kernel;  // slab_acquire_at only: no free list is kept
 };
 
 // Reserves address space in `ledger`. Returns 0, or -ENOMEM.
@@ -52,8 +53,17 @@ void *slab_acquire_at(struct slab *slab, uint32_t index);
 
 void slab_release(struct slab *slab, uint32_t index);
 
+// The two halves of a release, for a slot that is still linked in a list of its owner's: retire
+// ends its use (the handle is dead, it counts as unused, its bytes stay); recycle, once it is
+// unlinked, makes it free again. Not for a slab whose slots the kernel chooses.
+void slab_retire(struct slab *slab, uint32_t index);
+void slab_recycle(struct slab *slab, uint32_t index);
+
 // Every slot in use is released by now; CHECKs with the slab's name otherwise.
 void slab_check_empty(const struct slab *slab);
+
+// Every slot is in use, free or retired, and the counts say so. O(touched slots).
+void slab_validate(const struct slab *slab);
 
 static inline void *slab_at(const struct slab *slab, uint32_t index) {
     return slab->slots + (size_t)index * slab->slot_size;
