@@ -37,8 +37,8 @@ static inline struct handle pid_slot(uint64_t pid) {
 // The first 16 bytes of every actor's slot.
 struct actor {
     uint32_t slab_word; // owner bit ACTOR_QUEUED: true exactly when the actor is in the run queue
-    uint32_t mailbox_tail;  // newest cell of a circular list, SLAB_NONE when empty
-    uint32_t run_next;      // kind 4 | index 28 of the next in the run queue
+    uint32_t mailbox_tail;       // newest cell of a circular list, SLAB_NONE when empty
+    uint32_t run_next;           // kind 4 | index 28 of the next in the run queue
     uint32_t mailbox_count : 20; // cells in the mailbox
     uint32_t state_bits : 12;    // free for the behaviour's use
 };
@@ -47,7 +47,6 @@ _Static_assert(sizeof(struct actor) == 16, "part of the 256 B budget of a connec
 
 #define ACTOR_QUEUED 0x01000000u
 #define ACTOR_CONTINUE 0x02000000u // true exactly when scheduler_continue asked for another slice
-
 #define ACTOR_PAUSED 0x04000000u // true exactly between scheduler_pause and scheduler_resume
 
 enum exit_reason {
@@ -72,12 +71,10 @@ struct behaviour {
     // 0, or -errno: then the actor never was. `context` is what scheduler_register got.
     int (*init)(void *context, void *state, uint32_t index, const void *argument);
     void (*handle)(void *context, void *state, uint32_t index, const struct message *message);
-    void (*terminate)(void *context, void *state, uint32_t index,
-#define ACTOR_PAUSED                                                                               \
-    0x04000000u // true exactly between scheduler_pause and
-                // scheduler_resume
-
-                      enum exit_reason reason);
+    void (*terminate)(void *context, void *state, uint32_t index, enum exit_reason reason);
+    // A message that no actor of this kind will take (its target is gone): gives back what it
+    // holds. May be NULL.
+    void (*discard)(void *context, const struct message *message);
 };
 
 #endif

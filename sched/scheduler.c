@@ -104,6 +104,13 @@ static void run_queue_remove(struct scheduler *scheduler, uint32_t run_id) {
         scheduler->run_tail = previous;
 }
 
+static void discard(struct scheduler *scheduler, const struct message *message) {
+    const struct scheduler_kind *kind = &scheduler->kinds[pid_kind(message->target)];
+    counter_add(scheduler->counters, COUNTER_MESSAGES_TO_DEAD, 1);
+    if (kind->behaviour && kind->behaviour->discard)
+        kind->behaviour->discard(kind->context, message);
+}
+
 void scheduler_exit(struct scheduler *scheduler, uint8_t kind_id, uint32_t index,
                     enum exit_reason reason) {
     struct scheduler_kind *kind = &scheduler->kinds[kind_id];
@@ -111,9 +118,8 @@ void scheduler_exit(struct scheduler *scheduler, uint8_t kind_id, uint32_t index
     kind->behaviour->terminate(kind->context, actor, index, reason);
     while (actor->mailbox_tail != SLAB_NONE) {
         uint32_t cell;
-        (void)mailbox_pop(scheduler, actor, &cell);
+        discard(scheduler, mailbox_pop(scheduler, actor, &cell));
         slab_release(&scheduler->cells, cell);
-        counter_add(scheduler->counters, COUNTER_MESSAGES_TO_DEAD, 1);
     }
     if (kind->behaviour->timer_offset)
         timer_wheel_disarm(&kind->timers, index);
@@ -161,7 +167,7 @@ static bool deliver(struct scheduler *scheduler, const struct message *message,
     const struct behaviour *behaviour = scheduler->kinds[kind_id].behaviour;
     struct actor *actor = behaviour ? scheduler_lookup(scheduler, message->target) : NULL;
     if (!actor) {
-        counter_add(scheduler->counters, COUNTER_MESSAGES_TO_DEAD, 1);
+        discard(scheduler, message);
         return true;
     }
     if (actor->mailbox_count >=

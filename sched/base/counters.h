@@ -50,7 +50,8 @@
     X(QUEUE_BYTES_MAX, "out_queue_bytes_max", "", "largest out-queue seen, bytes", "")             \
     X(STALE_COMPLETIONS, "stale_completions_total", "", "completions for a former owner", "")
 
-// The audit, in messages per member: due = delivered + dropped + pending (docs/PROTOCOL.md).
+// The audit, in messages per member: due = delivered + dropped + pending, and over
+// all cores relayed = taken + those in mailboxes and mesh (docs/PROTOCOL.md).
 #define COUNTERS_AUDIT(X)                                                                          \
     X(DUE, "audit_due_total", "", "room messages owed to members", "")                             \
     X(DELIVERED, "audit_delivered_total", "", "room messages wholly accepted by the kernel", "")   \
@@ -60,7 +61,10 @@
       "dropped: the member left or its connection ended", "")                                      \
     X(DROPPED_MEMORY, "audit_dropped_total", "reason=\"memory\"", "dropped: no memory was left",   \
       "the host or --connections-max is too small")                                                \
-    X(PENDING, "audit_pending", "", "room messages queued", "")
+    X(PENDING, "audit_pending", "where=\"queue\"", "room messages in out-queues", "")              \
+    X(GATHERED, "audit_pending", "where=\"leaf\"", "room messages gathered in this turn", "")      \
+    X(RELAYED, "audit_relayed_total", "", "room messages that homes here sent to leaves", "")      \
+    X(RELAYS_TAKEN, "audit_relays_taken_total", "", "room messages that leaves here took", "")
 
 #define COUNTERS_CHAT(X)                                                                           \
     X(ROOMS, "rooms", "", "rooms whose home is here", "")                                          \

@@ -25,6 +25,14 @@ struct handle {
     uint32_t generation; // 24 bits
 };
 
+static inline uint64_t handle_pack(struct handle handle) {
+    return (uint64_t)handle.generation << 32 | handle.index;
+}
+
+static inline struct handle handle_unpack(uint64_t packed) {
+    return (struct handle){(uint32_t)packed, (uint32_t)(packed >> 32)};
+}
+
 #define HANDLE_NONE ((struct handle){SLAB_NONE, 0})
 
 struct slab {

@@ -1,0 +1,254 @@
+// What the gateway calls, and KIND_CHAT: one actor per core that takes joins by the room's name and
+// makes the room when there is none.
+#include "chat/chat.h"
+
+#include <errno.h>
+
+#include "chat/leaf.h"
+#include "chat/publish.h"
+#include "chat/room.h"
+#include "sched/base/hash.h"
+
+#define CHAT_MAILBOX_MAX 65536
+
+static int chat_actor_init(void *context, void *state, uint32_t index, const void *argument) {
+    (void)context;
+    (void)state;
+    (void)argument;
+    CHECK(index == 0);
+    return 0;
+}
+
+static void chat_actor_terminate(void *context, void *state, uint32_t index,
+                                 enum exit_reason reason) {
+    (void)context;
+    (void)state;
+    (void)index;
+    (void)reason;
+}
+
+static void chat_actor_handle(void *context, void *state, uint32_t index,
+                              const struct message *message) {
+    (void)state;
+    (void)index;
+    struct chat *chat = context;
+    struct scheduler *scheduler = chat->scheduler;
+    CHECK(message->type == CHAT_JOIN);
+    struct bytes name = join_view(scheduler, message->words[0]).room;
+    uint64_t room = registry_lookup(&chat->rooms, name);
+    if (room == PID_NONE)
+        room = scheduler_spawn(scheduler, KIND_ROOM, &name);
+    if (room != PID_NONE) {
+        struct message forward = *message;
+        forward.target = room;
+        scheduler_send(scheduler, &forward);
+        return;
+    }
+    const struct slab *rooms = &scheduler->kinds[KIND_ROOM].slab;
+    struct message refused = {
+        .target = message->sender,
+        .type = CHAT_JOIN_REFUSED,
+        .small = rooms->used_count == rooms->slots_max ? REFUSAL_TOO_MANY_ROOMS : REFUSAL_MEMORY,
+        .words = {message->words[1]}};
+    payload_unref(scheduler, message->words[0]);
+    scheduler_send(scheduler, &refused);
+}
+
+static void chat_actor_discard(void *context, const struct message *message) {
+    publish_discard(((struct chat *)context)->scheduler, message);
+}
+
+static const struct behaviour chat_behaviour = {
+    .name = "chat",
+    .kind = KIND_CHAT,
+    .version = 1,
+    .mailbox_max = CHAT_MAILBOX_MAX - 1,
+    .slot_size = sizeof(struct actor),
+    .init = chat_actor_init,
+    .handle = chat_actor_handle,
+    .terminate = chat_actor_terminate,
+    .discard = chat_actor_discard,
+};
+
+int chat_init(struct chat *chat, const struct chat_config *config, struct scheduler *scheduler,
+              struct memory_ledger *ledger, void *port) {
+    *chat = (struct chat){.config = *config,
+                          .scheduler = scheduler,
+                          .port = port,
+                          .rng = {config->rng_seed},
+                          .dirty_head = SLAB_NONE};
+    registry_init(&chat->rooms, scheduler->blocks, config->seed);
+    registry_init(&chat->leaves, scheduler->blocks, config->seed);
+    if (slab_init(&chat->members, ledger, "members", sizeof(struct member), config->members_max) ||
+        slab_init(&chat->users, ledger, "presence users", sizeof(struct presence_user),
+                  config->users_max) ||
+        slab_init(&chat->metas, ledger, "presence metas", sizeof(struct presence_meta),
+                  config->users_max) ||
+        texts_init(&chat->texts, ledger, config->users_max) ||
+        scheduler_register(scheduler, &room_behaviour, chat, config->rooms_max) ||
+        scheduler_register(scheduler, &leaf_behaviour, chat, config->rooms_max) ||
+        scheduler_register(scheduler, &chat_behaviour, chat, 1))
+        return -ENOMEM;
+    chat->pid = scheduler_spawn(scheduler, KIND_CHAT, NULL);
+    CHECK(chat->pid != PID_NONE);
+    return 0;
+}
+
+void chat_fini(struct chat *chat) {
+    slab_check_empty(&chat->members);
+    const struct slab *rooms = &chat->scheduler->kinds[KIND_ROOM].slab;
+    for (uint32_t i = 0; i < rooms->touched_count; i++)
+        if (slab_is_used(rooms, i))
+            scheduler_exit(chat->scheduler, KIND_ROOM, i, EXIT_SHUTDOWN);
+    scheduler_exit(chat->scheduler, KIND_CHAT, 0, EXIT_SHUTDOWN);
+    slab_check_empty(&chat->users);
+    slab_check_empty(&chat->metas);
+    registry_fini(&chat->rooms);
+    registry_fini(&chat->leaves);
+}
+
+static uint64_t home_of(const struct chat *chat, struct bytes room) {
+    uint64_t hash = hash_bytes(chat->config.seed, room);
+    uint8_t core = (uint8_t)((hash >> 32) * chat->config.core_count >> 32);
+    return pid_of(core, KIND_CHAT, (struct handle){0, 0});
+}
+
+uint32_t chat_join(struct chat *chat, const struct chat_join_request *request,
+                   enum chat_refusal *reason) {
+    struct scheduler *scheduler = chat->scheduler;
+    uint32_t index;
+    struct member *member = slab_acquire(&chat->members, &index);
+    *reason = REFUSAL_MEMORY;
+    if (!member)
+        return SLAB_NONE;
+    uint32_t leaf_index = leaf_open(chat, request->room);
+    struct chat_join_view join = {request->room, request->user, request->meta};
+    uint64_t payload = leaf_index == SLAB_NONE ? PAYLOAD_NONE : join_pack(scheduler, &join);
+    struct message message = {.target = home_of(chat, request->room),
+                              .type = CHAT_JOIN,
+                              .words = {payload, handle_pack(slab_handle(&chat->members, index))}};
+    bool is_sent = false;
+    if (payload != PAYLOAD_NONE) {
+        *reason = REFUSAL_BUSY;
+        message.sender = scheduler_pid(scheduler, KIND_LEAF, leaf_index);
+        is_sent = scheduler_try_send(scheduler, &message);
+        if (!is_sent)
+            payload_unref(scheduler, payload);
+    }
+    if (!is_sent) {
+        slab_release(&chat->members, index);
+        if (leaf_index != SLAB_NONE)
+            leaf_close_if_unused(chat, leaf_index);
+        return SLAB_NONE;
+    }
+    member->slab_word |= MEMBER_PENDING;
+    member->leaf = leaf_index;
+    member->owner = request->owner;
+    member->address = request->address;
+    member->tag = request->tag;
+    member->next = SLAB_NONE;
+    member->position = SLAB_NONE;
+    member->meta = SLAB_NONE;
+    leaf_at(chat, leaf_index)->pending_count++;
+    return index;
+}
+
+void chat_leave(struct chat *chat, uint32_t member_index, bool flush) {
+    struct member *member = chat_member(chat, member_index);
+    CHECKF(!(member->slab_word & MEMBER_ORPHAN), "member %u left twice", member_index);
+    if (member->slab_word & MEMBER_PENDING) {
+        member->slab_word |= MEMBER_ORPHAN;
+        return;
+    }
+    uint32_t leaf_index = member->leaf;
+    leaf_remove(chat, member_index, flush);
+    struct message leave = {.target = leaf_at(chat, leaf_index)->room,
+                            .sender = scheduler_pid(chat->scheduler, KIND_LEAF, leaf_index),
+                            .type = CHAT_LEAVE,
+                            .small = member->meta};
+    scheduler_send(chat->scheduler, &leave);
+    counter_subtract(chat->scheduler->counters, COUNTER_MEMBERS, 1);
+    slab_release(&chat->members, member_index);
+    leaf_close_if_unused(chat, leaf_index);
+}
+
+bool chat_publish(struct chat *chat, uint32_t member_index, const struct chat_publish *publish,
+                  enum chat_refusal *reason) {
+    struct scheduler *scheduler = chat->scheduler;
+    const struct member *member = chat_member(chat, member_index);
+    CHECK(!(member->slab_word & (MEMBER_PENDING | MEMBER_ORPHAN)));
+    uint64_t payload = publish_pack(scheduler, publish);
+    *reason = REFUSAL_MEMORY;
+    if (payload == PAYLOAD_NONE)
+        return false;
+    struct message message = {
+        .target = leaf_at(chat, member->leaf)->room,
+        .sender = scheduler_pid(scheduler, KIND_LEAF, member->leaf),
+        .type = CHAT_PUBLISH,
+        .flags = publish->is_whisper,
+        .words = {payload, handle_pack(slab_handle(&chat->members, member_index)), 0}};
+    if (scheduler_try_send(scheduler, &message))
+        return true;
+    *reason = REFUSAL_BUSY;
+    counter_add(scheduler->counters, COUNTER_BUSY, 1);
+    payload_unref(scheduler, payload);
+    return false;
+}
+
+void chat_member_writable(struct chat *chat, uint32_t member_index) {
+    struct member *member = chat_member(chat, member_index);
+    if (!(member->slab_word & MEMBER_STALE) || member->slab_word & (MEMBER_PENDING | MEMBER_ORPHAN))
+        return;
+    member->slab_word = (member->slab_word & ~MEMBER_STALE) | MEMBER_WAITING;
+    struct leaf *leaf = leaf_at(chat, member->leaf);
+    if (leaf->wants_state)
+        return;
+    leaf->wants_state = true;
+    struct message want = {.target = leaf->room,
+                           .sender = scheduler_pid(chat->scheduler, KIND_LEAF, member->leaf),
+                           .type = CHAT_WANT_STATE};
+    scheduler_send(chat->scheduler, &want);
+}
+
+struct bytes chat_room_name(const struct chat *chat, uint32_t member_index) {
+    return registry_name(&chat->leaves, leaf_at(chat, chat_member(chat, member_index)->leaf)->name);
+}
+
+struct bytes chat_leaf_name(const struct chat *chat, uint32_t leaf_index) {
+    if (!slab_is_used(&chat->scheduler->kinds[KIND_LEAF].slab, leaf_index))
+        return (struct bytes){0};
+    return registry_name(&chat->leaves, leaf_at(chat, leaf_index)->name);
+}
+
+static void room_info(const struct chat *chat, uint64_t pid, struct chat_room_info *info) {
+    static const char *const phases[] = {[PHASE_OFF] = "off",
+                                         [PHASE_COUNTS] = "counts",
+                                         [PHASE_LIST] = "list",
+                                         [PHASE_SAMPLED] = "sampled"};
+    const struct room *room = scheduler_lookup(chat->scheduler, pid);
+    CHECK(room);
+    *info = (struct chat_room_info){.name = room_name(chat, room),
+                                    .epoch = room->epoch,
+                                    .sequence = room->sequence,
+                                    .relayed = room->relayed,
+                                    .lost = room->lost,
+                                    .users = room->presence.user_count,
+                                    .connections = room->connection_count,
+                                    .presence = phases[room->presence.phase]};
+}
+
+bool chat_room_next(const struct chat *chat, uint32_t *cursor, struct chat_room_info *info) {
+    uint64_t pid = registry_next(&chat->rooms, cursor);
+    if (pid == PID_NONE)
+        return false;
+    room_info(chat, pid, info);
+    return true;
+}
+
+bool chat_room_lookup(const struct chat *chat, struct bytes name, struct chat_room_info *info) {
+    uint64_t pid = registry_lookup(&chat->rooms, name);
+    if (pid == PID_NONE)
+        return false;
+    room_info(chat, pid, info);
+    return true;
+}

@@ -1,0 +1,361 @@
+// Member:  pending --CHAT_JOINED--> joining (behind this turn's parts) --walk done--> in the array
+// --leaf_remove--> gone
+//          pending --CHAT_JOINED--> in the array, when no part waits
+// Leaf:    quiet --message--> dirty --chat_flush--> walking --last slice--> quiet;  paused while
+// walking over
+//          more than a turn, and when parts hold batch_bytes_max.
+#include "chat/leaf.h"
+
+#include "chat/publish.h"
+#include "sched/base/parcel.h"
+
+#define ARRAY_FIRST 8
+
+static struct blocks *blocks_of(const struct chat *chat) {
+    return chat->scheduler->blocks;
+}
+
+static void *array_data(const struct chat *chat, const struct leaf_array *array) {
+    return blocks_at(blocks_of(chat), array->block);
+}
+
+// Room for `count` elements. The array uses its block to the end.
+static bool array_reserve(struct chat *chat, struct leaf_array *array, size_t element_size,
+                          uint32_t count) {
+    if (count <= array->capacity)
+        return true;
+    uint32_t wanted = array->capacity ? array->capacity * 2 : ARRAY_FIRST;
+    uint32_t block = blocks_acquire(blocks_of(chat), wanted * element_size - BLOCK_HEADER_BYTES);
+    if (block == BLOCK_NONE)
+        return false;
+    if (array->capacity > 0) {
+        memcpy(blocks_at(blocks_of(chat), block), array_data(chat, array),
+               array->count * element_size);
+        blocks_release(blocks_of(chat), array->block);
+    }
+    array->block = block;
+    array->capacity = (uint32_t)(blocks_capacity(blocks_of(chat), block) / element_size);
+    return true;
+}
+
+static void array_free(struct chat *chat, struct leaf_array *array) {
+    if (array->capacity > 0)
+        blocks_release(blocks_of(chat), array->block);
+    *array = (struct leaf_array){.block = BLOCK_NONE};
+}
+
+static struct leaf_entry *entries_of(const struct chat *chat, const struct leaf *leaf) {
+    return array_data(chat, &leaf->members);
+}
+
+static struct leaf_part *parts_of(const struct chat *chat, const struct leaf *leaf) {
+    return array_data(chat, &leaf->parts);
+}
+
+static struct leaf_joining *joining_of(const struct chat *chat, const struct leaf *leaf) {
+    return array_data(chat, &leaf->joining);
+}
+
+static int on_init(void *context, void *state, uint32_t index, const void *argument) {
+    struct chat *chat = context;
+    struct leaf *leaf = state;
+    const struct bytes *name = argument;
+    leaf->name =
+        registry_insert(&chat->leaves, *name, scheduler_pid(chat->scheduler, KIND_LEAF, index));
+    if (leaf->name == BLOCK_NONE)
+        return -1;
+    leaf->members.block = leaf->joining.block = leaf->parts.block = BLOCK_NONE;
+    struct room_settings settings;
+    chat_port_settings(chat->port, *name, &settings);
+    leaf->close_when_over = settings.close_when_over;
+    return 0;
+}
+
+static void on_terminate(void *context, void *state, uint32_t index, enum exit_reason reason) {
+    (void)index;
+    (void)reason;
+    struct chat *chat = context;
+    struct leaf *leaf = state;
+    CHECK(leaf->members.count == 0 && leaf->parts.count == 0 && !leaf->is_dirty);
+    array_free(chat, &leaf->members);
+    array_free(chat, &leaf->joining);
+    array_free(chat, &leaf->parts);
+    registry_remove(&chat->leaves, registry_name(&chat->leaves, leaf->name));
+}
+
+uint32_t leaf_open(struct chat *chat, struct bytes name) {
+    uint64_t pid = registry_lookup(&chat->leaves, name);
+    if (pid == PID_NONE)
+        pid = scheduler_spawn(chat->scheduler, KIND_LEAF, &name);
+    return pid == PID_NONE ? SLAB_NONE : pid_slot(pid).index;
+}
+
+void leaf_close_if_unused(struct chat *chat, uint32_t index) {
+    const struct leaf *leaf = leaf_at(chat, index);
+    if (leaf->members.count == 0 && leaf->joining.count == 0 && leaf->pending_count == 0 &&
+        !leaf->is_dirty)
+        scheduler_exit(chat->scheduler, KIND_LEAF, index, EXIT_NORMAL);
+}
+
+static void mark_dirty(struct chat *chat, struct leaf *leaf, uint32_t index) {
+    if (leaf->is_dirty)
+        return;
+    leaf->is_dirty = true;
+    leaf->dirty_next = chat->dirty_head;
+    chat->dirty_head = index;
+}
+
+// Appends a part; takes the parcel. False: no memory for it, the parcel is given back.
+static bool part_push(struct chat *chat, struct leaf *leaf, uint32_t index,
+                      const struct leaf_part *part) {
+    if (!array_reserve(chat, &leaf->parts, sizeof(struct leaf_part), leaf->parts.count + 1)) {
+        parcel_unref(blocks_of(chat), part->parcel);
+        return false;
+    }
+    parts_of(chat, leaf)[leaf->parts.count++] = *part;
+    leaf->batch_bytes += parcel_at(blocks_of(chat), part->parcel)->size;
+    mark_dirty(chat, leaf, index);
+    if (!leaf->is_paused && (leaf->batch_bytes >= chat->config.batch_bytes_max ||
+                             leaf->parts.count >= LEAF_PARTS_MAX)) {
+        leaf->is_paused = true;
+        scheduler_pause(chat->scheduler, KIND_LEAF, index);
+    }
+    return true;
+}
+
+static void note_lost(struct leaf *leaf, uint64_t from, uint64_t to) {
+    leaf->lost_from = leaf->lost_to ? leaf->lost_from : from;
+    leaf->lost_to = to;
+}
+
+// Tells all members of what this core never got or could not encode, in its place in the order.
+static void push_gap(struct chat *chat, struct leaf *leaf, uint32_t index) {
+    if (leaf->lost_to == 0)
+        return;
+    uint32_t parcel = chat_port_encode_gap(chat->port, registry_name(&chat->leaves, leaf->name),
+                                           leaf->lost_from, leaf->lost_to);
+    struct leaf_part part = {
+        .parcel = parcel, .batch = BLOCK_NONE, .exclude = SLAB_NONE, .kind = PART_PLAIN};
+    if (parcel == BLOCK_NONE || !part_push(chat, leaf, index, &part))
+        return;
+    leaf->lost_to = 0;
+    counter_add(chat->scheduler->counters, COUNTER_GAPS, leaf->members.count + leaf->joining.count);
+}
+
+static void push_whisper(struct chat *chat, struct leaf *leaf, uint32_t index,
+                         const struct chat_publish *publish, uint32_t publisher) {
+    uint32_t parcel =
+        chat_port_encode_whisper(chat->port, registry_name(&chat->leaves, leaf->name), publish);
+    struct leaf_part part = {
+        .parcel = parcel, .batch = BLOCK_NONE, .exclude = publisher, .kind = PART_PLAIN};
+    if (parcel == BLOCK_NONE || !part_push(chat, leaf, index, &part))
+        counter_add(chat->scheduler->counters, COUNTER_WHISPERS_DROPPED, 1);
+}
+
+static void push_message(struct chat *chat, struct leaf *leaf, uint32_t index,
+                         const struct chat_publish *publish, uint64_t sequence) {
+    struct counters *counters = chat->scheduler->counters;
+    uint32_t receivers = leaf->members.count + leaf->joining.count;
+    counter_add(counters, COUNTER_RELAYS_TAKEN, 1);
+    counter_add(counters, COUNTER_DUE, receivers);
+    push_gap(chat, leaf, index);
+    uint32_t id = chat_port_encode_message(chat->port, registry_name(&chat->leaves, leaf->name),
+                                           publish, sequence);
+    struct leaf_part part = {
+        .parcel = id, .batch = BLOCK_NONE, .exclude = SLAB_NONE, .kind = PART_MESSAGE};
+    if (id != BLOCK_NONE) {
+        struct parcel *parcel = parcel_at(blocks_of(chat), id);
+        parcel->room = index;
+        parcel->message_count = 1;
+        parcel->sequence_from = sequence;
+        parcel->close_when_over = leaf->close_when_over;
+        if (part_push(chat, leaf, index, &part)) {
+            counter_add(counters, COUNTER_GATHERED, receivers);
+            return;
+        }
+    }
+    counter_add(counters, COUNTER_DROPPED_MEMORY, receivers);
+    note_lost(leaf, sequence, sequence);
+}
+
+static void on_relay(struct chat *chat, struct leaf *leaf, uint32_t index,
+                     const struct message *message) {
+    struct scheduler *scheduler = chat->scheduler;
+    struct chat_publish publish = publish_view(scheduler, message->words[0]);
+    uint32_t publisher = SLAB_NONE;
+    if (message->small) {
+        const struct member *member = slab_lookup(&chat->members, handle_unpack(message->words[2]));
+        if (member && !(member->slab_word & MEMBER_ORPHAN)) {
+            publisher = (uint32_t)message->words[2];
+            if (publish.wants_reply)
+                chat_port_accepted(chat->port, member->owner, publisher, &publish,
+                                   message->words[1]);
+        }
+    }
+    if (message->type == CHAT_RELAY && leaf->members.count + leaf->joining.count > 0) {
+        if (publish.is_whisper)
+            push_whisper(chat, leaf, index, &publish, publisher);
+        else
+            push_message(chat, leaf, index, &publish, message->words[1]);
+    }
+    payload_unref(scheduler, message->words[0]);
+}
+
+static void on_refused(struct chat *chat, const struct message *message) {
+    struct chat_publish publish = publish_view(chat->scheduler, message->words[0]);
+    const struct member *member = slab_lookup(&chat->members, handle_unpack(message->words[2]));
+    if (member && !(member->slab_word & MEMBER_ORPHAN) && publish.wants_reply)
+        chat_port_refused(chat->port, member->owner, (uint32_t)message->words[2], &publish,
+                          (enum chat_refusal)message->small);
+    payload_unref(chat->scheduler, message->words[0]);
+}
+
+static void send_leave(struct chat *chat, const struct leaf *leaf, uint32_t index, uint32_t meta) {
+    struct message leave = {.target = leaf->room,
+                            .sender = scheduler_pid(chat->scheduler, KIND_LEAF, index),
+                            .type = CHAT_LEAVE,
+                            .small = meta};
+    scheduler_send(chat->scheduler, &leave);
+}
+
+// Into the array, or behind the parts that wait to be delivered.
+static bool admit(struct chat *chat, struct leaf *leaf, uint32_t index, uint32_t member_index) {
+    struct member *member = chat_member(chat, member_index);
+    uint32_t members = leaf->members.count + leaf->joining.count + 1;
+    if (!array_reserve(chat, &leaf->members, sizeof(struct leaf_entry), members))
+        return false;
+    if (leaf->parts.count > 0) {
+        if (!array_reserve(chat, &leaf->joining, sizeof(struct leaf_joining),
+                           leaf->joining.count + 1))
+            return false;
+        member->position = SLAB_NONE;
+        joining_of(chat, leaf)[leaf->joining.count++] =
+            (struct leaf_joining){member_index, leaf->parts.count};
+        mark_dirty(chat, leaf, index);
+        return true;
+    }
+    member->position = leaf->members.count;
+    entries_of(chat, leaf)[leaf->members.count++] =
+        (struct leaf_entry){member_index, member->address};
+    return true;
+}
+
+static void on_joined(struct chat *chat, struct leaf *leaf, uint32_t index,
+                      const struct message *message) {
+    uint32_t member_index = (uint32_t)message->words[0];
+    struct member *member = chat_member(chat, member_index);
+    leaf->room = message->sender;
+    leaf->pending_count--;
+    member->meta = message->small;
+    bool is_orphan = member->slab_word & MEMBER_ORPHAN;
+    member->slab_word &= ~MEMBER_PENDING;
+    if (is_orphan || !admit(chat, leaf, index, member_index)) {
+        if (!is_orphan)
+            chat_port_join_refused(chat->port, member->owner, member_index, REFUSAL_MEMORY);
+        send_leave(chat, leaf, index, member->meta);
+        slab_release(&chat->members, member_index);
+        leaf_close_if_unused(chat, index);
+        return;
+    }
+    if (message->flags)
+        member->slab_word |= MEMBER_WAITING;
+    counter_add(chat->scheduler->counters, COUNTER_JOINS, 1);
+    counter_add(chat->scheduler->counters, COUNTER_MEMBERS, 1);
+    chat_port_joined(chat->port, member->owner, member_index, message->words[1], message->words[2]);
+}
+
+static void on_join_refused(struct chat *chat, struct leaf *leaf, uint32_t index,
+                            const struct message *message) {
+    uint32_t member_index = (uint32_t)message->words[0];
+    const struct member *member = chat_member(chat, member_index);
+    leaf->pending_count--;
+    if (!(member->slab_word & MEMBER_ORPHAN))
+        chat_port_join_refused(chat->port, member->owner, member_index,
+                               (enum chat_refusal)message->small);
+    slab_release(&chat->members, member_index);
+    leaf_close_if_unused(chat, index);
+}
+
+static void push_presence(struct chat *chat, struct leaf *leaf, uint32_t index, uint64_t payload,
+                          enum leaf_part_kind kind) {
+    if (payload == PAYLOAD_NONE)
+        return;
+    bool has_receivers = leaf->members.count + leaf->joining.count > 0;
+    if (has_receivers) {
+        uint32_t parcel =
+            chat_port_encode_presence(chat->port, registry_name(&chat->leaves, leaf->name),
+                                      records_view(chat->scheduler, payload), kind != PART_DIFF);
+        struct leaf_part part = {
+            .parcel = parcel, .batch = BLOCK_NONE, .exclude = SLAB_NONE, .kind = (uint32_t)kind};
+        if (parcel == BLOCK_NONE || !part_push(chat, leaf, index, &part)) {
+            // Out of memory: all get a state as soon as there is some.
+            for (uint32_t i = 0; i < leaf->members.count; i++)
+                chat_member(chat, entries_of(chat, leaf)[i].member)->slab_word |= MEMBER_STALE;
+        }
+    }
+    payload_unref(chat->scheduler, payload);
+}
+
+static void on_count(struct chat *chat, struct leaf *leaf, uint32_t index,
+                     const struct message *message) {
+    if (leaf->members.count + leaf->joining.count == 0)
+        return;
+    uint32_t parcel =
+        chat_port_encode_count(chat->port, registry_name(&chat->leaves, leaf->name),
+                               (uint32_t)message->words[0], (uint32_t)message->words[1]);
+    struct leaf_part part = {
+        .parcel = parcel, .batch = BLOCK_NONE, .exclude = SLAB_NONE, .kind = PART_COUNT};
+    if (parcel != BLOCK_NONE)
+        (void)part_push(chat, leaf, index, &part);
+}
+
+static void on_message(void *context, void *state, uint32_t index, const struct message *message) {
+    struct chat *chat = context;
+    struct leaf *leaf = state;
+    switch (message->type) {
+    case CHAT_RELAY:
+    case CHAT_ACCEPTED:
+        on_relay(chat, leaf, index, message);
+        break;
+    case CHAT_REFUSED:
+        on_refused(chat, message);
+        break;
+    case CHAT_JOINED:
+        on_joined(chat, leaf, index, message);
+        break;
+    case CHAT_JOIN_REFUSED:
+        on_join_refused(chat, leaf, index, message);
+        break;
+    case CHAT_LOST:
+        note_lost(leaf, message->words[0], message->words[1]);
+        push_gap(chat, leaf, index);
+        break;
+    case CHAT_PRESENCE:
+        leaf->wants_state &= message->words[1] == PAYLOAD_NONE;
+        push_presence(chat, leaf, index, message->words[0], PART_DIFF);
+        push_presence(chat, leaf, index, message->words[1],
+                      message->small ? PART_STATE_ALL : PART_STATE);
+        break;
+    case CHAT_COUNT:
+        on_count(chat, leaf, index, message);
+        break;
+    default:
+        CHECKF(false, "leaf got message %u", message->type);
+    }
+}
+
+static void on_discard(void *context, const struct message *message) {
+    publish_discard(((struct chat *)context)->scheduler, message);
+}
+
+const struct behaviour leaf_behaviour = {
+    .name = "leaves",
+    .kind = KIND_LEAF,
+    .version = 1,
+    .mailbox_max = LEAF_MAILBOX_MAX,
+    .slot_size = sizeof(struct leaf),
+    .init = on_init,
+    .handle = on_message,
+    .terminate = on_terminate,
+    .discard = on_discard,
+};

@@ -1,0 +1,90 @@
+// A room's members on one core (KIND_LEAF): a dense array, walked once a turn. What the home relays
+// in a turn is encoded once and gathered in parts; chat_flush gives every member all parts, runs of
+// room messages as one batch parcel where the member's queue is empty.
+//
+// Full: past batch_bytes_max the leaf is paused until its walk is done; a walk goes in slices of
+// LEAF_SLICE_MEMBERS per turn. While a walk lasts no message is taken, so parts and joins stand
+// still; members may leave at any time.
+#ifndef FAIRLEAD_CHAT_LEAF_H
+#define FAIRLEAD_CHAT_LEAF_H
+
+#include "chat/chat.h"
+
+#define LEAF_SLICE_MEMBERS 16384
+#define LEAF_MAILBOX_MAX 16384
+#define LEAF_PARTS_MAX 4096
+
+enum leaf_part_kind {
+    PART_MESSAGE, // room message, in the audit
+    PART_PLAIN,   // whisper, gap
+    PART_DIFF,    // presence: not to those who wait for a state
+    PART_COUNT,
+    PART_STATE, // to those who wait
+    PART_STATE_ALL,
+};
+
+struct leaf_part {
+    uint32_t parcel;
+    uint32_t batch;   // parcel of the run that begins here, BLOCK_NONE
+    uint32_t run;     // parts in that run
+    uint32_t exclude; // member, SLAB_NONE
+    uint32_t kind;    // enum leaf_part_kind
+};
+
+struct leaf_entry {
+    uint32_t member;
+    uint32_t address;
+};
+
+struct leaf_joining {
+    uint32_t member;
+    uint32_t part_first; // the first part that it gets
+};
+
+// An array in a block, grown by doubling.
+struct leaf_array {
+    uint32_t block;
+    uint32_t count;
+    uint32_t capacity;
+};
+
+struct leaf {
+    struct actor actor;
+    uint32_t name; // block of the registry
+    uint32_t dirty_next;
+    uint64_t room;             // pid, known once a join was answered
+    struct leaf_array members; // struct leaf_entry
+    struct leaf_array joining; // struct leaf_joining: joined in this turn, behind some parts
+    struct leaf_array parts;   // struct leaf_part
+    uint32_t pending_count;    // members whose join is under way
+    uint32_t batch_bytes;
+    uint32_t cursor; // of the walk: members before it were served
+    uint64_t lost_from;
+    uint64_t lost_to; // 0: no gap is owed
+    bool is_dirty;    // true exactly when it is in chat's dirty list
+    bool is_walking;
+    bool is_paused;
+    bool wants_state; // CHAT_WANT_STATE is under way
+    bool close_when_over;
+};
+
+extern const struct behaviour leaf_behaviour;
+
+// The leaf of a room on this core, made if there is none: its slot, or SLAB_NONE when the slab is
+// full.
+MUST_USE uint32_t leaf_open(struct chat *chat, struct bytes name);
+
+// Ends the leaf when nobody needs it any more.
+void leaf_close_if_unused(struct chat *chat, uint32_t index);
+
+// Takes a member that has joined out of the leaf. What it had not been given is delivered when
+// `flush`, else counted as dropped.
+void leaf_remove(struct chat *chat, uint32_t member_index, bool flush);
+
+static inline struct leaf *leaf_at(const struct chat *chat, uint32_t index) {
+    return (struct leaf *)slab_get(&chat->scheduler->kinds[KIND_LEAF].slab, index);
+}
+
+void leaf_validate(const struct chat *chat, uint32_t index);
+
+#endif

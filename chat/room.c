@@ -1,0 +1,357 @@
+// empty --join--> live --last leave--> empty --60 s--> gone. Timers: the next of presence window,
+// count, lost range and death; the handler looks at each.
+#include "chat/room.h"
+
+#include "chat/leaf.h"
+#include "chat/publish.h"
+#include "sched/base/clock.h"
+
+#define LOST_RETRY_NS (10 * NS_PER_MS)
+
+static struct room_leaf *leaves_of(const struct chat *chat, const struct room *room) {
+    return blocks_at(chat->scheduler->blocks, room->leaves);
+}
+
+struct bytes room_name(const struct chat *chat, const struct room *room) {
+    return registry_name(&chat->rooms, room->name);
+}
+
+static bool has_counts(const struct room *room) {
+    return room->presence.phase == PHASE_COUNTS || room->presence.phase == PHASE_SAMPLED;
+}
+
+static uint64_t window_ns(const struct room *room) {
+    uint64_t share = room->connection_count * PRESENCE_WINDOW_NS_PER_CONNECTION;
+    if (share < PRESENCE_WINDOW_NS)
+        return PRESENCE_WINDOW_NS;
+    return share < PRESENCE_WINDOW_NS_MAX ? share : PRESENCE_WINDOW_NS_MAX;
+}
+
+static bool is_presence_due(const struct chat *chat, const struct room *room) {
+    if (presence_is_dirty(&room->presence))
+        return true;
+    for (uint32_t core = 0; core < chat->config.core_count; core++) {
+        const struct room_leaf *leaf = &leaves_of(chat, room)[core];
+        if (leaf->member_count > 0 && (leaf->wants_state || leaf->wants_state_all))
+            return true;
+    }
+    return false;
+}
+
+static bool has_lost(const struct chat *chat, const struct room *room) {
+    for (uint32_t core = 0; core < chat->config.core_count; core++)
+        if (leaves_of(chat, room)[core].lost_to)
+            return true;
+    return false;
+}
+
+static void sooner(uint64_t *deadline_ns, uint64_t candidate_ns) {
+    if (candidate_ns < *deadline_ns)
+        *deadline_ns = candidate_ns;
+}
+
+// Arms the timer for whatever is due next.
+static void rearm(struct chat *chat, struct room *room, uint32_t index) {
+    uint64_t deadline_ns = UINT64_MAX;
+    if (is_presence_due(chat, room))
+        sooner(&deadline_ns, room->window_ended_ns + window_ns(room));
+    if (room->is_count_due && has_counts(room))
+        sooner(&deadline_ns, room->count_sent_ns + PRESENCE_COUNT_INTERVAL_NS);
+    if (has_lost(chat, room))
+        sooner(&deadline_ns, chat->scheduler->now_ns + LOST_RETRY_NS);
+    if (room->empty_since_ns)
+        sooner(&deadline_ns, room->empty_since_ns + ROOM_LINGER_NS);
+    if (deadline_ns == UINT64_MAX)
+        scheduler_disarm(chat->scheduler, KIND_ROOM, index);
+    else
+        scheduler_arm(chat->scheduler, KIND_ROOM, index, deadline_ns);
+}
+
+static int on_init(void *context, void *state, uint32_t index, const void *argument) {
+    struct chat *chat = context;
+    struct room *room = state;
+    const struct bytes *name = argument;
+    struct blocks *blocks = chat->scheduler->blocks;
+    size_t leaves_size = chat->config.core_count * sizeof(struct room_leaf);
+    room->leaves = blocks_acquire(blocks, leaves_size);
+    if (room->leaves == BLOCK_NONE)
+        return -1;
+    room->name =
+        registry_insert(&chat->rooms, *name, scheduler_pid(chat->scheduler, KIND_ROOM, index));
+    if (room->name == BLOCK_NONE) {
+        blocks_release(blocks, room->leaves);
+        return -1;
+    }
+    memset(leaves_of(chat, room), 0, leaves_size);
+    struct room_settings settings;
+    chat_port_settings(chat->port, *name, &settings);
+    presence_init(&room->presence, &settings);
+    room->epoch = rng_next(&chat->rng);
+    room->empty_since_ns = chat->scheduler->now_ns;
+    counter_add(chat->scheduler->counters, COUNTER_ROOMS, 1);
+    rearm(chat, room, index);
+    return 0;
+}
+
+static void on_terminate(void *context, void *state, uint32_t index, enum exit_reason reason) {
+    (void)index;
+    (void)reason;
+    struct chat *chat = context;
+    struct room *room = state;
+    presence_fini(chat, &room->presence);
+    blocks_release(chat->scheduler->blocks, room->leaves);
+    registry_remove(&chat->rooms, room_name(chat, room));
+    counter_subtract(chat->scheduler->counters, COUNTER_ROOMS, 1);
+}
+
+static void want_state_all(const struct chat *chat, const struct room *room) {
+    for (uint32_t core = 0; core < chat->config.core_count; core++)
+        leaves_of(chat, room)[core].wants_state_all = true;
+}
+
+static void on_join(struct chat *chat, struct room *room, uint32_t index,
+                    const struct message *message) {
+    struct scheduler *scheduler = chat->scheduler;
+    uint64_t payload = message->words[0];
+    struct chat_join_view join = join_view(scheduler, payload);
+    struct message reply = {.target = message->sender,
+                            .sender = scheduler_pid(scheduler, KIND_ROOM, index),
+                            .words = {message->words[1], room->epoch, room->sequence}};
+    bool is_new_list = false;
+    if (presence_join(chat, &room->presence, join.user, join.meta, &reply.small, &is_new_list)) {
+        reply.type = CHAT_JOINED;
+        reply.flags = room->presence.phase == PHASE_LIST || room->presence.phase == PHASE_SAMPLED;
+        struct room_leaf *leaf = &leaves_of(chat, room)[pid_core(message->sender)];
+        leaf->leaf = message->sender;
+        leaf->member_count++;
+        leaf->wants_state |= reply.flags;
+        room->connection_count++;
+        room->empty_since_ns = 0;
+        room->is_count_due = true;
+        if (is_new_list)
+            want_state_all(chat, room);
+    } else {
+        reply.type = CHAT_JOIN_REFUSED;
+        reply.small = REFUSAL_MEMORY;
+    }
+    payload_unref(scheduler, payload);
+    scheduler_send(scheduler, &reply);
+}
+
+static void on_leave(struct chat *chat, struct room *room, const struct message *message) {
+    struct room_leaf *leaf = &leaves_of(chat, room)[pid_core(message->sender)];
+    CHECK(leaf->member_count > 0 && room->connection_count > 0);
+    bool is_new_list = false;
+    if (message->small != SLAB_NONE)
+        presence_leave(chat, &room->presence, message->small, &is_new_list);
+    if (is_new_list)
+        want_state_all(chat, room);
+    if (--leaf->member_count == 0)
+        *leaf = (struct room_leaf){0};
+    if (--room->connection_count == 0)
+        room->empty_since_ns = chat->scheduler->now_ns;
+    room->is_count_due = true;
+    counter_add(chat->scheduler->counters, COUNTER_LEAVES, 1);
+}
+
+// A leaf whose way there is three quarters full: its core does not keep up.
+static bool is_pressed(const struct chat *chat, uint64_t leaf) {
+    const struct scheduler *scheduler = chat->scheduler;
+    if (pid_core(leaf) != scheduler->core)
+        return mesh_fill_eighths(scheduler->mesh, scheduler->core, pid_core(leaf)) >= 6;
+    const struct actor *actor = scheduler_lookup(scheduler, leaf);
+    return actor && actor->mailbox_count >= LEAF_MAILBOX_MAX / 4 * 3;
+}
+
+static bool is_busy(const struct chat *chat, const struct room *room) {
+    for (uint32_t core = 0; core < chat->config.core_count; core++) {
+        const struct room_leaf *leaf = &leaves_of(chat, room)[core];
+        if (leaf->member_count > 0 && is_pressed(chat, leaf->leaf))
+            return true;
+    }
+    return false;
+}
+
+// Tells a leaf what it missed, before anything newer. False: there is still no place.
+static bool send_lost(struct chat *chat, struct room_leaf *leaf) {
+    if (leaf->lost_to == 0)
+        return true;
+    struct message lost = {
+        .target = leaf->leaf, .type = CHAT_LOST, .words = {leaf->lost_from, leaf->lost_to}};
+    if (!scheduler_try_send(chat->scheduler, &lost))
+        return false;
+    leaf->lost_to = 0;
+    return true;
+}
+
+// One relay. The payload's count for it is taken in any case.
+static void relay(struct chat *chat, struct room *room, struct room_leaf *leaf,
+                  const struct message *publish, uint64_t sequence) {
+    struct scheduler *scheduler = chat->scheduler;
+    bool is_publishers = pid_core(publish->sender) == pid_core(leaf->leaf);
+    struct message message = {.target = leaf->leaf,
+                              .type = CHAT_RELAY,
+                              .small = is_publishers,
+                              .words = {publish->words[0], sequence, publish->words[1]}};
+    if (send_lost(chat, leaf) && scheduler_try_send(scheduler, &message)) {
+        room->relayed += sequence > 0;
+        counter_add(scheduler->counters, COUNTER_RELAYED, sequence > 0);
+        return;
+    }
+    if (sequence > 0) {
+        room->lost++;
+        leaf->lost_from = leaf->lost_to ? leaf->lost_from : sequence;
+        leaf->lost_to = sequence;
+    } else {
+        counter_add(scheduler->counters, COUNTER_WHISPERS_DROPPED, 1);
+    }
+    if (is_publishers) {
+        message.type = CHAT_ACCEPTED;
+        scheduler_send(scheduler, &message);
+    } else {
+        payload_unref(scheduler, publish->words[0]);
+    }
+}
+
+static void on_publish(struct chat *chat, struct room *room, const struct message *message) {
+    struct scheduler *scheduler = chat->scheduler;
+    uint64_t payload = message->words[0];
+    if (is_busy(chat, room)) {
+        counter_add(scheduler->counters, COUNTER_BUSY, 1);
+        struct message refused = {.target = message->sender,
+                                  .type = CHAT_REFUSED,
+                                  .small = REFUSAL_BUSY,
+                                  .words = {payload, 0, message->words[1]}};
+        scheduler_send(scheduler, &refused);
+        return;
+    }
+    bool is_whisper = message->flags;
+    uint64_t sequence = is_whisper ? 0 : ++room->sequence;
+    counter_add(scheduler->counters, is_whisper ? COUNTER_WHISPERS : COUNTER_PUBLISHES, 1);
+    for (uint32_t core = 0; core < chat->config.core_count; core++) {
+        struct room_leaf *leaf = &leaves_of(chat, room)[core];
+        if (leaf->member_count == 0)
+            continue;
+        payload_ref(scheduler, payload, 1);
+        relay(chat, room, leaf, message, sequence);
+    }
+    payload_unref(scheduler, payload);
+}
+
+// One leaf's share of a window's news. False: no place, it needs everything anew.
+static bool send_news(struct chat *chat, struct room_leaf *leaf, const struct presence_news *news) {
+    struct scheduler *scheduler = chat->scheduler;
+    bool wants_all = leaf->wants_state_all || news->has_lost_diff;
+    bool wants = (wants_all || leaf->wants_state) && news->state != PAYLOAD_NONE;
+    struct message message = {.target = leaf->leaf, .type = CHAT_PRESENCE, .small = wants_all};
+    message.words[0] = wants_all ? PAYLOAD_NONE : news->diff;
+    message.words[1] = wants ? news->state : PAYLOAD_NONE;
+    if (message.words[0] == PAYLOAD_NONE && message.words[1] == PAYLOAD_NONE)
+        return !news->has_lost_diff;
+    if (!scheduler_try_send(scheduler, &message))
+        return false;
+    if (message.words[0] != PAYLOAD_NONE)
+        payload_ref(scheduler, message.words[0], 1);
+    if (message.words[1] != PAYLOAD_NONE) {
+        payload_ref(scheduler, message.words[1], 1);
+        leaf->wants_state = false;
+        leaf->wants_state_all = false;
+    }
+    return true;
+}
+
+static void announce(struct chat *chat, struct room *room) {
+    bool is_state_wanted = false;
+    struct room_leaf *leaves = leaves_of(chat, room);
+    for (uint32_t core = 0; core < chat->config.core_count; core++)
+        is_state_wanted |= leaves[core].member_count > 0 &&
+                           (leaves[core].wants_state || leaves[core].wants_state_all);
+    struct presence_news news = presence_announce(chat, &room->presence, is_state_wanted);
+    for (uint32_t core = 0; core < chat->config.core_count; core++) {
+        if (leaves[core].member_count > 0 && !send_news(chat, &leaves[core], &news))
+            leaves[core].wants_state_all = true;
+    }
+    if (news.diff != PAYLOAD_NONE) {
+        counter_add(chat->scheduler->counters, COUNTER_PRESENCE_DIFFS, 1);
+        payload_unref(chat->scheduler, news.diff);
+    }
+    if (news.state != PAYLOAD_NONE)
+        payload_unref(chat->scheduler, news.state);
+    room->window_ended_ns = chat->scheduler->now_ns;
+}
+
+static void send_counts(struct chat *chat, struct room *room) {
+    room->is_count_due = false;
+    room->count_sent_ns = chat->scheduler->now_ns;
+    for (uint32_t core = 0; core < chat->config.core_count; core++) {
+        const struct room_leaf *leaf = &leaves_of(chat, room)[core];
+        struct message message = {.target = leaf->leaf,
+                                  .type = CHAT_COUNT,
+                                  .words = {room->presence.user_count, room->connection_count}};
+        if (leaf->member_count > 0 && !scheduler_try_send(chat->scheduler, &message))
+            room->is_count_due = true;
+    }
+}
+
+static void on_timer(struct chat *chat, struct room *room, uint32_t index) {
+    uint64_t now_ns = chat->scheduler->now_ns;
+    for (uint32_t core = 0; core < chat->config.core_count; core++)
+        (void)send_lost(chat, &leaves_of(chat, room)[core]);
+    if (is_presence_due(chat, room) && now_ns >= room->window_ended_ns + window_ns(room))
+        announce(chat, room);
+    if (room->is_count_due && has_counts(room) &&
+        now_ns >= room->count_sent_ns + PRESENCE_COUNT_INTERVAL_NS)
+        send_counts(chat, room);
+    // A join may wait in the mailbox: then it lives on.
+    if (room->empty_since_ns && now_ns >= room->empty_since_ns + ROOM_LINGER_NS &&
+        room->actor.mailbox_count == 0) {
+        scheduler_exit(chat->scheduler, KIND_ROOM, index, EXIT_NORMAL);
+        return;
+    }
+    rearm(chat, room, index);
+}
+
+static void on_message(void *context, void *state, uint32_t index, const struct message *message) {
+    struct chat *chat = context;
+    struct room *room = state;
+    switch (message->type) {
+    case MESSAGE_TIMER:
+        on_timer(chat, room, index);
+        return;
+    case CHAT_JOIN:
+        on_join(chat, room, index, message);
+        break;
+    case CHAT_LEAVE:
+        on_leave(chat, room, message);
+        break;
+    case CHAT_PUBLISH:
+        on_publish(chat, room, message);
+        if (!has_lost(chat, room))
+            return;
+        break;
+    case CHAT_WANT_STATE:
+        leaves_of(chat, room)[pid_core(message->sender)].wants_state = true;
+        break;
+    default:
+        CHECKF(false, "room got message %u", message->type);
+    }
+    rearm(chat, room, index);
+}
+
+static void on_discard(void *context, const struct message *message) {
+    publish_discard(((struct chat *)context)->scheduler, message);
+}
+
+const struct behaviour room_behaviour = {
+    .name = "rooms",
+    .kind = KIND_ROOM,
+    .version = 1,
+    .mailbox_max = ROOM_MAILBOX_MAX,
+    .slot_size = sizeof(struct room),
+    .timer_offset = offsetof(struct room, timer),
+    .timer_tick_ns = 10 * NS_PER_MS,
+    .init = on_init,
+    .handle = on_message,
+    .terminate = on_terminate,
+    .discard = on_discard,
+};

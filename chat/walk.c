@@ -1,0 +1,262 @@
+// A leaf's walk: every member gets what was gathered, in order, in slices (chat/leaf.h).
+//
+// While a walk is under way the array is  [served … | cursor … not yet | … end]; leaf_remove keeps
+// it so.
+#include "chat/leaf.h"
+
+#include "sched/base/parcel.h"
+
+#define PREFETCH_AHEAD 8
+
+static struct blocks *blocks_of(const struct chat *chat) {
+    return chat->scheduler->blocks;
+}
+
+static struct leaf_part *parts_of(const struct chat *chat, const struct leaf *leaf) {
+    return blocks_at(blocks_of(chat), leaf->parts.block);
+}
+
+static struct leaf_entry *entries_of(const struct chat *chat, const struct leaf *leaf) {
+    return blocks_at(blocks_of(chat), leaf->members.block);
+}
+
+// Presence: a member that does not keep up misses it, and asks for a state later.
+static void deliver_presence(struct chat *chat, const struct leaf_part *part,
+                             struct leaf_entry entry) {
+    struct member *member = chat_member(chat, entry.member);
+    bool is_waiting = member->slab_word & MEMBER_WAITING;
+    bool is_stale = member->slab_word & MEMBER_STALE;
+    bool is_state = part->kind == PART_STATE_ALL || (part->kind == PART_STATE && is_waiting);
+    if (!is_state && (part->kind == PART_STATE || is_waiting || is_stale))
+        return;
+    if (!chat_port_deliver_state(chat->port, entry.address, part->parcel)) {
+        member->slab_word |= MEMBER_STALE;
+        counter_add(chat->scheduler->counters, COUNTER_PRESENCE_STALE, 1);
+    } else if (is_state) {
+        member->slab_word &= ~(MEMBER_WAITING | MEMBER_STALE);
+    }
+}
+
+static void deliver_one(struct chat *chat, const struct leaf_part *part, struct leaf_entry entry) {
+    switch ((enum leaf_part_kind)part->kind) {
+    case PART_MESSAGE:
+        counter_subtract(chat->scheduler->counters, COUNTER_GATHERED, 1);
+        chat_port_deliver(chat->port, entry.address, part->parcel);
+        break;
+    case PART_PLAIN:
+        if (part->exclude != entry.member)
+            chat_port_deliver(chat->port, entry.address, part->parcel);
+        break;
+    case PART_COUNT:
+        (void)chat_port_deliver_state(chat->port, entry.address, part->parcel);
+        break;
+    case PART_DIFF:
+    case PART_STATE:
+    case PART_STATE_ALL:
+        deliver_presence(chat, part, entry);
+        break;
+    }
+}
+
+static void deliver_parts(struct chat *chat, const struct leaf *leaf, struct leaf_entry entry,
+                          uint32_t part_first) {
+    const struct leaf_part *parts = parts_of(chat, leaf);
+    for (uint32_t i = part_first; i < leaf->parts.count; i++) {
+        if (parts[i].run > 1 && chat_port_is_empty(chat->port, entry.address)) {
+            counter_subtract(chat->scheduler->counters, COUNTER_GATHERED, parts[i].run);
+            chat_port_deliver(chat->port, entry.address, parts[i].batch);
+            i += parts[i].run - 1;
+        } else {
+            deliver_one(chat, &parts[i], entry);
+        }
+    }
+}
+
+// One parcel of `run` parts from `first`; left out when memory is short: members then get the
+// parts.
+static void make_batch(struct chat *chat, struct leaf *leaf, uint32_t first, uint32_t run) {
+    struct blocks *blocks = blocks_of(chat);
+    struct leaf_part *parts = parts_of(chat, leaf);
+    size_t size = 0;
+    for (uint32_t i = 0; i < run; i++)
+        size += parcel_at(blocks, parts[first + i].parcel)->size;
+    uint32_t id = parcel_acquire(blocks, size, PARCEL_ROOM);
+    if (id == BLOCK_NONE)
+        return;
+    struct parcel *batch = parcel_at(blocks, id);
+    struct writer writer = writer_on(batch->data, size);
+    for (uint32_t i = 0; i < run; i++) {
+        const struct parcel *part = parcel_at(blocks, parts[first + i].parcel);
+        writer_put(&writer, bytes_of(part->data, part->size));
+        if (i == 0) {
+            batch->room = part->room;
+            batch->sequence_from = part->sequence_from;
+            batch->close_when_over = part->close_when_over;
+        }
+    }
+    batch->message_count = run;
+    parts[first].batch = id;
+    parts[first].run = run;
+}
+
+static bool follows(const struct chat *chat, const struct leaf *leaf, uint32_t first,
+                    uint32_t run) {
+    const struct leaf_part *parts = parts_of(chat, leaf);
+    return parts[first].kind == PART_MESSAGE && parts[first + run].kind == PART_MESSAGE &&
+           parcel_at(blocks_of(chat), parts[first + run].parcel)->sequence_from ==
+               parcel_at(blocks_of(chat), parts[first].parcel)->sequence_from + run;
+}
+
+// Runs of room messages whose numbers follow each other become batches.
+static void walk_begin(struct chat *chat, struct leaf *leaf) {
+    leaf->is_walking = true;
+    leaf->cursor = 0;
+    for (uint32_t first = 0; first < leaf->parts.count;) {
+        uint32_t run = 1;
+        while (first + run < leaf->parts.count && follows(chat, leaf, first, run))
+            run++;
+        if (run > 1 && leaf->members.count > 1)
+            make_batch(chat, leaf, first, run);
+        first += run;
+    }
+}
+
+// Members that joined behind some of the parts get the rest, and their place (reserved as they
+// came).
+static void admit_joining(struct chat *chat, struct leaf *leaf) {
+    for (uint32_t i = 0; i < leaf->joining.count; i++) {
+        const struct leaf_joining *joining = blocks_at(blocks_of(chat), leaf->joining.block);
+        struct member *member = chat_member(chat, joining[i].member);
+        struct leaf_entry entry = {joining[i].member, member->address};
+        deliver_parts(chat, leaf, entry, joining[i].part_first);
+        member->position = leaf->members.count;
+        entries_of(chat, leaf)[leaf->members.count++] = entry;
+    }
+    leaf->joining.count = 0;
+}
+
+static void walk_end(struct chat *chat, struct leaf *leaf, uint32_t index) {
+    if (leaf->joining.count > 0)
+        admit_joining(chat, leaf);
+    for (uint32_t i = 0; i < leaf->parts.count; i++) {
+        const struct leaf_part *part = &parts_of(chat, leaf)[i];
+        parcel_unref(blocks_of(chat), part->parcel);
+        if (part->batch != BLOCK_NONE)
+            parcel_unref(blocks_of(chat), part->batch);
+    }
+    leaf->parts.count = 0;
+    leaf->batch_bytes = 0;
+    leaf->is_walking = false;
+    leaf->is_dirty = false;
+    if (leaf->is_paused) {
+        leaf->is_paused = false;
+        scheduler_resume(chat->scheduler, KIND_LEAF, index);
+    }
+}
+
+// One slice. Returns true when the walk is done.
+static bool walk_slice(struct chat *chat, struct leaf *leaf, uint32_t index) {
+    if (!leaf->is_walking)
+        walk_begin(chat, leaf);
+    uint32_t end = leaf->members.count;
+    if (end - leaf->cursor > LEAF_SLICE_MEMBERS)
+        end = leaf->cursor + LEAF_SLICE_MEMBERS;
+    for (; leaf->cursor < end; leaf->cursor++) {
+        const struct leaf_entry *entry = &entries_of(chat, leaf)[leaf->cursor];
+        if (leaf->cursor + PREFETCH_AHEAD < end)
+            chat_port_prefetch(chat->port, entry[PREFETCH_AHEAD].address);
+        deliver_parts(chat, leaf, *entry, 0);
+    }
+    if (leaf->cursor < leaf->members.count) {
+        if (!leaf->is_paused) {
+            leaf->is_paused = true;
+            scheduler_pause(chat->scheduler, KIND_LEAF, index);
+        }
+        return false;
+    }
+    walk_end(chat, leaf, index);
+    return true;
+}
+
+bool chat_flush(struct chat *chat) {
+    uint32_t again = SLAB_NONE;
+    while (chat->dirty_head != SLAB_NONE) {
+        uint32_t index = chat->dirty_head;
+        struct leaf *leaf = leaf_at(chat, index);
+        chat->dirty_head = leaf->dirty_next;
+        if (walk_slice(chat, leaf, index)) {
+            leaf_close_if_unused(chat, index);
+        } else {
+            leaf->dirty_next = again;
+            again = index;
+        }
+    }
+    chat->dirty_head = again;
+    return again != SLAB_NONE;
+}
+
+static void drop_parts(struct chat *chat, const struct leaf *leaf, uint32_t part_first) {
+    uint32_t dropped = 0;
+    for (uint32_t i = part_first; i < leaf->parts.count; i++)
+        dropped += parts_of(chat, leaf)[i].kind == PART_MESSAGE;
+    counter_subtract(chat->scheduler->counters, COUNTER_GATHERED, dropped);
+    counter_add(chat->scheduler->counters, COUNTER_DROPPED_CLOSED, dropped);
+}
+
+// Takes the entry at `hole` out: served entries stay before the cursor, others behind it.
+static void close_hole(const struct chat *chat, struct leaf *leaf, uint32_t hole) {
+    struct leaf_entry *entries = entries_of(chat, leaf);
+    if (leaf->is_walking && hole < leaf->cursor) {
+        leaf->cursor--;
+        entries[hole] = entries[leaf->cursor];
+        chat_member(chat, entries[hole].member)->position = hole;
+        hole = leaf->cursor;
+    }
+    leaf->members.count--;
+    if (hole == leaf->members.count)
+        return;
+    entries[hole] = entries[leaf->members.count];
+    chat_member(chat, entries[hole].member)->position = hole;
+}
+
+static uint32_t joining_remove(const struct chat *chat, struct leaf *leaf, uint32_t member_index) {
+    struct leaf_joining *joining = blocks_at(blocks_of(chat), leaf->joining.block);
+    uint32_t at = 0;
+    while (joining[at].member != member_index) {
+        at++;
+        CHECKF(at < leaf->joining.count, "member %u is nowhere in its leaf", member_index);
+    }
+    uint32_t part_first = joining[at].part_first;
+    joining[at] = joining[--leaf->joining.count];
+    return part_first;
+}
+
+void leaf_remove(struct chat *chat, uint32_t member_index, bool flush) {
+    struct member *member = chat_member(chat, member_index);
+    struct leaf *leaf = leaf_at(chat, member->leaf);
+    struct leaf_entry entry = {member_index, member->address};
+    uint32_t part_first = 0;
+    if (member->position == SLAB_NONE)
+        part_first = joining_remove(chat, leaf, member_index);
+    else if (leaf->is_walking && member->position < leaf->cursor)
+        part_first = leaf->parts.count;
+    if (leaf->parts.count > part_first) {
+        if (flush)
+            deliver_parts(chat, leaf, entry, part_first);
+        else
+            drop_parts(chat, leaf, part_first);
+    }
+    if (member->position != SLAB_NONE)
+        close_hole(chat, leaf, member->position);
+}
+
+void leaf_validate(const struct chat *chat, uint32_t index) {
+    const struct leaf *leaf = leaf_at(chat, index);
+    CHECK(leaf->cursor <= leaf->members.count || !leaf->is_walking);
+    CHECK(leaf->is_dirty || leaf->parts.count == 0);
+    for (uint32_t i = 0; i < leaf->members.count; i++) {
+        const struct member *member = chat_member(chat, entries_of(chat, leaf)[i].member);
+        CHECK(member->position == i && member->leaf == index);
+        CHECK(!(member->slab_word & (MEMBER_PENDING | MEMBER_ORPHAN)));
+    }
+}
