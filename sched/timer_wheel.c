@@ -1,6 +1,8 @@
 // A timer's level is that of the highest 6-bit digit in which its deadline differs from now_tick;
 // its slot is that digit. As now_tick reaches the start of an occupied slot of a higher level, its
-// timers move down.
+// timers move down; until all have, now_tick stays there. So a higher level's slot of now_tick is
+// occupied only in the middle of that, and every timer of a lower level is due before those of a
+// higher one.
 //
 //   disarmed --arm--> listed --expire--> disarmed          listed --disarm--> disarmed
 #include "sched/timer_wheel.h"
@@ -21,7 +23,13 @@ void timer_wheel_init(struct timer_wheel *wheel, const struct slab *slab, uint32
                                   .now_tick = now_ns / tick_ns};
 }
 
-static void list(struct timer_wheel *wheel, uint32_t index, uint64_t deadline) {
+// now_tick ≤ deadline < now_tick + 2^32 for every listed timer: the high half follows.
+static uint64_t deadline_of(const struct timer_wheel *wheel, const struct timer *timer) {
+    uint64_t deadline = (wheel->now_tick & ~0xffffffffull) | timer->deadline;
+    return deadline < wheel->now_tick ? deadline + (1ull << 32) : deadline;
+}
+
+static uint32_t head_for(const struct timer_wheel *wheel, uint64_t deadline) {
     uint64_t differing = (deadline ^ wheel->now_tick) | (TIMER_WHEEL_SLOTS - 1);
     uint32_t level = (63u - (uint32_t)__builtin_clzll(differing)) / LEVEL_BITS;
     // A carry into a sixth digit: the delay limit keeps such a deadline less than a lap of the top
@@ -29,7 +37,11 @@ static void list(struct timer_wheel *wheel, uint32_t index, uint64_t deadline) {
     if (level >= TIMER_WHEEL_LEVELS)
         level = TIMER_WHEEL_LEVELS - 1;
     uint32_t slot = (uint32_t)(deadline >> (LEVEL_BITS * level)) & (TIMER_WHEEL_SLOTS - 1);
-    uint32_t head = level * TIMER_WHEEL_SLOTS + slot;
+    return level * TIMER_WHEEL_SLOTS + slot;
+}
+
+static void list(struct timer_wheel *wheel, uint32_t index, uint64_t deadline) {
+    uint32_t head = head_for(wheel, deadline);
     struct timer *timer = timer_at(wheel, index);
     timer->next = wheel->heads[head];
     timer->previous = TIMER_LIST | head;
@@ -37,7 +49,7 @@ static void list(struct timer_wheel *wheel, uint32_t index, uint64_t deadline) {
     if (timer->next)
         timer_at(wheel, timer->next - 1)->previous = index + 1;
     wheel->heads[head] = index + 1;
-    wheel->occupied[level] |= 1ull << slot;
+    wheel->occupied[head / TIMER_WHEEL_SLOTS] |= 1ull << (head % TIMER_WHEEL_SLOTS);
 }
 
 static void unlist(struct timer_wheel *wheel, uint32_t index) {
@@ -57,7 +69,7 @@ static void unlist(struct timer_wheel *wheel, uint32_t index) {
 
 void timer_wheel_arm(struct timer_wheel *wheel, uint32_t index, uint64_t deadline_ns) {
     timer_wheel_disarm(wheel, index);
-    uint64_t deadline = (deadline_ns + wheel->tick_ns - 1) / wheel->tick_ns;
+    uint64_t deadline = deadline_ns / wheel->tick_ns + (deadline_ns % wheel->tick_ns != 0);
     // A deadline already past expires with the next tick: a list of "now" could starve its expirer.
     if (deadline <= wheel->now_tick)
         deadline = wheel->now_tick + 1;
@@ -74,8 +86,14 @@ void timer_wheel_disarm(struct timer_wheel *wheel, uint32_t index) {
     wheel->armed_count--;
 }
 
-// The earliest occupied slot: its level, slot and the tick at which it starts.
+// The slot to look at next, and the tick at which it starts: one whose timers are moving down, else
+// the earliest occupied one.
 static bool next_slot(const struct timer_wheel *wheel, uint32_t *head, uint64_t *tick) {
+    if (UNLIKELY(wheel->moving)) {
+        *head = wheel->moving;
+        *tick = wheel->now_tick;
+        return true;
+    }
     for (uint32_t level = 0; level < TIMER_WHEEL_LEVELS; level++) {
         uint64_t occupied = wheel->occupied[level];
         if (!occupied)
@@ -94,6 +112,7 @@ static bool next_slot(const struct timer_wheel *wheel, uint32_t *head, uint64_t 
 
 uint32_t timer_wheel_expire(struct timer_wheel *wheel, uint64_t now_ns) {
     uint64_t target = now_ns / wheel->tick_ns;
+    uint32_t moves_left = TIMER_WHEEL_MOVES_MAX;
     uint32_t head;
     uint64_t tick;
     while (next_slot(wheel, &head, &tick) && tick <= target) {
@@ -106,15 +125,17 @@ uint32_t timer_wheel_expire(struct timer_wheel *wheel, uint64_t now_ns) {
             return index;
         }
         // A higher slot begins: every timer in it moves to a lower level.
-        while (wheel->heads[head]) {
+        wheel->moving = head;
+        while (wheel->heads[head] && moves_left > 0) {
             index = wheel->heads[head] - 1;
-            uint64_t deadline =
-                (wheel->now_tick & ~0xffffffffull) | timer_at(wheel, index)->deadline;
-            if (deadline < wheel->now_tick)
-                deadline += 1ull << 32;
+            uint64_t deadline = deadline_of(wheel, timer_at(wheel, index));
             unlist(wheel, index);
             list(wheel, index, deadline);
+            moves_left--;
         }
+        if (wheel->heads[head])
+            return SLAB_NONE;
+        wheel->moving = 0;
     }
     if (target > wheel->now_tick)
         wheel->now_tick = target;
@@ -134,10 +155,15 @@ void timer_wheel_validate(const struct timer_wheel *wheel) {
         CHECK(occupied == (wheel->heads[head] != 0));
         uint32_t previous = TIMER_LIST | head;
         for (uint32_t link = wheel->heads[head]; link; link = timer_at(wheel, link - 1)->next) {
-            CHECK(timer_at(wheel, link - 1)->previous == previous);
+            const struct timer *timer = timer_at(wheel, link - 1);
+            CHECKF(timer->previous == previous && slab_is_used(wheel->slab, link - 1),
+                   "slab %s: timer of slot %u", wheel->slab->name, link - 1);
+            CHECKF(head == wheel->moving || head == head_for(wheel, deadline_of(wheel, timer)),
+                   "slab %s: timer of slot %u is in the wrong list", wheel->slab->name, link - 1);
             previous = link;
             count++;
         }
     }
-    CHECK(count == wheel->armed_count);
+    CHECKF(count == wheel->armed_count, "slab %s: %u timers are listed, %u counted",
+           wheel->slab->name, count, wheel->armed_count);
 }

@@ -1,10 +1,11 @@
 // Hierarchical timing wheel (Varghese and Lauck 1987), tickless: five levels of 64 slots over ticks
 // of the owner's choosing. Intrusive: a timer is 12 bytes inside a slab slot, linked by slot index.
 // Arm and disarm are O(1); a timer moves down at most four times. Expiry is pulled one at a time,
-// so that the caller can stop at its budget and go on in the next turn.
+// so that the caller can stop at its budget and go on in the next turn; so are the moves, or the
+// start of a slot with a million timers would be a pause of a tenth of a second.
 //
-// Bounds: delays beyond 2^29 ticks are cut to that. Deadlines round up: never early, at most a tick
-// late.
+// Bounds: delays beyond 2^29 ticks (from the last expire) are cut to that. Deadlines round up:
+// never early, at most a tick late (and what the caller's budgets add).
 #ifndef FAIRLEAD_TIMER_WHEEL_H
 #define FAIRLEAD_TIMER_WHEEL_H
 
@@ -13,6 +14,7 @@
 #define TIMER_WHEEL_LEVELS 5
 #define TIMER_WHEEL_SLOTS 64
 #define TIMER_WHEEL_DELAY_MAX ((1ull << 29) - 1)
+#define TIMER_WHEEL_MOVES_MAX 1024 // timers that one expire moves down
 
 // All-zero is a disarmed timer.
 struct timer {
@@ -28,6 +30,7 @@ struct timer_wheel {
     uint32_t armed_count;
     uint64_t tick_ns;
     uint64_t now_tick; // every timer up to here has expired or waits in `expired`
+    uint32_t moving;   // list whose timers are moving down, 0: none (a list of level 0 never does)
     uint64_t occupied[TIMER_WHEEL_LEVELS];
     uint32_t heads[TIMER_WHEEL_LEVELS * TIMER_WHEEL_SLOTS];
 };
@@ -42,7 +45,7 @@ void timer_wheel_arm(struct timer_wheel *wheel, uint32_t index, uint64_t deadlin
 void timer_wheel_disarm(struct timer_wheel *wheel, uint32_t index);
 
 // Takes one timer whose deadline is at or before now_ns and disarms it: its slot index, or
-// SLAB_NONE.
+// SLAB_NONE when there is none or the call has used up its moves: timer_wheel_next_ns tells which.
 uint32_t timer_wheel_expire(struct timer_wheel *wheel, uint64_t now_ns);
 
 // When expire must be called next: a lower bound on the first deadline; UINT64_MAX when nothing is
