@@ -13,7 +13,8 @@ static struct mesh_ring *ring_between(struct mesh *mesh, uint32_t from, uint32_t
 
 int mesh_init(struct mesh *mesh, const struct mesh_config *config) {
     uint32_t count = config->scheduler_count + config->outsider_count;
-    CHECK(count <= MESH_ENDPOINTS_MAX && (config->ring_cells & (config->ring_cells - 1)) == 0);
+    CHECK(count <= MESH_ENDPOINTS_MAX && config->ring_cells > 0 &&
+          (config->ring_cells & (config->ring_cells - 1)) == 0);
     *mesh = (struct mesh){.endpoint_count = count,
                           .scheduler_count = config->scheduler_count,
                           .ring_cells = config->ring_cells};
@@ -93,13 +94,16 @@ static bool ring_has_message(struct mesh_ring *ring) {
 
 bool mesh_receive(struct mesh *mesh, uint32_t to, struct message *message) {
     struct mesh_endpoint *endpoint = &mesh->endpoints[to];
-    for (uint32_t i = 0; i < mesh->endpoint_count; i++) {
+    // One look more than there are senders: the first may be at one that has had its run.
+    for (uint32_t i = 0; i <= mesh->endpoint_count; i++) {
         uint32_t from = endpoint->next_from;
         struct mesh_ring *ring = ring_between(mesh, from, to);
-        if (!ring_has_message(ring)) {
+        if (endpoint->run_count == MESH_RUN_MAX || !ring_has_message(ring)) {
             endpoint->next_from = from + 1 == mesh->endpoint_count ? 0 : from + 1;
+            endpoint->run_count = 0;
             continue;
         }
+        endpoint->run_count++;
         uint32_t taken = atomic_load_explicit(&ring->taken, memory_order_relaxed);
         *message = ring->cells[taken & (mesh->ring_cells - 1)];
         atomic_store_explicit(&ring->taken, taken + 1, memory_order_release);
@@ -123,4 +127,19 @@ bool mesh_sleep_begin(struct mesh *mesh, uint32_t to) {
 
 void mesh_sleep_end(struct mesh *mesh, uint32_t to) {
     atomic_store_explicit(&mesh->endpoints[to].sleeping, false, memory_order_relaxed);
+}
+
+void mesh_validate(struct mesh *mesh) {
+    for (uint32_t i = 0; i < mesh->endpoint_count * mesh->endpoint_count; i++) {
+        struct mesh_ring *ring = &mesh->rings[i];
+        uint32_t taken = atomic_load_explicit(&ring->taken, memory_order_relaxed);
+        uint32_t published = atomic_load_explicit(&ring->published, memory_order_relaxed);
+        // Differences, because the numbers wrap.
+        uint32_t written_count = ring->written - taken;
+        CHECKF(published - taken <= written_count && written_count <= mesh->ring_cells &&
+                   ring->published_seen - taken <= published - taken &&
+                   ring->written - ring->taken_seen <= mesh->ring_cells,
+               "mesh ring %u: taken %u, published %u, written %u", i, taken, published,
+               ring->written);
+    }
 }

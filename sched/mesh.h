@@ -19,6 +19,7 @@
 #include "sched/message.h"
 
 #define MESH_ENDPOINTS_MAX 64
+#define MESH_RUN_MAX 64
 
 struct mesh_ring {
     _Alignas(64) _Atomic uint32_t published; // written by the producer
@@ -33,6 +34,7 @@ struct mesh_endpoint {
     _Alignas(64) _Atomic bool sleeping; // true exactly when the endpoint waits and must be woken
     uint64_t touched;                   // endpoint's own: receivers it wrote to since mesh_publish
     uint32_t next_from;                 // endpoint's own: where the next mesh_receive begins
+    uint32_t run_count;                 // endpoint's own: taken from there in a row
     struct blocks *blocks;              // shared payloads of this core
 };
 
@@ -72,12 +74,17 @@ uint64_t mesh_publish(struct mesh *mesh, uint32_t from);
 // Sender `from`: eighths of the ring in use, 0 … 8.
 uint32_t mesh_fill_eighths(struct mesh *mesh, uint32_t from, uint32_t to);
 
-// Receiver `to`: takes one message, senders in turn; false when there is none.
+// Receiver `to`: takes one message; the next sender has its turn when one has no more, or after
+// MESH_RUN_MAX messages. False when there is none.
 MUST_USE bool mesh_receive(struct mesh *mesh, uint32_t to, struct message *message);
 
 // Receiver `to`: declares that it will sleep. False when a message is there already: do not sleep
 // then.
 MUST_USE bool mesh_sleep_begin(struct mesh *mesh, uint32_t to);
 void mesh_sleep_end(struct mesh *mesh, uint32_t to);
+
+// taken ≤ published ≤ written ≤ taken + ring_cells in every ring. No thread may use the mesh
+// meanwhile.
+void mesh_validate(struct mesh *mesh);
 
 #endif
