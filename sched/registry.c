@@ -117,3 +117,19 @@ uint64_t registry_next(const struct registry *registry, uint32_t *cursor) {
     }
     return PID_NONE;
 }
+
+void registry_validate(const struct registry *registry) {
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < registry->capacity; i++) {
+        const struct registry_entry *entry = &entries(registry)[i];
+        if (entry->pid == PID_NONE)
+            continue;
+        struct bytes name = registry_name(registry, entry->name);
+        CHECKF(entry->hash == hash_bytes(registry->seed, name) &&
+                   probe(registry, entry->hash, name) == i,
+               "name %.*s is not found at entry %u", (int)name.size, name.data, i);
+        count++;
+    }
+    CHECKF(count == registry->count && count <= registry->capacity / 4 * 3,
+           "registry: %u entries of %u, %u counted", count, registry->capacity, registry->count);
+}

@@ -41,7 +41,11 @@ void registry_remove(struct registry *registry, struct bytes name);
 
 struct bytes registry_name(const struct registry *registry, uint32_t name_block);
 
-// Iterates: returns the pid at or after *cursor and moves it past, PID_NONE at the end.
+// Iterates: returns the pid at or after *cursor and moves it past, PID_NONE at the end. A name that
+// is inserted or removed on the way moves others: then some are seen twice or not at all.
 uint64_t registry_next(const struct registry *registry, uint32_t *cursor);
+
+// Every entry is found from its hash, and counted. O(capacity).
+void registry_validate(const struct registry *registry);
 
 #endif
