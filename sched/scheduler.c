@@ -1,6 +1,9 @@
 // An actor is  idle --message or continue--> queued --its go--> running --mail left--> queued
 //                                                                       --none------> idle
-// ACTOR_QUEUED is set exactly while the actor is linked in the run queue (enqueue, run_ready).
+// ACTOR_QUEUED is set exactly while the actor is linked in the run queue (enqueue, run_ready). An
+// actor that ends or pauses while it is linked stays so until its go, when it is skipped: taking it
+// out would cost a walk over all that are ready, and peers choose how many end at once. The slot of
+// one that ended is retired till then (slab_retire).
 #include "sched/scheduler.h"
 
 #include "sched/base/clock.h"
@@ -44,31 +47,29 @@ int scheduler_register(struct scheduler *scheduler, const struct behaviour *beha
     CHECKF(behaviour->kind > 0 && behaviour->kind < ACTOR_KINDS_MAX &&
                slots_max <= ACTOR_INDEX_MAX && behaviour->slot_size >= sizeof(struct actor),
            "behaviour %s", behaviour->name);
+    CHECKF(!behaviour->timer_offset ||
+               (behaviour->timer_offset >= sizeof(struct actor) &&
+                behaviour->timer_offset + sizeof(struct timer) <= behaviour->slot_size),
+           "behaviour %s: timer at %u", behaviour->name, behaviour->timer_offset);
     struct scheduler_kind *kind = &scheduler->kinds[behaviour->kind];
     CHECKF(!kind->behaviour, "kind %u is registered twice", behaviour->kind);
-    kind->behaviour = behaviour;
-    kind->context = context;
     int result =
         slab_init(&kind->slab, scheduler->ledger, behaviour->name, behaviour->slot_size, slots_max);
-    if (result == 0 && behaviour->timer_offset)
+    if (result < 0)
+        return result;
+    kind->behaviour = behaviour;
+    kind->context = context;
+    if (behaviour->timer_offset)
         timer_wheel_init(&kind->timers, &kind->slab, behaviour->timer_offset,
                          behaviour->timer_tick_ns, scheduler->now_ns);
-    return result;
+    return 0;
 }
 
-uint64_t scheduler_spawn(struct scheduler *scheduler, uint8_t kind_id, const void *argument) {
-    struct scheduler_kind *kind = &scheduler->kinds[kind_id];
-    uint32_t index;
-    struct actor *actor = slab_acquire(&kind->slab, &index);
-    if (!actor)
-        return PID_NONE;
-    actor->mailbox_tail = SLAB_NONE;
-    actor->run_next = SLAB_NONE;
-    if (kind->behaviour->init(kind->context, actor, index, argument) < 0) {
-        slab_release(&kind->slab, index);
-        return PID_NONE;
-    }
-    return scheduler_pid(scheduler, kind_id, index);
+static void discard(struct scheduler *scheduler, const struct message *message) {
+    const struct scheduler_kind *kind = &scheduler->kinds[pid_kind(message->target)];
+    counter_add(scheduler->counters, COUNTER_MESSAGES_TO_DEAD, 1);
+    if (kind->behaviour && kind->behaviour->discard)
+        kind->behaviour->discard(kind->context, message);
 }
 
 // Takes the oldest cell out of the mailbox; the caller releases it.
@@ -85,37 +86,9 @@ static struct message *mailbox_pop(struct scheduler *scheduler, struct actor *ac
     return oldest;
 }
 
-// Removes an actor that ends from the middle of the run queue. Rare (an actor that has mail ends),
-// and the queue is bounded by the actors that are ready.
-static void run_queue_remove(struct scheduler *scheduler, uint32_t run_id) {
-    uint32_t previous = SLAB_NONE;
-    uint32_t at = scheduler->run_head;
-    while (at != run_id) {
-        CHECKF(at != SLAB_NONE, "actor %x is marked as queued, and is not", run_id);
-        previous = at;
-        at = actor_at(scheduler, at)->run_next;
-    }
-    uint32_t next = actor_at(scheduler, run_id)->run_next;
-    if (previous == SLAB_NONE)
-        scheduler->run_head = next;
-    else
-        actor_at(scheduler, previous)->run_next = next;
-    if (scheduler->run_tail == run_id)
-        scheduler->run_tail = previous;
-}
-
-static void discard(struct scheduler *scheduler, const struct message *message) {
-    const struct scheduler_kind *kind = &scheduler->kinds[pid_kind(message->target)];
-    counter_add(scheduler->counters, COUNTER_MESSAGES_TO_DEAD, 1);
-    if (kind->behaviour && kind->behaviour->discard)
-        kind->behaviour->discard(kind->context, message);
-}
-
-void scheduler_exit(struct scheduler *scheduler, uint8_t kind_id, uint32_t index,
-                    enum exit_reason reason) {
-    struct scheduler_kind *kind = &scheduler->kinds[kind_id];
-    struct actor *actor = slab_get(&kind->slab, index);
-    kind->behaviour->terminate(kind->context, actor, index, reason);
+// Takes the actor out of everything it may be in: mailbox, timers, run queue, slab.
+static void forget(struct scheduler *scheduler, struct scheduler_kind *kind, uint32_t index,
+                   struct actor *actor) {
     while (actor->mailbox_tail != SLAB_NONE) {
         uint32_t cell;
         discard(scheduler, mailbox_pop(scheduler, actor, &cell));
@@ -124,8 +97,33 @@ void scheduler_exit(struct scheduler *scheduler, uint8_t kind_id, uint32_t index
     if (kind->behaviour->timer_offset)
         timer_wheel_disarm(&kind->timers, index);
     if (actor->slab_word & ACTOR_QUEUED)
-        run_queue_remove(scheduler, (uint32_t)kind_id << RUN_INDEX_BITS | index);
-    slab_release(&kind->slab, index);
+        slab_retire(&kind->slab, index);
+    else
+        slab_release(&kind->slab, index);
+}
+
+uint64_t scheduler_spawn(struct scheduler *scheduler, uint8_t kind_id, const void *argument) {
+    struct scheduler_kind *kind = &scheduler->kinds[kind_id];
+    uint32_t index;
+    struct actor *actor = slab_acquire(&kind->slab, &index);
+    if (!actor)
+        return PID_NONE;
+    actor->mailbox_tail = SLAB_NONE;
+    actor->run_next = SLAB_NONE;
+    if (kind->behaviour->init(kind->context, actor, index, argument) < 0) {
+        // It may have armed its timer, or mail itself, before it declined.
+        forget(scheduler, kind, index, actor);
+        return PID_NONE;
+    }
+    return scheduler_pid(scheduler, kind_id, index);
+}
+
+void scheduler_exit(struct scheduler *scheduler, uint8_t kind_id, uint32_t index,
+                    enum exit_reason reason) {
+    struct scheduler_kind *kind = &scheduler->kinds[kind_id];
+    struct actor *actor = slab_get(&kind->slab, index);
+    kind->behaviour->terminate(kind->context, actor, index, reason);
+    forget(scheduler, kind, index, actor);
 }
 
 static void enqueue(struct scheduler *scheduler, uint8_t kind, uint32_t index,
@@ -222,6 +220,7 @@ static void backlogs_send(struct scheduler *scheduler) {
             backlog->head = cell->next;
             backlog->count--;
             slab_release(&scheduler->cells, index);
+            counter_add(scheduler->counters, COUNTER_MESH_SENT, 1);
         }
         if (backlog->count == 0)
             scheduler->backlog_set &= ~(1ull << core);
@@ -264,9 +263,7 @@ void scheduler_continue(struct scheduler *scheduler, uint8_t kind, uint32_t inde
 
 void scheduler_pause(struct scheduler *scheduler, uint8_t kind, uint32_t index) {
     struct actor *actor = slab_get(&scheduler->kinds[kind].slab, index);
-    if (actor->slab_word & ACTOR_QUEUED)
-        run_queue_remove(scheduler, (uint32_t)kind << RUN_INDEX_BITS | index);
-    actor->slab_word = (actor->slab_word & ~ACTOR_QUEUED) | ACTOR_PAUSED;
+    actor->slab_word |= ACTOR_PAUSED;
 }
 
 void scheduler_resume(struct scheduler *scheduler, uint8_t kind, uint32_t index) {
@@ -283,15 +280,22 @@ void scheduler_consume(struct scheduler *scheduler, uint32_t reductions) {
 }
 
 // A message that finds no place is held, and the mesh left as it is: the senders notice that it
-// fills.
+// fills. What class it was sent in is not known here, so the last sixteenth of the cells is kept
+// from the mesh: peers on other cores must not take the place that scheduler_send relies on.
 static void receive_mesh(struct scheduler *scheduler) {
+    const struct slab *cells = &scheduler->cells;
     for (uint32_t i = 0; i < MESH_MESSAGES_PER_TURN; i++) {
         if (!scheduler->is_holding &&
             !mesh_receive(scheduler->mesh, scheduler->core, &scheduler->held))
             return;
-        scheduler->is_holding = !deliver(scheduler, &scheduler->held, MESH_CONTROL);
-        if (scheduler->is_holding)
+        scheduler->is_holding = true;
+        if (cells->used_count >= cells->slots_max - cells->slots_max / 16) {
+            counter_add(scheduler->counters, COUNTER_MESSAGE_CELLS_OUT, 1);
             return;
+        }
+        if (!deliver(scheduler, &scheduler->held, MESH_CONTROL))
+            return;
+        scheduler->is_holding = false;
     }
 }
 
@@ -323,7 +327,8 @@ static void run_actor(struct scheduler *scheduler, uint8_t kind_id, uint32_t ind
         scheduler_consume(scheduler, 1);
         kind->behaviour->handle(kind->context, actor, index, &message);
     }
-    for (uint32_t i = 0; i < ACTOR_REDUCTIONS && scheduler->reductions_left > 0; i++) {
+    // The first message passes the turn's budget: mail gets on beside slices that use up a turn.
+    for (uint32_t i = 0; i == 0 || (i < ACTOR_REDUCTIONS && scheduler->reductions_left > 0); i++) {
         if (!scheduler_lookup(scheduler, pid) || actor->mailbox_tail == SLAB_NONE ||
             actor->slab_word & ACTOR_PAUSED)
             return;
@@ -348,8 +353,12 @@ static void run_ready(struct scheduler *scheduler) {
         if (scheduler->run_head == SLAB_NONE)
             scheduler->run_tail = SLAB_NONE;
         actor->slab_word &= ~ACTOR_QUEUED;
-        run_actor(scheduler, (uint8_t)(run_id >> RUN_INDEX_BITS),
-                  run_id & ((1u << RUN_INDEX_BITS) - 1));
+        uint8_t kind = (uint8_t)(run_id >> RUN_INDEX_BITS);
+        uint32_t index = run_id & ((1u << RUN_INDEX_BITS) - 1);
+        if (UNLIKELY(!(actor->slab_word & SLAB_USED)))
+            slab_recycle(&scheduler->kinds[kind].slab, index);
+        else if (LIKELY(!(actor->slab_word & ACTOR_PAUSED)))
+            run_actor(scheduler, kind, index);
     }
 }
 
@@ -401,32 +410,58 @@ void scheduler_disarm(struct scheduler *scheduler, uint8_t kind, uint32_t index)
     timer_wheel_disarm(&scheduler->kinds[kind].timers, index);
 }
 
+// Walks a mailbox: its cells are in use, addressed to its actor, and as many as counted.
+static void mailbox_validate(const struct scheduler *scheduler, const struct actor *actor,
+                             uint64_t pid) {
+    uint32_t at = actor->mailbox_tail;
+    for (uint32_t i = 0; i < actor->mailbox_count; i++) {
+        const struct message *cell = slab_get(&scheduler->cells, at);
+        CHECKF(cell->target == pid, "mail for %lx in the mailbox of %lx", cell->target, pid);
+        at = cell->next;
+    }
+    CHECKF(at == actor->mailbox_tail && (actor->mailbox_count > 0) == (at != SLAB_NONE),
+           "mailbox of %lx: %u cells counted", pid, actor->mailbox_count);
+}
+
 void scheduler_validate(const struct scheduler *scheduler) {
-    uint32_t cells = 0;
-    uint32_t queued = 0;
+    slab_validate(&scheduler->cells);
+    uint32_t linked = 0;
     uint32_t last = SLAB_NONE;
     for (uint32_t at = scheduler->run_head; at != SLAB_NONE;
          at = actor_at(scheduler, at)->run_next) {
-        CHECK(actor_at(scheduler, at)->slab_word & ACTOR_QUEUED);
+        CHECKF(actor_at(scheduler, at)->slab_word & ACTOR_QUEUED, "actor %x in the run queue", at);
         last = at;
-        queued++;
+        linked++;
     }
     CHECK(last == scheduler->run_tail);
+    uint32_t queued = 0;
+    uint32_t cells = 0;
     for (uint8_t id = 1; id < ACTOR_KINDS_MAX; id++) {
-        const struct slab *slab = &scheduler->kinds[id].slab;
-        for (uint32_t i = 0; i < slab->touched_count; i++) {
-            const struct actor *actor = slab_at(slab, i);
+        const struct scheduler_kind *kind = &scheduler->kinds[id];
+        if (!kind->behaviour)
+            continue;
+        slab_validate(&kind->slab);
+        if (kind->behaviour->timer_offset)
+            timer_wheel_validate(&kind->timers);
+        queued += kind->slab.retired_count;
+        for (uint32_t i = 0; i < kind->slab.touched_count; i++) {
+            const struct actor *actor = slab_at(&kind->slab, i);
             if (!(actor->slab_word & SLAB_USED))
                 continue;
-            bool ready = actor->mailbox_tail != SLAB_NONE || actor->slab_word & ACTOR_CONTINUE;
-            ready = ready && !(actor->slab_word & ACTOR_PAUSED);
-            CHECK(ready == ((actor->slab_word & ACTOR_QUEUED) != 0));
-            CHECK((actor->mailbox_count > 0) == (actor->mailbox_tail != SLAB_NONE));
+            uint64_t pid = scheduler_pid(scheduler, id, i);
+            mailbox_validate(scheduler, actor, pid);
+            bool is_ready = actor->mailbox_tail != SLAB_NONE || actor->slab_word & ACTOR_CONTINUE;
+            bool is_queued = actor->slab_word & ACTOR_QUEUED;
+            // Queued without mail: it wrote to itself, and took it in the same go.
+            CHECKF(is_queued || !is_ready || actor->slab_word & ACTOR_PAUSED,
+                   "actor %lx is ready and not queued", pid);
             cells += actor->mailbox_count;
-            queued -= ready;
+            queued += is_queued;
         }
     }
+    CHECKF(queued == linked, "%u actors in the run queue, %u marked so", linked, queued);
     for (uint32_t i = 0; i < MESH_ENDPOINTS_MAX; i++)
         cells += scheduler->backlogs[i].count;
-    CHECK(queued == 0 && cells == scheduler->cells.used_count);
+    CHECKF(cells == scheduler->cells.used_count, "%u message cells in use, %u found",
+           scheduler->cells.used_count, cells);
 }

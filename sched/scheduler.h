@@ -2,8 +2,10 @@
 // Pure: it knows no socket, no ring and no clock; the worker calls scheduler_turn once per turn and
 // passes the time.
 //
-// Bounds: a turn delivers at most reductions_per_turn messages' worth of work, an actor at most
-// ACTOR_REDUCTIONS of it before the next actor has its go; what is left goes to the next turn.
+// Bounds: a turn delivers at most reductions_per_turn messages' worth of work (timers have a budget
+// of their own), an actor at most ACTOR_REDUCTIONS of it before the next actor has its go; what is
+// left goes to the next turn. Each go takes at least one message, also after a slice of long work
+// that has used up the turn.
 // Everything is owned by the core's thread.
 #ifndef FAIRLEAD_SCHEDULER_H
 #define FAIRLEAD_SCHEDULER_H
@@ -65,8 +67,9 @@ MUST_USE int scheduler_register(struct scheduler *scheduler, const struct behavi
 // A new actor: its pid, or PID_NONE when the slab is full or init declined.
 MUST_USE uint64_t scheduler_spawn(struct scheduler *scheduler, uint8_t kind, const void *argument);
 
-// Ends an actor: terminate runs, its mailbox is emptied, its slot released. Not from its own handle
-// with further use of the state: return right after.
+// Ends an actor: terminate runs, its mailbox is emptied, its slot released (later in this turn or
+// in the next when the actor is in the run queue). Not from its own handle with further use of the
+// state: return right after. Never from its own terminate.
 void scheduler_exit(struct scheduler *scheduler, uint8_t kind, uint32_t index,
                     enum exit_reason reason);
 
@@ -92,7 +95,7 @@ void scheduler_resume(struct scheduler *scheduler, uint8_t kind, uint32_t index)
 void scheduler_consume(struct scheduler *scheduler, uint32_t reductions);
 
 // Mail from other cores, timers, ready actors, each within its budget. Returns true when work is
-// left.
+// left; mail that is left in the mesh shows in mesh_sleep_begin alone.
 bool scheduler_turn(struct scheduler *scheduler, uint64_t now_ns);
 
 // How long the worker may wait: 0 when actors are ready, UINT64_MAX when nothing is armed.
@@ -104,7 +107,10 @@ uint64_t scheduler_publish(struct scheduler *scheduler);
 void scheduler_arm(struct scheduler *scheduler, uint8_t kind, uint32_t index, uint64_t deadline_ns);
 void scheduler_disarm(struct scheduler *scheduler, uint8_t kind, uint32_t index);
 
+// The actor's state, or NULL when it is gone or lives on another core.
 static inline void *scheduler_lookup(const struct scheduler *scheduler, uint64_t pid) {
+    if (UNLIKELY(pid_core(pid) != scheduler->core))
+        return NULL;
     return slab_lookup(&scheduler->kinds[pid_kind(pid)].slab, pid_slot(pid));
 }
 
@@ -113,7 +119,7 @@ static inline uint64_t scheduler_pid(const struct scheduler *scheduler, uint8_t 
     return pid_of(scheduler->core, kind, slab_handle(&scheduler->kinds[kind].slab, index));
 }
 
-// Run queue, mailboxes and flags agree; tests and debug builds.
+// Slabs, run queue, mailboxes, timers and flags agree. Between turns; tests and debug builds.
 void scheduler_validate(const struct scheduler *scheduler);
 
 #endif
