@@ -377,6 +377,20 @@ START_TEST(response_faults_are_told) {
 }
 END_TEST
 
+START_TEST(response_header_count_is_bounded) {
+    for (size_t count = WIRE_HTTP_HEADERS_MAX - 1; count <= WIRE_HTTP_HEADERS_MAX + 1; count++) {
+        char head[1024] = "HTTP/1.1 200 OK\r\n";
+        size_t size = strlen(head);
+        for (size_t i = 0; i < count; i++)
+            size += (size_t)snprintf(head + size, sizeof(head) - size, "A: b\r\n");
+        snprintf(head + size, sizeof(head) - size, "\r\n");
+        struct http1_response response;
+        ck_assert_int_eq(http1_decode_response(bytes_from_string(head), &response),
+                         count > WIRE_HTTP_HEADERS_MAX ? HTTP1_BAD : HTTP1_OK);
+    }
+}
+END_TEST
+
 START_TEST(every_prefix_of_a_response_wants_more) {
     struct bytes head = BYTES_LITERAL("HTTP/1.1 503 Service Unavailable\r\nRetry-After: 9\r\n"
                                       "Connection: close\r\n\r\n");
@@ -403,4 +417,4 @@ UNIT_MAIN("gateway/wire/http1", request_line_faults_are_refused,
           query_lookup_refuses_broken_and_long_values,
           answers_name_the_cause_and_carry_their_headers,
           upgrade_of_the_client_half_is_taken_by_the_server_half, response_faults_are_told,
-          every_prefix_of_a_response_wants_more)
+          response_header_count_is_bounded, every_prefix_of_a_response_wants_more)

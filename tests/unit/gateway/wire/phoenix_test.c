@@ -361,8 +361,19 @@ START_TEST(text_survives_encode_and_decode_within_the_promised_size) {
 }
 END_TEST
 
-UNIT_MAIN("gateway/wire/phoenix", text_malformations_are_told_apart,
-          text_refs_before_a_fault_are_known, text_names_are_bounded_after_decoding,
+START_TEST(each_status_has_a_cause_of_its_own_that_fits_a_close_frame) {
+    for (int i = PHOENIX_OK; i <= PHOENIX_BINARY_NAME; i++) {
+        const char *cause = phoenix_status_cause((enum phoenix_status)i);
+        ck_assert(strlen(cause) > 0 && strlen(cause) <= WIRE_CLOSE_REASON_BYTES_MAX);
+        for (int other = PHOENIX_OK; other < i; other++)
+            ck_assert_str_ne(cause, phoenix_status_cause((enum phoenix_status)other));
+    }
+}
+END_TEST
+
+UNIT_MAIN("gateway/wire/phoenix", each_status_has_a_cause_of_its_own_that_fits_a_close_frame,
+          text_malformations_are_told_apart, text_refs_before_a_fault_are_known,
+          text_names_are_bounded_after_decoding,
           text_all_names_escaped_at_their_limit_fit_the_scratch,
           text_message_gives_its_five_elements, text_every_prefix_is_refused,
           text_payload_depth_is_bounded, binary_push_gives_names_and_payload,
