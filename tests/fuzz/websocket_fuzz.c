@@ -17,6 +17,7 @@ struct run {
     struct writer journal;
     uint64_t message_size;
     bool in_message;
+    struct utf8 utf8;    // of the text message under way, kept apart from the decoder's
     uint16_t close_code; // not 0: the run is over
 };
 
@@ -39,7 +40,11 @@ static void on_event(struct run *run, const struct websocket_rules *rules,
         writer_put_byte(&run->journal, 'm');
         writer_put_byte(&run->journal, (uint8_t)event->opcode);
         run->message_size = 0;
+        run->utf8 = (struct utf8){0};
     }
+    if (event->opcode == WEBSOCKET_TEXT)
+        CHECK(utf8_accepts(&run->utf8, event->payload) &&
+              (!event->is_last || utf8_is_complete(&run->utf8)));
     if (event->is_frame_first)
         writer_put_byte(&run->journal, (uint8_t)(event->is_final ? 'F' : 'f'));
     writer_put(&run->journal, event->payload);
