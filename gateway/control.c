@@ -1,0 +1,389 @@
+// One server per address; the page server is the same with fewer routes. The library calls
+// on_request first with the headers alone, where what is refused is answered at once (it closes the
+// connection then), and again at the end of the request, where the rest is (it keeps it).
+#include "gateway/control.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <microhttpd.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "gateway/console/assets.h"
+#include "gateway/control_port.h"
+#include "gateway/control_request.h"
+#include "gateway/host_port.h"
+#include "gateway/metrics.h"
+
+#define ROOMS_DEFAULT 100
+#define ROOMS_MAX 10000
+#define BACKLOG 64
+#define WEBSOCKET_PATH "/socket/websocket" // phoenix.js appends "/websocket" to the mount
+#define JSON_TYPE "application/json; charset=utf-8"
+#define TEXT_TYPE "text/plain; charset=utf-8"
+#define METRICS_TYPE "text/plain; version=0.0.4; charset=utf-8"
+#define DATA_POLICY "default-src 'none'; frame-ancestors 'none'"
+
+struct server {
+    struct MHD_Daemon *daemon;
+    const struct control *control;
+    struct config_address address;
+    bool page_only;
+};
+
+struct control {
+    struct control_config config;
+    struct server main;
+    struct server page;
+};
+
+// --- Answers ---
+
+static void add_header(struct MHD_Response *response, const char *name, const char *value) {
+    CHECKF(MHD_add_response_header(response, name, value) == MHD_YES, "%s", name);
+}
+
+// Takes `response`.
+static enum MHD_Result answer(struct MHD_Connection *connection, unsigned int status,
+                              struct MHD_Response *response, const char *type, const char *policy) {
+    if (!response)
+        return MHD_NO; // no memory: the connection is closed
+    add_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
+    add_header(response, "Content-Security-Policy", policy);
+    add_header(response, "X-Content-Type-Options", "nosniff");
+    add_header(response, "Referrer-Policy", "no-referrer");
+    add_header(response, "Cross-Origin-Resource-Policy", "same-origin");
+    enum MHD_Result result = MHD_queue_response(connection, status, response);
+    MHD_destroy_response(response);
+    return result;
+}
+
+// Takes `text`, which malloc gave.
+static enum MHD_Result answer_text(struct MHD_Connection *connection, unsigned int status,
+                                   char *text, size_t size, const char *type) {
+    struct MHD_Response *response =
+        MHD_create_response_from_buffer(size, text, MHD_RESPMEM_MUST_FREE);
+    if (!response) {
+        free(text);
+        return MHD_NO;
+    }
+    add_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+    if (status == MHD_HTTP_METHOD_NOT_ALLOWED)
+        add_header(response, MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
+    return answer(connection, status, response, type, DATA_POLICY);
+}
+
+// Takes `root`, which may be NULL when memory is out.
+static enum MHD_Result answer_json(struct MHD_Connection *connection, unsigned int status,
+                                   json_t *root) {
+    char *text = root ? json_dumps(root, JSON_INDENT(2) | JSON_PRESERVE_ORDER) : NULL;
+    json_decref(root);
+    return text ? answer_text(connection, status, text, strlen(text), JSON_TYPE) : MHD_NO;
+}
+
+PRINTF_LIKE(3, 4)
+static enum MHD_Result answer_error(struct MHD_Connection *connection, unsigned int status,
+                                    const char *format, ...) {
+    char *text = NULL;
+    va_list arguments;
+    va_start(arguments, format);
+    int size = vasprintf(&text, format, arguments);
+    va_end(arguments);
+    return size < 0 ? MHD_NO : answer_text(connection, status, text, (size_t)size, TEXT_TYPE);
+}
+
+// --- Routes ---
+
+static const char *header_of(struct MHD_Connection *connection, const char *name) {
+    return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
+}
+
+static enum MHD_Result answer_asset(struct MHD_Connection *connection,
+                                    const struct console_asset *asset) {
+    bool gzip =
+        control_request_accepts_gzip(header_of(connection, MHD_HTTP_HEADER_ACCEPT_ENCODING));
+    const char *seen = header_of(connection, MHD_HTTP_HEADER_IF_NONE_MATCH);
+    bool is_known = control_request_has_etag(seen, asset->etag);
+    const uint8_t *data = gzip ? asset->data : asset->raw;
+    size_t size = is_known ? 0 : gzip ? asset->size : asset->raw_size;
+    // Persistent memory is never written by the library; its parameter lacks the const.
+    struct MHD_Response *response =
+        MHD_create_response_from_buffer(size, (void *)(uintptr_t)data, MHD_RESPMEM_PERSISTENT);
+    if (!response)
+        return MHD_NO;
+    add_header(response, MHD_HTTP_HEADER_ETAG, asset->etag);
+    add_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-cache");
+    add_header(response, MHD_HTTP_HEADER_VARY, MHD_HTTP_HEADER_ACCEPT_ENCODING);
+    if (gzip && !is_known)
+        add_header(response, MHD_HTTP_HEADER_CONTENT_ENCODING, "gzip");
+    return answer(connection, is_known ? MHD_HTTP_NOT_MODIFIED : MHD_HTTP_OK, response,
+                  asset->content_type, CONSOLE_CONTENT_SECURITY_POLICY);
+}
+
+// The data port that a browser at this page can reach: on loopback for a loopback page, else one
+// beyond it where there is one.
+static uint16_t data_port(const struct config *config, const char *host) {
+    static const struct config_address none = {.port = 1};
+    bool page_is_local = control_request_host_is_local(host, &none);
+    for (uint32_t i = 0; i < config->listen_count; i++)
+        if (config_address_is_loopback(&config->listen[i]) == page_is_local)
+            return config->listen[i].port;
+    return config->listen[0].port;
+}
+
+static enum MHD_Result answer_config(struct MHD_Connection *connection,
+                                     const struct control *control) {
+    uint16_t port = data_port(control->config.config, header_of(connection, MHD_HTTP_HEADER_HOST));
+    return answer_json(connection, MHD_HTTP_OK,
+                       json_pack("{s:s, s:n, s:i, s:s}", "version", FAIRLEAD_VERSION,
+                                 "websocket_url", "port", port, "path", WEBSOCKET_PATH));
+}
+
+static enum MHD_Result answer_ready(struct MHD_Connection *connection,
+                                    const struct control *control) {
+    void *gateway = control->config.gateway;
+    uint64_t connections = 0, connections_max = control->config.plan->connections_max;
+    bool is_draining = control_port_is_draining(gateway);
+    for (uint32_t core = 0; core < control_port_core_count(gateway); core++)
+        connections += counter_read(control_port_counters(gateway, core), COUNTER_CONNECTIONS);
+    bool is_full = connections * 100 >= connections_max * 95;
+    const char *state = is_draining ? "draining" : is_full ? "full" : "ready";
+    return answer_json(
+        connection, is_draining || is_full ? MHD_HTTP_SERVICE_UNAVAILABLE : MHD_HTTP_OK,
+        json_pack("{s:s, s:I, s:I}", "state", state, "connections", (json_int_t)connections,
+                  "connections_max", (json_int_t)connections_max));
+}
+
+static json_t *room_json(const struct control_room *room) {
+    char epoch[24];
+    snprintf(epoch, sizeof(epoch), "%016" PRIx64, room->epoch);
+    return json_pack("{s:s%, s:i, s:s, s:I, s:i, s:i, s:s, s:I, s:I}", "name", room->name,
+                     (size_t)room->name_size, "home_core", (int)room->home_core, "epoch", epoch,
+                     "seq", (json_int_t)room->sequence, "users", (int)room->users, "connections",
+                     (int)room->connections, "presence", room->presence ? room->presence : "",
+                     "relayed", (json_int_t)room->relayed, "lost", (json_int_t)room->lost);
+}
+
+static json_t *silent_json(uint64_t cores_silent) {
+    json_t *silent = json_array();
+    for (uint32_t core = 0; core < 64; core++)
+        if (cores_silent >> core & 1)
+            json_array_append_new(silent, json_sprintf("core %u", core));
+    return silent;
+}
+
+static enum MHD_Result answer_rooms(struct MHD_Connection *connection,
+                                    const struct control *control) {
+    const char *limit = MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, "limit");
+    struct control_rooms rooms = {.rooms_max = ROOMS_DEFAULT};
+    if (limit) {
+        char *end;
+        unsigned long value = strtoul(limit, &end, 10);
+        if (*limit < '0' || *limit > '9' || *end || value > ROOMS_MAX)
+            return answer_error(connection, MHD_HTTP_BAD_REQUEST,
+                                "limit: a whole number from 0 to %d is allowed\n", ROOMS_MAX);
+        rooms.rooms_max = (uint32_t)value;
+    }
+    rooms.rooms = calloc(rooms.rooms_max + 1, sizeof(*rooms.rooms));
+    if (!rooms.rooms)
+        return MHD_NO;
+    control_port_rooms(control->config.gateway, &rooms);
+    json_t *list = json_array();
+    for (uint32_t i = 0; i < rooms.room_count; i++)
+        json_array_append_new(list, room_json(&rooms.rooms[i]));
+    free(rooms.rooms);
+    return answer_json(connection, MHD_HTTP_OK,
+                       json_pack("{s:I, s:i, s:o, s:o}", "rooms_total",
+                                 (json_int_t)rooms.rooms_total, "shown", (int)rooms.room_count,
+                                 "cores_silent", silent_json(rooms.cores_silent), "rooms", list));
+}
+
+static enum MHD_Result answer_room(struct MHD_Connection *connection, const struct control *control,
+                                   const char *escaped) {
+    struct control_room room = {0};
+    uint8_t name[CONTROL_ROOM_NAME_SIZE_MAX];
+    int size = control_request_name(escaped, name, sizeof(name));
+    if (size <= 0)
+        return answer_error(connection, MHD_HTTP_NOT_FOUND, "a room's name has 1 to 128 bytes\n");
+    switch (control_port_room(control->config.gateway, bytes_of(name, (size_t)size), &room)) {
+    case CONTROL_FOUND:
+        return answer_json(connection, MHD_HTTP_OK, room_json(&room));
+    case CONTROL_NOT_FOUND:
+        return answer_error(connection, MHD_HTTP_NOT_FOUND, "there is no such room\n");
+    case CONTROL_SILENT:
+        return answer_error(connection, MHD_HTTP_SERVICE_UNAVAILABLE,
+                            "core %u did not answer within %d ms\n", room.home_core,
+                            CONTROL_ANSWER_MS);
+    }
+    UNREACHABLE();
+}
+
+static enum MHD_Result answer_metrics(struct MHD_Connection *connection,
+                                      const struct control *control) {
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    if (!out)
+        return MHD_NO;
+    metrics_print(out, control->config.gateway, control->config.plan);
+    if (fclose(out) != 0 || !text)
+        return MHD_NO;
+    return answer_text(connection, MHD_HTTP_OK, text, size, METRICS_TYPE);
+}
+
+static enum MHD_Result route(struct MHD_Connection *connection, const struct server *server,
+                             const char *path) {
+    const struct control *control = server->control;
+    const struct console_asset *asset = console_asset_lookup(path);
+    if (asset)
+        return answer_asset(connection, asset);
+    if (strcmp(path, "/config.json") == 0)
+        return answer_config(connection, control);
+    if (server->page_only)
+        return answer_error(connection, MHD_HTTP_NOT_FOUND, "not found\n");
+    if (strcmp(path, "/healthz") == 0)
+        return answer_json(connection, MHD_HTTP_OK, json_pack("{s:s}", "state", "alive"));
+    if (strcmp(path, "/readyz") == 0)
+        return answer_ready(connection, control);
+    if (strcmp(path, "/metrics") == 0)
+        return answer_metrics(connection, control);
+    if (strcmp(path, "/rooms") == 0)
+        return answer_rooms(connection, control);
+    if (strncmp(path, "/rooms/", 7) == 0)
+        return answer_room(connection, control, path + 7);
+    return answer_error(connection, MHD_HTTP_NOT_FOUND, "not found\n");
+}
+
+static bool has_body(struct MHD_Connection *connection) {
+    const char *size = header_of(connection, MHD_HTTP_HEADER_CONTENT_LENGTH);
+    return header_of(connection, MHD_HTTP_HEADER_TRANSFER_ENCODING) ||
+           (size && strcmp(size, "0") != 0);
+}
+
+static enum MHD_Result on_request(void *context, struct MHD_Connection *connection,
+                                  const char *path, const char *method, const char *version,
+                                  const char *body, size_t *body_size, void **request) {
+    const struct server *server = context;
+    const char *host = header_of(connection, MHD_HTTP_HEADER_HOST);
+    if (!server->control->config.config->allow_anonymous &&
+        !control_request_host_is_local(host, &server->address))
+        return answer_error(
+            connection, MHD_HTTP_FORBIDDEN,
+            "This is a control plane for this machine: ask it by the name localhost "
+            "or by its address (or start it with --allow-anonymous).\n");
+    if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
+        return answer_error(connection, MHD_HTTP_METHOD_NOT_ALLOWED,
+                            "only GET and HEAD are answered here\n");
+    if (has_body(connection))
+        return answer_error(connection, MHD_HTTP_CONTENT_TOO_LARGE, "no body is taken here\n");
+    if (!*request) {
+        *request = context; // any address but NULL: the headers were seen
+        return MHD_YES;
+    }
+    return route(connection, server, path);
+}
+
+// --- Start and stop ---
+
+// Room names are decoded where they are looked up, strictly; the library would cut at %00.
+static size_t keep_escapes(void *context, struct MHD_Connection *connection, char *text) {
+    return strlen(text);
+}
+
+static void on_library_log(void *context, const char *format, va_list arguments) {
+    char text[256];
+    vsnprintf(text, sizeof(text), format, arguments);
+    text[strcspn(text, "\n")] = '\0';
+    log_line(LOG_DEBUG, "event=control_http text=\"%s\"", text);
+}
+
+static bool refuse(char *error, const char *option, const struct config_address *address,
+                   int code) {
+    char text[CONFIG_ADDRESS_TEXT_SIZE], holder[160] = "";
+    if (code == EADDRINUSE)
+        snprintf(error, CONTROL_ERROR_SIZE,
+                 "--%s %s is in use by %s; stop that or choose another port with --%s", option,
+                 config_address_encode(address, text),
+                 host_port_holder(address, holder, sizeof(holder)), option);
+    else
+        snprintf(error, CONTROL_ERROR_SIZE, "--%s %s: %s", option,
+                 config_address_encode(address, text), strerror(code));
+    return false;
+}
+
+static int listen_on(const struct config_address *address) {
+    struct sockaddr_storage sockaddr;
+    socklen_t size = config_address_sockaddr(address, &sockaddr);
+    int on = 1, fd = socket(sockaddr.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return -errno;
+    // REUSEADDR: a restart must not wait for TIME_WAIT. V6ONLY: [::] leaves 0.0.0.0 to others.
+    bool good = setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0;
+    if (sockaddr.ss_family == AF_INET6)
+        good = good && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) == 0;
+    if (good && bind(fd, (struct sockaddr *)&sockaddr, size) == 0 && listen(fd, BACKLOG) == 0)
+        return fd;
+    int code = errno;
+    close(fd);
+    return -code;
+}
+
+static bool server_open(struct server *server, const char *option, char *error) {
+    int fd = listen_on(&server->address);
+    if (fd < 0)
+        return refuse(error, option, &server->address, -fd);
+    server->daemon =
+        MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | MHD_USE_ERROR_LOG, 0,
+                         NULL, NULL, on_request, server, MHD_OPTION_EXTERNAL_LOGGER, on_library_log,
+                         NULL, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
+                         (unsigned int)CONTROL_CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
+                         (unsigned int)CONTROL_TIMEOUT_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+                         (size_t)CONTROL_MEMORY_BYTES, MHD_OPTION_STRICT_FOR_CLIENT, 1,
+                         MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL, MHD_OPTION_END);
+    if (server->daemon)
+        return true;
+    close(fd);
+    return refuse(error, option, &server->address, ENOMEM);
+}
+
+struct control *control_open(const struct control_config *config, char *error) {
+    struct control *control = calloc(1, sizeof(*control));
+    if (!control) {
+        snprintf(error, CONTROL_ERROR_SIZE, "no memory for the control plane");
+        return NULL;
+    }
+    control->config = *config;
+    control->main = (struct server){.control = control, .address = config->config->control};
+    control->page =
+        (struct server){.control = control, .address = config->config->page, .page_only = true};
+    bool good = server_open(&control->main, "control", error) &&
+                (config->config->page.port == 0 || server_open(&control->page, "page", error));
+    if (good)
+        return control;
+    control_close(control);
+    return NULL;
+}
+
+void control_close(struct control *control) {
+    if (control->page.daemon)
+        MHD_stop_daemon(control->page.daemon);
+    if (control->main.daemon)
+        MHD_stop_daemon(control->main.daemon);
+    free(control);
+}
+
+uint16_t control_bound_port(const struct control *control) {
+    const union MHD_DaemonInfo *info =
+        MHD_get_daemon_info(control->main.daemon, MHD_DAEMON_INFO_BIND_PORT);
+    if (info && info->port)
+        return info->port;
+    struct sockaddr_in6 sockaddr; // the port stands at the same place in both families
+    socklen_t size = sizeof(sockaddr);
+    info = MHD_get_daemon_info(control->main.daemon, MHD_DAEMON_INFO_LISTEN_FD);
+    CHECK(getsockname(info->listen_fd, (struct sockaddr *)&sockaddr, &size) == 0);
+    return ntohs(sockaddr.sin6_port);
+}

@@ -1,0 +1,146 @@
+// `fairlead <verb>`: serve here, load by running fairlead-load beside this program, as git does.
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "gateway/host.h"
+#include "gateway/metrics.h"
+#include "gateway/options.h"
+#include "gateway/serve.h"
+
+#define EXIT_USAGE 2
+
+static const char usage[] =
+    "usage: fairlead <verb> [options]\n"
+    "\n"
+    "  serve   host chat rooms for Phoenix clients over WebSocket\n"
+    "  load    measure a server: connections, echo, rooms (docs/LOADGEN.md)\n"
+    "  tune    tell what this machine will hold (not there yet)\n"
+    "  help    this text; `fairlead help serve` and `fairlead help load` for their options\n"
+    "\n"
+    "  --version, --help\n"
+    "\n"
+    "Start with `fairlead serve`, then open http://127.0.0.1:8081/.\n";
+
+static int run_load(int argc, char **argv) {
+    char path[PATH_MAX];
+    ssize_t size = readlink("/proc/self/exe", path, sizeof(path) - sizeof("-load"));
+    if (size > 0) { // ".../fairlead" becomes ".../fairlead-load"
+        memcpy(path + size, "-load", sizeof("-load"));
+        argv[0] = path;
+        execv(path, argv);
+    }
+    argv[0] = (char *)(uintptr_t) "fairlead-load";
+    execvp(argv[0], argv);
+    fprintf(stderr,
+            "fairlead load: cannot run fairlead-load beside this program or from PATH: %s\n",
+            strerror(errno));
+    return EXIT_FAILURE;
+}
+
+static int run_tune(void) {
+    fputs("fairlead tune: not there yet. Until then `fairlead serve --check-config` tells how many "
+          "connections fit.\n",
+          stderr);
+    return EXIT_FAILURE;
+}
+
+static void print_version(void) {
+    printf("fairlead %s\n", FAIRLEAD_VERSION);
+}
+
+static int check_config(const struct config *config, const struct host_plan *plan) {
+    char text[1024];
+    host_plan_describe(plan, config, text, sizeof(text));
+    printf("ok %s\n", text);
+    return EXIT_SUCCESS;
+}
+
+// What needs no look at the machine; -1: go on.
+static int run_action(const struct options *options) {
+    switch (options->action) {
+    case OPTION_ACTION_HELP:
+        options_print_help(stdout);
+        return EXIT_SUCCESS;
+    case OPTION_ACTION_VERSION:
+        print_version();
+        return EXIT_SUCCESS;
+    case OPTION_ACTION_PRINT_CONFIG:
+        options_print_config(stdout, &options->config);
+        return EXIT_SUCCESS;
+    case OPTION_ACTION_SERVE:
+    case OPTION_ACTION_CHECK_CONFIG:
+    case OPTION_ACTION_PRINT_MEMORY:
+        return -1;
+    }
+    UNREACHABLE();
+}
+
+static int run_serve(int argc, char **argv) {
+    static struct options options;
+    struct host host;
+    struct host_plan plan;
+    char error[OPTION_ERROR_SIZE];
+    _Static_assert(OPTION_ERROR_SIZE >= HOST_ERROR_SIZE, "one buffer serves both");
+    if (!options_decode(&options, argc, argv, error)) {
+        fprintf(stderr, "fairlead serve: %s\n", error);
+        return EXIT_USAGE;
+    }
+    int status = run_action(&options);
+    if (status >= 0)
+        return status;
+    log_set_level(options.config.log_level);
+    host_read(&host, "");
+    if (!host_bind_policy(&options.config, error) ||
+        !host_plan_make(&options.config, &host, &plan, error)) {
+        fprintf(stderr, "fairlead serve: %s\n", error);
+        return EXIT_FAILURE;
+    }
+    if (options.action == OPTION_ACTION_CHECK_CONFIG)
+        return check_config(&options.config, &plan);
+    if (options.action == OPTION_ACTION_PRINT_MEMORY) {
+        host_plan_print(&plan, stdout);
+        return EXIT_SUCCESS;
+    }
+    return serve_run(&options.config, &plan);
+}
+
+static int run_help(int argc, char **argv) {
+    const char *topic = argc > 0 ? argv[0] : "";
+    char *load[] = {NULL, (char *)(uintptr_t) "--help", NULL};
+    if (strcmp(topic, "serve") == 0)
+        options_print_help(stdout);
+    else if (strcmp(topic, "load") == 0)
+        return run_load(2, load);
+    else if (strcmp(topic, "options-md") == 0) // for docs/OPERATING.md
+        options_print_markdown(stdout);
+    else if (strcmp(topic, "metrics-md") == 0)
+        metrics_print_markdown(stdout);
+    else
+        fputs(usage, stdout);
+    return EXIT_SUCCESS;
+}
+
+int main(int argc, char **argv) {
+    const char *verb = argc > 1 ? argv[1] : "";
+    if (strcmp(verb, "serve") == 0)
+        return run_serve(argc - 2, argv + 2);
+    if (strcmp(verb, "load") == 0)
+        return run_load(argc - 1, argv + 1);
+    if (strcmp(verb, "tune") == 0)
+        return run_tune();
+    if (strcmp(verb, "help") == 0 || strcmp(verb, "--help") == 0 || strcmp(verb, "-h") == 0)
+        return run_help(argc - 2, argv + 2);
+    if (strcmp(verb, "--version") == 0 || strcmp(verb, "version") == 0) {
+        print_version();
+        return EXIT_SUCCESS;
+    }
+    if (*verb)
+        fprintf(stderr, "fairlead: unknown verb %s; there are serve, load, tune and help\n", verb);
+    else
+        fputs(usage, stderr);
+    return EXIT_USAGE;
+}

@@ -1,0 +1,67 @@
+// A gateway of two cores for the tests of control plane and metrics: what control_port.h asks for,
+// answered from a struct that the test fills in. Included by one test program each.
+#ifndef FAIRLEAD_TESTS_CONTROL_GATEWAY_H
+#define FAIRLEAD_TESTS_CONTROL_GATEWAY_H
+
+#include "gateway/control_port.h"
+
+#define GATEWAY_CORES 2
+
+struct gateway {
+    struct counters counters[GATEWAY_CORES];
+    struct memory_ledger ledgers[GATEWAY_CORES];
+    struct control_snapshot snapshots[GATEWAY_CORES];
+    bool draining;
+    uint32_t room_count; // rooms named "r0", "r1", …
+    uint64_t cores_silent;
+};
+
+uint32_t control_port_core_count(void *gateway) {
+    return GATEWAY_CORES;
+}
+
+const struct counters *control_port_counters(void *gateway, uint32_t core) {
+    return &((struct gateway *)gateway)->counters[core];
+}
+
+const struct memory_ledger *control_port_ledger(void *gateway, uint32_t core) {
+    return &((struct gateway *)gateway)->ledgers[core];
+}
+
+bool control_port_is_draining(void *gateway) {
+    return ((struct gateway *)gateway)->draining;
+}
+
+void control_port_snapshot(void *gateway, struct control_snapshot *snapshots) {
+    memcpy(snapshots, ((struct gateway *)gateway)->snapshots,
+           sizeof(struct control_snapshot) * GATEWAY_CORES);
+}
+
+static inline void gateway_room(uint32_t index, struct control_room *room) {
+    *room = (struct control_room){
+        .epoch = 0xabc, .sequence = 41, .users = 2, .connections = 3, .presence = "list"};
+    room->name_size = (uint32_t)snprintf((char *)room->name, sizeof(room->name), "r%u", index);
+}
+
+void control_port_rooms(void *gateway, struct control_rooms *rooms) {
+    const struct gateway *g = gateway;
+    rooms->rooms_total = g->room_count;
+    rooms->cores_silent = g->cores_silent;
+    while (rooms->room_count < g->room_count && rooms->room_count < rooms->rooms_max) {
+        gateway_room(rooms->room_count, &rooms->rooms[rooms->room_count]);
+        rooms->room_count++;
+    }
+}
+
+enum control_answer control_port_room(void *gateway, struct bytes name, struct control_room *room) {
+    const struct gateway *g = gateway;
+    if (g->cores_silent) {
+        room->home_core = 1;
+        return CONTROL_SILENT;
+    }
+    gateway_room(0, room);
+    return bytes_equal(name, bytes_of(room->name, room->name_size)) ? CONTROL_FOUND
+                                                                    : CONTROL_NOT_FOUND;
+}
+
+#endif

@@ -1,0 +1,314 @@
+// The control plane over real sockets, on ports of the kernel's choice.
+#include "gateway/control.h"
+
+#include <jansson.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "gateway/console/assets.h"
+#include "gateway/options.h"
+#include "tests/unit/gateway/control_gateway.h"
+#include "tests/unit/unit.h"
+
+#define ANSWER_SIZE (256 * 1024)
+
+static struct gateway gateway;
+static struct config config;
+static struct host_plan plan;
+static char answer[ANSWER_SIZE];
+
+static struct control *open_control(void) {
+    char error[CONTROL_ERROR_SIZE];
+    gateway = (struct gateway){0};
+    options_defaults(&config);
+    config.control.port = 0;
+    plan = (struct host_plan){.connections_max = 100};
+    struct control *control = control_open(
+        &(struct control_config){.config = &config, .plan = &plan, .gateway = &gateway}, error);
+    ck_assert_msg(control != NULL, "%s", error);
+    return control;
+}
+
+static int connect_to(uint16_t port) {
+    struct sockaddr_in peer = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(connect(fd, (struct sockaddr *)&peer, sizeof(peer)), 0);
+    return fd;
+}
+
+// Sends the request as it is and reads to the end of the connection into `answer`. Returns the
+// status, or 0 when nothing was answered.
+static int ask(uint16_t port, const char *format, ...) {
+    char request[4096];
+    va_list arguments;
+    va_start(arguments, format);
+    int size = vsnprintf(request, sizeof(request), format, arguments);
+    va_end(arguments);
+    int fd = connect_to(port);
+    ck_assert_int_eq(send(fd, request, (size_t)size, MSG_NOSIGNAL), size);
+    size_t used = 0;
+    ssize_t got;
+    while ((got = recv(fd, answer + used, sizeof(answer) - 1 - used, 0)) > 0)
+        used += (size_t)got;
+    answer[used] = '\0';
+    close(fd);
+    int status = 0;
+    return sscanf(answer, "HTTP/1.1 %d", &status) == 1 ? status : 0;
+}
+
+static int get(struct control *control, const char *path) {
+    return ask(control_bound_port(control),
+               "GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", path);
+}
+
+static const char *answer_body(void) {
+    const char *end = strstr(answer, "\r\n\r\n");
+    return end ? end + 4 : "";
+}
+
+static json_t *answer_json(void) {
+    json_t *root = json_loads(answer_body(), 0, NULL);
+    ck_assert_msg(root != NULL, "%s", answer);
+    return root;
+}
+
+START_TEST(other_methods_and_bodies_are_refused) {
+    struct control *control = open_control();
+    uint16_t port = control_bound_port(control);
+    static const char *const methods[] = {"POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE"};
+    for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
+        ck_assert_int_eq(ask(port,
+                             "%s /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+                             "Content-Length: 0\r\n\r\n",
+                             methods[i]),
+                         405);
+        ck_assert_ptr_nonnull(strstr(answer, "\r\nAllow: GET, HEAD\r\n"));
+    }
+    ck_assert_int_eq(
+        ask(port, "GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello"), 413);
+    control_close(control);
+}
+END_TEST
+
+START_TEST(a_foreign_host_is_refused_unless_anonymous_use_is_allowed) {
+    struct control *control = open_control();
+    uint16_t port = control_bound_port(control);
+    static const char request[] =
+        "GET /rooms HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n";
+    ck_assert_int_eq(ask(port, "%s", request), 403);
+    ck_assert_int_eq(ask(port, "GET /rooms HTTP/1.0\r\n\r\n"), 403);
+    config.allow_anonymous = true;
+    ck_assert_int_eq(ask(port, "%s", request), 200);
+    control_close(control);
+}
+END_TEST
+
+START_TEST(garbage_and_oversized_requests_do_no_harm) {
+    struct control *control = open_control();
+    uint16_t port = control_bound_port(control);
+    static char large[3800];
+    memset(large, 'a', sizeof(large) - 1);
+    ck_assert_int_ne(ask(port, "\x16\x03\x01\r\n\r\n"), 200);
+    ck_assert_int_eq(get(control, "/../etc/passwd"), 404);
+    ck_assert_int_eq(get(control, "/%00"), 404);
+    ck_assert_int_eq(get(control, large), 404);
+    int fd = connect_to(port);
+    // More header bytes than CONTROL_MEMORY_BYTES: refused, not kept.
+    ck_assert_int_gt(send(fd, "GET / HTTP/1.1\r\n", 16, MSG_NOSIGNAL), 0);
+    for (int i = 0; i < 20; i++)
+        if (dprintf(fd, "X-%d: %s\r\n", i, large) < 0)
+            break;
+    char status[13] = "";
+    ssize_t size = recv(fd, status, sizeof(status) - 1, MSG_WAITALL);
+    ck_assert_msg(size <= 0 || strncmp(status, "HTTP/1.1 4", 10) == 0, "%s", status);
+    close(fd);
+    ck_assert_int_eq(get(control, "/healthz"), 200);
+    control_close(control);
+}
+END_TEST
+
+START_TEST(readiness_ends_at_95_percent_and_while_draining) {
+    struct control *control = open_control();
+    counter_add(&gateway.counters[0], COUNTER_CONNECTIONS, 50);
+    counter_add(&gateway.counters[1], COUNTER_CONNECTIONS, 44);
+    ck_assert_int_eq(get(control, "/readyz"), 200);
+    counter_add(&gateway.counters[1], COUNTER_CONNECTIONS, 1);
+    ck_assert_int_eq(get(control, "/readyz"), 503);
+    ck_assert_ptr_nonnull(strstr(answer, "full"));
+    counter_subtract(&gateway.counters[0], COUNTER_CONNECTIONS, 50);
+    ck_assert_int_eq(get(control, "/readyz"), 200);
+    gateway.draining = true;
+    ck_assert_int_eq(get(control, "/readyz"), 503);
+    ck_assert_ptr_nonnull(strstr(answer, "draining"));
+    ck_assert_int_eq(get(control, "/healthz"), 200);
+    control_close(control);
+}
+END_TEST
+
+START_TEST(rooms_are_listed_up_to_the_limit) {
+    struct control *control = open_control();
+    gateway.room_count = 150;
+    gateway.cores_silent = 2;
+    ck_assert_int_eq(get(control, "/rooms?limit=-1"), 400);
+    ck_assert_int_eq(get(control, "/rooms?limit=10001"), 400);
+    ck_assert_int_eq(get(control, "/rooms?limit="), 400);
+    ck_assert_int_eq(get(control, "/rooms?limit=0"), 200);
+    ck_assert_int_eq(get(control, "/rooms"), 200);
+    json_t *root = answer_json();
+    ck_assert_int_eq(json_integer_value(json_object_get(root, "rooms_total")), 150);
+    ck_assert_uint_eq(json_array_size(json_object_get(root, "rooms")), 100);
+    const json_t *silent = json_object_get(root, "cores_silent");
+    ck_assert_uint_eq(json_array_size(silent), 1);
+    ck_assert_str_eq(json_string_value(json_array_get(silent, 0)), "core 1");
+    json_decref(root);
+    ck_assert_int_eq(get(control, "/rooms?limit=150"), 200);
+    root = answer_json();
+    ck_assert_uint_eq(json_array_size(json_object_get(root, "rooms")), 150);
+    json_decref(root);
+    control_close(control);
+}
+END_TEST
+
+START_TEST(one_room_is_shown_or_named_missing_or_silent) {
+    struct control *control = open_control();
+    ck_assert_int_eq(get(control, "/rooms/other"), 404);
+    ck_assert_int_eq(get(control, "/rooms/"), 404);
+    ck_assert_int_eq(get(control, "/rooms/r0%00"), 404);
+    ck_assert_int_eq(get(control, "/rooms/%720"), 200);
+    json_t *root = answer_json();
+    ck_assert_str_eq(json_string_value(json_object_get(root, "name")), "r0");
+    ck_assert_str_eq(json_string_value(json_object_get(root, "epoch")), "0000000000000abc");
+    ck_assert_int_eq(json_integer_value(json_object_get(root, "seq")), 41);
+    json_decref(root);
+    gateway.cores_silent = 2;
+    ck_assert_int_eq(get(control, "/rooms/r0"), 503);
+    ck_assert_ptr_nonnull(strstr(answer, "core 1 did not answer within 250 ms"));
+    control_close(control);
+}
+END_TEST
+
+START_TEST(the_page_comes_compressed_revalidated_and_guarded) {
+    struct control *control = open_control();
+    uint16_t port = control_bound_port(control);
+    const struct console_asset *page = console_asset_lookup("/");
+    ck_assert_int_eq(get(control, "/"), 200);
+    ck_assert_ptr_nonnull(
+        strstr(answer, "Content-Security-Policy: default-src 'none'; script-src"));
+    ck_assert_ptr_nonnull(strstr(answer, "X-Content-Type-Options: nosniff"));
+    ck_assert_ptr_nonnull(strstr(answer, "Vary: Accept-Encoding"));
+    ck_assert_ptr_null(strstr(answer, "Content-Encoding"));
+    ck_assert_mem_eq(answer_body(), page->raw, page->raw_size);
+    ck_assert_int_eq(ask(port, "GET / HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: gzip\r\n"
+                               "Connection: close\r\n\r\n"),
+                     200);
+    ck_assert_ptr_nonnull(strstr(answer, "Content-Encoding: gzip"));
+    ck_assert_mem_eq(answer_body(), page->data, page->size);
+    ck_assert_int_eq(ask(port,
+                         "GET / HTTP/1.1\r\nHost: localhost\r\nIf-None-Match: %s\r\n"
+                         "Connection: close\r\n\r\n",
+                         page->etag),
+                     304);
+    ck_assert_str_eq(answer_body(), "");
+    ck_assert_int_eq(ask(port, "HEAD / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"),
+                     200);
+    ck_assert_str_eq(answer_body(), "");
+    control_close(control);
+}
+END_TEST
+
+static int64_t port_told_to(struct control *control, const char *host) {
+    ck_assert_int_eq(ask(control_bound_port(control),
+                         "GET /config.json HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n",
+                         host),
+                     200);
+    json_t *root = answer_json();
+    int64_t port = json_integer_value(json_object_get(root, "port"));
+    ck_assert_str_eq(json_string_value(json_object_get(root, "path")), "/socket/websocket");
+    json_decref(root);
+    return port;
+}
+
+START_TEST(the_page_learns_the_data_port_that_it_can_reach) {
+    struct control *control = open_control();
+    config.allow_anonymous = true;
+    ck_assert_int_eq(port_told_to(control, "localhost:1"), 8080);
+    ck_assert_int_eq(port_told_to(control, "192.0.2.1"), 8080);
+    ck_assert(config_address_decode("0.0.0.0:8090", &config.listen[1]));
+    config.listen_count = 2;
+    ck_assert_int_eq(port_told_to(control, "localhost:1"), 8080);
+    ck_assert_int_eq(port_told_to(control, "192.0.2.1"), 8090);
+    control_close(control);
+}
+END_TEST
+
+START_TEST(a_connection_serves_several_requests) {
+    struct control *control = open_control();
+    static const char two[] =
+        "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        "GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    ck_assert_int_eq(ask(control_bound_port(control), "%s", two), 200);
+    ck_assert_ptr_nonnull(strstr(answer, "alive"));
+    ck_assert_ptr_nonnull(strstr(answer, "\"ready\""));
+    control_close(control);
+}
+END_TEST
+
+START_TEST(a_port_in_use_names_its_holder) {
+    struct control *control = open_control();
+    char error[CONTROL_ERROR_SIZE], pid[32];
+    struct config second = config;
+    second.control.port = control_bound_port(control);
+    ck_assert_ptr_null(control_open(
+        &(struct control_config){.config = &second, .plan = &plan, .gateway = &gateway}, error));
+    snprintf(pid, sizeof(pid), "(pid %d)", getpid());
+    ck_assert_msg(strstr(error, "--control 127.0.0.1:") == error && strstr(error, "in use by") &&
+                      strstr(error, pid),
+                  "%s", error);
+    second = config;
+    second.page = second.control;
+    second.page.port = control_bound_port(control);
+    ck_assert_ptr_null(control_open(
+        &(struct control_config){.config = &second, .plan = &plan, .gateway = &gateway}, error));
+    ck_assert_msg(strstr(error, "--page 127.0.0.1:") == error, "%s", error);
+    control_close(control);
+}
+END_TEST
+
+START_TEST(the_page_server_shows_nothing_but_the_page) {
+    // A port of the kernel's choice, free again a moment ago.
+    struct control *control = open_control();
+    uint16_t port = control_bound_port(control);
+    control_close(control);
+    char error[CONTROL_ERROR_SIZE];
+    static const char *const hidden[] = {"/metrics", "/rooms", "/rooms/r0", "/healthz", "/readyz"};
+    config.page = config.control;
+    config.page.port = port;
+    control = control_open(
+        &(struct control_config){.config = &config, .plan = &plan, .gateway = &gateway}, error);
+    ck_assert_msg(control != NULL, "%s", error);
+    for (size_t i = 0; i < sizeof(hidden) / sizeof(hidden[0]); i++)
+        ck_assert_int_eq(
+            ask(port, "GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", hidden[i]),
+            404);
+    ck_assert_int_eq(
+        ask(port, "GET /config.json HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"),
+        200);
+    ck_assert_int_eq(ask(port, "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"),
+                     200);
+    ck_assert_int_eq(get(control, "/metrics"), 200);
+    control_close(control);
+}
+END_TEST
+
+UNIT_MAIN("gateway/control", other_methods_and_bodies_are_refused,
+          a_foreign_host_is_refused_unless_anonymous_use_is_allowed,
+          garbage_and_oversized_requests_do_no_harm,
+          readiness_ends_at_95_percent_and_while_draining, rooms_are_listed_up_to_the_limit,
+          one_room_is_shown_or_named_missing_or_silent,
+          the_page_comes_compressed_revalidated_and_guarded,
+          the_page_learns_the_data_port_that_it_can_reach, a_connection_serves_several_requests,
+          a_port_in_use_names_its_holder, the_page_server_shows_nothing_but_the_page)
