@@ -9,7 +9,8 @@
 #   make conformance  a public WebSocket conformance suite against the echo endpoint, where one is at hand
 #   make tidy       layers, style and formatting, by script
 #   make install    into PREFIX=/usr/local under DESTDIR= ; make uninstall takes it away
-#   make deps       install the Debian packages that the build needs (make run does so by itself)
+#   make deps       install the Debian packages that the build needs (make run does so by itself); DEPS=test|bench|dev: more
+#   make docs       bring the tables of docs/OPERATING.md up to date
 #   make clean      remove build/
 #   make help       this text
 #
@@ -61,7 +62,7 @@ endef
 
 group = -Wl,--start-group $(foreach l,$(1),$(B)/lib$(l).a) -Wl,--end-group
 
-$(B)/obj/%.o: %.c
+$(B)/obj/%.o: %.c | build/host/deps_ok
 	@mkdir -p $(@D)
 	@$(if $(V),,echo "  cc   $<")
 	$(Q)$(CC) $(CFLAGS_ALL) -DFAIRLEAD_VERSION='"$(VERSION)"' -c $< -o $@
