@@ -22,6 +22,7 @@ void flight_begin(struct flight_table *table, const struct flight_publish *publi
     CHECKF(publish->due > 0 && publish->number > 0, "message %u due to %u", publish->number,
            publish->due);
     struct flight *flight = place_of(table, publish->room, publish->number);
+    table->begun++;
     if (flight->number != 0)
         table->incomplete++;
     *flight = (struct flight){.intended_ns = publish->intended_ns,

@@ -31,6 +31,7 @@ struct flight_table {
     struct flight *flights;
     uint32_t room_count;
     uint32_t per_room; // a power of two
+    uint64_t begun;
     uint64_t complete;
     uint64_t incomplete;
 };

@@ -83,7 +83,9 @@ struct result {
     char rejected_detail[RESULT_DETAIL_BYTES]; // the first such reason
     uint64_t unsendable;                       // the server did not read: the out-queue was full
     uint64_t unanswered;                       // requests without a reply at the end
-    uint64_t bytes_in;                         // of the window
+    uint64_t bytes_in_all;
+    uint64_t bytes_out_all;
+    uint64_t bytes_in; // of the window
     uint64_t bytes_out;
     uint64_t heartbeats;
     uint64_t strange; // messages that this tool did not understand

@@ -1,0 +1,317 @@
+#include "loadgen/client.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include "gateway/wire/http1.h"
+#include "gateway/wire/phoenix.h"
+#include "gateway/wire/ws_handshake.h"
+#include "io/connect.h"
+#include "loadgen/receive.h"
+
+#define UPGRADE_BYTES_MAX 4096
+#define GIVE_UP_AFTER 100 // failures without one success: nobody is there
+
+int client_init(struct run *run) {
+    const struct load_options *o = &run->options;
+    run->flood_client = o->has_flood ? o->connections : SLAB_NONE;
+    run->client_count = o->connections + o->has_flood;
+    run->room_count = load_options_room_count(o) + o->has_flood;
+    run->clients =
+        memory_reserve(&run->ledger, "clients", (size_t)run->client_count * sizeof(struct client));
+    run->rooms =
+        memory_reserve(&run->ledger, "rooms", (size_t)run->room_count * sizeof(struct room));
+    run->cut_bytes = o->payload_bytes + 1024;
+    if (run->cut_bytes < WIRE_HTTP_HEAD_BYTES_MAX)
+        run->cut_bytes = WIRE_HTTP_HEAD_BYTES_MAX;
+    run->scratch_size = 2 * (size_t)o->payload_bytes + 1024;
+    run->scratch = memory_reserve(&run->ledger, "scratch", run->scratch_size);
+    if (run->clients == NULL || run->rooms == NULL || run->scratch == NULL)
+        return -ENOMEM;
+    for (uint32_t i = 0; i < run->client_count; i++)
+        run->clients[i] = (struct client){.stream = HANDLE_NONE, .cut = SLAB_NONE};
+    for (uint32_t i = 0; i < run->room_count; i++) {
+        char topic[RUN_TOPIC_BYTES_MAX];
+        scan_expect(&run->rooms[i].expected, client_topic(run, i, topic),
+                    bytes_from_string(o->event), o->payload_bytes);
+    }
+    uint32_t slot_size = (uint32_t)(sizeof(struct cut) + run->cut_bytes + 7) & ~7u;
+    return slab_init(&run->cuts, &run->ledger, "cut messages", slot_size, run->client_count);
+}
+
+struct bytes client_topic(const struct run *run, uint32_t room, char text[RUN_TOPIC_BYTES_MAX]) {
+    bool is_flood = run->flood_client != SLAB_NONE && room == run->room_count - 1;
+    int size = is_flood ? snprintf(text, RUN_TOPIC_BYTES_MAX, "room:bench-flood")
+                        : snprintf(text, RUN_TOPIC_BYTES_MAX, "room:bench-%u",
+                                   run->options.first_room + room);
+    return bytes_of(text, (size_t)size);
+}
+
+void client_key(const struct run *run, uint32_t index, uint8_t key[24]) {
+    struct rng rng = {index};
+    uint64_t random[2] = {rng_next(&rng), rng_next(&rng)};
+    ws_handshake_encode_key((const uint8_t *)random, key);
+}
+
+bool client_all_settled(const struct run *run) {
+    return run->waiting == 0 && (run->next_client == run->client_count || run->gives_up);
+}
+
+void client_release_cut(struct run *run, struct client *client) {
+    if (client->cut == SLAB_NONE)
+        return;
+    slab_release(&run->cuts, client->cut);
+    client->cut = SLAB_NONE;
+}
+
+// --- ends ----------------------------------------------------------------------------------------
+
+static bool is_waiting(const struct client *client) {
+    return client->state >= CLIENT_CONNECTING && client->state <= CLIENT_JOINING;
+}
+
+static void leave_state(struct run *run, uint32_t index) {
+    struct client *client = &run->clients[index];
+    if (is_waiting(client))
+        run->waiting--;
+    if (client->state == CLIENT_LIVE) {
+        run->result->live--;
+        run->rooms[run_room_of(run, index)].live--;
+        run->result->unanswered += client->unanswered;
+        run->outstanding -= client->unanswered;
+        client->unanswered = 0;
+    }
+    client->state = CLIENT_GONE;
+    client_release_cut(run, client);
+    if (run->result->live_max == 0 && result_refused_count(run->result) >= GIVE_UP_AFTER)
+        run->gives_up = true;
+}
+
+void client_fail(struct run *run, uint32_t index, enum result_failure why, const char *format,
+                 ...) {
+    struct client *client = &run->clients[index];
+    char sentence[RESULT_DETAIL_BYTES];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(sentence, sizeof(sentence), format, arguments);
+    va_end(arguments);
+    if (client->state == CLIENT_GONE)
+        return;
+    result_count_failure(run->result, why, "%s", sentence);
+    stream_close(&run->streams, client->stream, STREAM_CLOSE_ABORT);
+    leave_state(run, index);
+}
+
+static void fail_local(struct run *run, uint32_t index, int error) {
+    const char *cure = "";
+    switch (error) {
+    case EADDRNOTAVAIL:
+        cure = "; no local port is left for this pair of addresses: give --sources, more targets, "
+               "or lower net.ipv4.ip_local_port_range";
+        break;
+    case EMFILE:
+    case ENFILE:
+        cure = "; raise the limit of open files (ulimit -n)";
+        break;
+    default:
+        break;
+    }
+    client_fail(run, index, RESULT_LOCAL, "this machine: %s%s", strerror(error), cure);
+}
+
+void client_on_connect_failed(struct run *run, uint32_t index, int error) {
+    const struct target *target = target_of(run->targets, index);
+    if (error == EADDRNOTAVAIL || error == EMFILE || error == ENFILE || error == ENOBUFS)
+        fail_local(run, index, error);
+    else
+        client_fail(run, index, RESULT_UNREACHABLE, "%s: %s%s", target->host, strerror(error),
+                    error == ECONNREFUSED ? " (is the server running there?)" : "");
+}
+
+void client_on_end(struct run *run, uint32_t index, enum stream_end reason) {
+    struct client *client = &run->clients[index];
+    if (run->is_closing)
+        return;
+    bool was_reset = reason == STREAM_END_RESET || reason == STREAM_END_ERROR;
+    switch ((enum client_state)client->state) {
+    case CLIENT_NONE:
+    case CLIENT_GONE:
+        return;
+    case CLIENT_CONNECTING:
+    case CLIENT_UPGRADING:
+        receive_refusal(run, index);
+        client_fail(run, index, RESULT_NOT_HTTP,
+                    "the server closed the connection without an answer to the WebSocket upgrade");
+        return;
+    case CLIENT_JOINING:
+        client_fail(run, index, RESULT_CLOSED_EARLY,
+                    "the server closed the connection before it answered the join");
+        return;
+    case CLIENT_LIVE:
+        client_fail(run, index, was_reset ? RESULT_RESET : RESULT_CLOSED,
+                    was_reset ? "the server reset a connection"
+                              : "the server closed a connection without a close frame");
+        return;
+    }
+    UNREACHABLE();
+}
+
+// --- beginnings ----------------------------------------------------------------------------------
+
+static void connect_one(struct run *run, uint32_t index, uint64_t intended_ns) {
+    struct client *client = &run->clients[index];
+    const struct target *target = target_of(run->targets, index);
+    const struct sockaddr_storage *source = target_source_of(run->targets, index);
+    struct connect_config config = {
+        .local = (const struct sockaddr *)source,
+        .local_size = source == NULL                  ? 0
+                      : source->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6)
+                                                      : sizeof(struct sockaddr_in),
+        .remote = (const struct sockaddr *)&target->address,
+        .remote_size = target->address_size,
+        .linger_zero = true,
+    };
+    client->state = CLIENT_CONNECTING;
+    client->connect_ns = intended_ns;
+    run->waiting++;
+    int status = connect_open(&run->streams, index, &config, &client->stream);
+    if (status < 0) {
+        client->stream = HANDLE_NONE;
+        fail_local(run, index, -status);
+    }
+}
+
+uint64_t client_next_connect_ns(const struct run *run) {
+    if (run->next_client == run->client_count || run->gives_up ||
+        run->waiting >= run->options.connecting_max)
+        return SCHEDULE_NEVER;
+    return schedule_next_ns(&run->connects);
+}
+
+void client_connect_due(struct run *run, uint64_t now_ns) {
+    uint64_t intended_ns;
+    while (client_next_connect_ns(run) <= now_ns &&
+           schedule_try_pop(&run->connects, now_ns, &intended_ns))
+        connect_one(run, run->next_client++, intended_ns);
+}
+
+void client_expire(struct run *run, uint64_t now_ns) {
+    uint64_t timeout_ns = (uint64_t)(run->options.connect_timeout_s * (double)NS_PER_S);
+    for (uint32_t i = run->first_waiting; i < run->next_client; i++) {
+        struct client *client = &run->clients[i];
+        if (!is_waiting(client)) {
+            run->first_waiting += i == run->first_waiting;
+            continue;
+        }
+        if (now_ns - client->connect_ns < timeout_ns || now_ns < client->connect_ns)
+            continue;
+        receive_refusal(run, i);
+        const char *missing = client->state == CLIENT_CONNECTING ? "TCP connection"
+                              : client->state == CLIENT_UPGRADING
+                                  ? "answer to the WebSocket upgrade"
+                                  : "answer to the join: is this a Phoenix server? (for any other "
+                                    "WebSocket server: echo --raw-echo)";
+        client_fail(run, i, RESULT_TIMEOUT, "%s: within %.1f s no %s",
+                    target_of(run->targets, i)->host, run->options.connect_timeout_s, missing);
+    }
+}
+
+static struct bytes request_target(const struct run *run, uint32_t index, char *text,
+                                   size_t capacity) {
+    const struct target *target = target_of(run->targets, index);
+    int size;
+    if (run_is_phoenix(run))
+        size = snprintf(text, capacity, "%s%cuser=u%07u&vsn=2.0.0", target->path,
+                        strchr(target->path, '?') ? '&' : '?', run->options.first_user + index);
+    else
+        size = snprintf(text, capacity, "%s", target->path);
+    return bytes_of(text, (size_t)size);
+}
+
+void client_on_open(struct run *run, uint32_t index, uint32_t stream_index) {
+    struct client *client = &run->clients[index];
+    stream_set_owner(&run->streams, stream_index, index);
+    client->stream = stream_handle(&run->streams, stream_index);
+    if (client->state != CLIENT_CONNECTING) {
+        stream_close(&run->streams, client->stream, STREAM_CLOSE_ABORT);
+        return;
+    }
+    client->state = CLIENT_UPGRADING;
+    char path[TARGET_PATH_BYTES + 64];
+    uint8_t key[WS_HANDSHAKE_KEY_SIZE];
+    client_key(run, index, key);
+    struct http1_upgrade upgrade = {
+        .target = request_target(run, index, path, sizeof(path)),
+        .host = bytes_from_string(target_of(run->targets, index)->host),
+        .ws_key = bytes_of(key, sizeof(key)),
+    };
+    uint32_t parcel = parcel_acquire(&run->blocks, UPGRADE_BYTES_MAX, PARCEL_CONTROL);
+    if (parcel == BLOCK_NONE) {
+        fail_local(run, index, ENOBUFS);
+        return;
+    }
+    struct writer w = writer_on(parcel_at(&run->blocks, parcel)->data, UPGRADE_BYTES_MAX);
+    http1_encode_upgrade(&w, &upgrade);
+    CHECK(!w.overflow);
+    parcel_at(&run->blocks, parcel)->size = (uint32_t)w.size;
+    if (!client_try_push(run, index, parcel))
+        fail_local(run, index, ENOBUFS);
+    parcel_unref(&run->blocks, parcel);
+}
+
+void client_join(struct run *run, uint32_t index) {
+    if (!run_is_phoenix(run)) {
+        client_set_live(run, index);
+        return;
+    }
+    run->clients[index].state = CLIENT_JOINING;
+    char topic[RUN_TOPIC_BYTES_MAX];
+    struct writer w = writer_on(run->scratch, run->scratch_size);
+    phoenix_encode_join(&w, BYTES_LITERAL("1"), client_topic(run, run_room_of(run, index), topic),
+                        BYTES_LITERAL("{}"));
+    if (!client_try_send(run, index, WEBSOCKET_TEXT, writer_bytes(&w)))
+        fail_local(run, index, ENOBUFS);
+}
+
+void client_set_live(struct run *run, uint32_t index) {
+    struct client *client = &run->clients[index];
+    struct result *r = run->result;
+    uint64_t now_ns = clock_monotonic_ns();
+    client->state = CLIENT_LIVE;
+    run->waiting--;
+    run->rooms[run_room_of(run, index)].live++;
+    r->live++;
+    if (r->live > r->live_max)
+        r->live_max = r->live;
+    histogram_record(&r->connect, now_ns > client->connect_ns ? now_ns - client->connect_ns : 0);
+    r->connected_ns = now_ns;
+}
+
+// --- sending -------------------------------------------------------------------------------------
+
+bool client_try_push(struct run *run, uint32_t index, uint32_t parcel) {
+    struct client *client = &run->clients[index];
+    if (stream_push(&run->streams, client->stream, parcel) != STREAM_PUSH_OK)
+        return false;
+    run->result->bytes_out_all += parcel_at(&run->blocks, parcel)->size;
+    return true;
+}
+
+bool client_try_send(struct run *run, uint32_t index, enum websocket_opcode opcode,
+                     struct bytes payload) {
+    size_t size = websocket_header_size(payload.size) + 4 + payload.size;
+    uint32_t parcel = parcel_acquire(&run->blocks, size, PARCEL_CONTROL);
+    if (parcel == BLOCK_NONE)
+        return false;
+    uint32_t random = (uint32_t)rng_next(&run->rng);
+    uint8_t mask[4];
+    memcpy(mask, &random, sizeof(mask));
+    struct writer w = writer_on(parcel_at(&run->blocks, parcel)->data, size);
+    websocket_encode_masked(&w, opcode, payload, mask);
+    CHECK(!w.overflow && w.size == size);
+    bool sent = client_try_push(run, index, parcel);
+    parcel_unref(&run->blocks, parcel);
+    return sent;
+}

@@ -1,0 +1,437 @@
+// fairlead-load: main. The loop is `drive`, one screen, the same turn as the gateway's workers; the
+// phases of a run are in `step`:
+//
+//     connect → (warm-up) → measure → stragglers → done
+//
+// What the streams call upward (stream_port_*) goes to client.c and receive.c.
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "io/features.h"
+#include "loadgen/client.h"
+#include "loadgen/receive.h"
+#include "loadgen/report.h"
+#include "loadgen/scenario.h"
+
+#define PARCEL_BYTES_MAX ((size_t)1 << 30)
+#define CONTROL_BYTES_MAX (4u << 20)   // a burst's publishes queue here
+#define LOAD_DELAY_NS (50 * NS_PER_MS) // from connected to the first request
+#define CLOSE_TIMEOUT_NS (3 * NS_PER_S)
+#define TICK_NS NS_PER_S
+
+// Ctrl-C: the first ends the run with the results so far, the second at once.
+static volatile sig_atomic_t interrupts;
+
+static void on_signal(int number) {
+    if (++interrupts > 1)
+        _exit(128 + number);
+}
+
+// --- what the streams call -----------------------------------------------------------------------
+
+void stream_port_open(void *port, uint32_t index, const struct stream_opening *opening) {
+    client_on_open(port, opening->owner, index);
+}
+
+void stream_port_data(void *port, uint32_t index, uint32_t owner, uint8_t *data, size_t size) {
+    receive_data(port, owner, data, size);
+}
+
+void stream_port_writable(void *port, uint32_t index, uint32_t owner) {
+    // Nothing waits for it: what cannot be queued is counted as not sent.
+}
+
+void stream_port_end(void *port, uint32_t index, uint32_t owner, enum stream_end reason) {
+    client_on_end(port, owner, reason);
+}
+
+uint32_t stream_port_gap(void *port, uint32_t owner, uint32_t room, uint64_t from, uint64_t to) {
+    UNREACHABLE(); // a client sends no room messages
+}
+
+void stream_port_connect_failed(void *port, uint32_t owner, int error) {
+    client_on_connect_failed(port, owner, error);
+}
+
+// --- start ---------------------------------------------------------------------------------------
+
+static void print_start(const struct run *run) {
+    const struct load_options *o = &run->options;
+    if (o->is_quiet)
+        return;
+    fprintf(stderr, "fairlead load: %s, %u connections to %s",
+            load_options_scenario_name(o->scenario), o->connections, o->targets[0]);
+    if (o->target_count > 1)
+        fprintf(stderr, " and %u more", o->target_count - 1);
+    if (o->scenario != LOAD_OPTIONS_ECHO)
+        fprintf(stderr, ", %u rooms of %u", load_options_room_count(o), o->room_size);
+    if (o->scenario != LOAD_OPTIONS_HOLD && o->is_closed)
+        fprintf(stderr, ", closed loop");
+    else if (o->scenario != LOAD_OPTIONS_HOLD)
+        fprintf(stderr, ", %.10g/s", o->rate);
+    if (o->scenario != LOAD_OPTIONS_HOLD)
+        fprintf(stderr, ", %u B, warm-up %.10g s", o->payload_bytes, o->warmup_s);
+    if (o->holds_until_signal)
+        fprintf(stderr, ", until Ctrl-C\n");
+    else
+        fprintf(stderr, ", %.10g s\n", o->duration_s);
+    if (run->targets->chose_sources)
+        fprintf(stderr, "fairlead load: connecting from %u addresses 127.9.8.1 and up\n",
+                run->targets->source_count);
+}
+
+// "1", "0-3" or "0,2". False with a sentence on stderr.
+static bool pin(const char *list) {
+    cpu_set_t cpus;
+    CPU_ZERO(&cpus);
+    for (const char *at = list; *at;) {
+        char *end = NULL;
+        long first = strtol(at, &end, 10), last = first;
+        if (end != at && *end == '-')
+            last = strtol(end + 1, &end, 10);
+        if (end == at || first < 0 || last < first || last >= CPU_SETSIZE ||
+            (*end != 0 && *end != ',')) {
+            fprintf(stderr, "fairlead load: --cpus wants CPUs like 1 or 0-3, not '%s'\n", list);
+            return false;
+        }
+        for (long cpu = first; cpu <= last; cpu++)
+            CPU_SET((size_t)cpu, &cpus);
+        at = *end ? end + 1 : end;
+    }
+    if (list[0] == 0 || sched_setaffinity(0, sizeof(cpus), &cpus) == 0)
+        return true;
+    fprintf(stderr, "fairlead load: --cpus %s: %s\n", list, strerror(errno));
+    return false;
+}
+
+static void prepare_process(void) {
+    struct sigaction action = {.sa_handler = on_signal}; // no SA_RESTART: the wait must return
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    // Waits end at most this late; the default of 50 us would show in every latency.
+    prctl(PR_SET_TIMERSLACK, 1);
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+static int open_streams(struct run *run) {
+    uint32_t per_lane = ring_descriptors_max();
+    uint32_t lanes = run->client_count / per_lane + 1;
+    struct ring_config ring_config = {
+        .lane_count = lanes < RING_LANES_MAX ? lanes : RING_LANES_MAX,
+        .descriptors_per_lane = per_lane,
+        .first = {.sq_entries = 4096,
+                  .cq_entries = 32768,
+                  .buffer_count = 1024,
+                  .buffer_bytes = 4096},
+        .child = {.sq_entries = 1024,
+                  .cq_entries = 16384,
+                  .buffer_count = 256,
+                  .buffer_bytes = 4096},
+        .counters = &run->counters,
+    };
+    int status = ring_open(&ring_config, &run->ledger, &run->ring);
+    if (status < 0)
+        return status;
+    struct stream_config stream_config = {
+        .connections_max = run->client_count,
+        .control_bytes_max = CONTROL_BYTES_MAX,
+        .connects = true,
+    };
+    status = blocks_init(&run->blocks, &run->ledger, PARCEL_BYTES_MAX);
+    if (status == 0)
+        status = streams_init(&run->streams, &run->ledger, run->ring, &run->blocks, &run->counters,
+                              &stream_config, run);
+    return status;
+}
+
+static bool start(struct run *run) {
+    char text[512];
+    int status = open_streams(run);
+    if (status < 0) {
+        features_error_text(status, text, sizeof(text));
+        fprintf(stderr, "fairlead load: %s\n", text);
+        return false;
+    }
+    uint64_t now_ns = clock_monotonic_ns();
+    run->rng.state = now_ns;
+    run->result->begin_ns = now_ns;
+    run->result->wanted = run->options.connections;
+    if (client_init(run) < 0 || flight_init(&run->flights, &run->ledger, run->room_count) < 0 ||
+        !scenario_init(run, now_ns)) {
+        fprintf(stderr, "fairlead load: no memory for %u connections\n", run->options.connections);
+        return false;
+    }
+    schedule_init(&run->connects, now_ns, run->options.connect_rate);
+    return true;
+}
+
+// --- phases --------------------------------------------------------------------------------------
+
+struct usage {
+    uint64_t cpu_ns;
+    uint64_t user_ns;
+};
+
+static struct usage usage_now(void) {
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    uint64_t user_ns =
+        (uint64_t)usage.ru_utime.tv_sec * NS_PER_S + (uint64_t)usage.ru_utime.tv_usec * NS_PER_US;
+    uint64_t system_ns =
+        (uint64_t)usage.ru_stime.tv_sec * NS_PER_S + (uint64_t)usage.ru_stime.tv_usec * NS_PER_US;
+    return (struct usage){user_ns + system_ns, user_ns};
+}
+
+// At the window's begin its sums are set to minus what was before, at its end the sum is added.
+static void count_window(struct run *run, uint64_t sign) {
+    struct result *r = run->result;
+    struct usage usage = usage_now();
+    r->window.cpu_ns += sign * usage.cpu_ns;
+    r->window.user_ns += sign * usage.user_ns;
+    r->window.syscalls += sign * counter_read(&run->counters, COUNTER_SYSCALLS);
+    r->received += sign * r->received_all;
+    r->bytes_in += sign * r->bytes_in_all;
+    r->bytes_out += sign * r->bytes_out_all;
+}
+
+// For whoever measures the server: the same moments are in the JSON.
+static void say_phase(struct run *run, const char *phase) {
+    fprintf(stderr, "%sphase=%s connections=%u monotonic_ns=%llu realtime_ns=%llu\n",
+            run->progress_is_terminal ? "\r\033[K" : "", phase, run->result->live,
+            (unsigned long long)clock_monotonic_ns(), (unsigned long long)clock_realtime_ns());
+    fflush(stderr);
+}
+
+static void begin_window(struct run *run) {
+    struct result *r = run->result;
+    r->phase = RESULT_MEASURE;
+    say_phase(run, "measure_begin");
+    r->window.begin_ns = clock_monotonic_ns();
+    r->window.begin_wall_ns = clock_realtime_ns();
+    count_window(run, (uint64_t)-1);
+}
+
+static void end_window(struct run *run) {
+    struct result *r = run->result;
+    count_window(run, 1);
+    r->window.end_ns = clock_monotonic_ns();
+    r->window.end_wall_ns = clock_realtime_ns();
+    uint64_t until_ns =
+        r->window.end_ns < run->measure_to_ns ? r->window.end_ns : run->measure_to_ns;
+    r->offered = scenario_offered(run, until_ns);
+    run->straggle_from_ns = r->window.end_ns;
+    r->phase = RESULT_STRAGGLERS;
+    scenario_end(run);
+    say_phase(run, "measure_end");
+}
+
+static bool stragglers_are_over(const struct run *run, uint64_t now_ns) {
+    uint64_t bound_ns = (uint64_t)(run->options.straggler_s * (double)NS_PER_S);
+    return scenario_is_quiet(run) || now_ns >= run->straggle_from_ns + bound_ns;
+}
+
+// Ctrl-C: what is on its way is still waited for, it would count as lost otherwise.
+static void stop(struct run *run) {
+    struct result *r = run->result;
+    run->is_stopping = true;
+    r->was_interrupted = !run->options.holds_until_signal;
+    if (r->phase == RESULT_MEASURE) {
+        end_window(run);
+        return;
+    }
+    scenario_end(run);
+    run->straggle_from_ns = clock_monotonic_ns();
+    r->phase = RESULT_STRAGGLERS;
+}
+
+// One transition at most; false when the run is over.
+static bool step(struct run *run, uint64_t now_ns) {
+    struct result *r = run->result;
+    if (interrupts > 0 && !run->is_stopping)
+        stop(run);
+    switch (r->phase) {
+    case RESULT_CONNECT:
+        if (!client_all_settled(run))
+            return true;
+        if (r->live == 0)
+            return false;
+        say_phase(run, "connected");
+        r->phase = RESULT_WARMUP;
+        scenario_begin(run, now_ns + LOAD_DELAY_NS);
+        return true;
+    case RESULT_WARMUP:
+        if (now_ns >= run->measure_from_ns)
+            begin_window(run);
+        return true;
+    case RESULT_MEASURE:
+        if (now_ns >= run->measure_to_ns || r->live == 0)
+            end_window(run);
+        return true;
+    case RESULT_STRAGGLERS:
+        return !stragglers_are_over(run, now_ns);
+    case RESULT_DONE:
+    case RESULT_PHASE_COUNT:
+        return false;
+    }
+    UNREACHABLE();
+}
+
+// When the next phase may begin; in those that end by an event rather than by the clock, soon.
+static uint64_t step_next_ns(const struct run *run, uint64_t now_ns) {
+    switch (run->result->phase) {
+    case RESULT_WARMUP:
+        return run->measure_from_ns;
+    case RESULT_MEASURE:
+        return run->measure_to_ns;
+    case RESULT_CONNECT:
+    case RESULT_STRAGGLERS:
+    case RESULT_DONE:
+    case RESULT_PHASE_COUNT:
+        break;
+    }
+    return now_ns + 10 * NS_PER_MS;
+}
+
+// --- the loop ------------------------------------------------------------------------------------
+
+static uint64_t earlier(uint64_t a, uint64_t b) {
+    return a < b ? a : b;
+}
+
+static void tick(struct run *run, uint64_t now_ns) {
+    if (now_ns < run->next_tick_ns)
+        return;
+    run->next_tick_ns += TICK_NS;
+    stream_tick(&run->streams, (uint32_t)(now_ns / NS_PER_S));
+    client_expire(run, now_ns);
+    scenario_tick(run, now_ns);
+    result_snapshot(run->result, now_ns);
+    if (!run->options.is_quiet)
+        report_print_progress(stderr, run->progress_is_terminal, &run->options, run->result);
+}
+
+// One turn: everything that came is read before anything is sent.
+static void turn(struct run *run, uint64_t until_ns) {
+    uint64_t now_ns = clock_monotonic_ns();
+    struct ring_completion completion;
+    ring_enter(run->ring, until_ns > now_ns ? until_ns - now_ns : 0);
+    while (ring_next(run->ring, &completion))
+        stream_on_completion(&run->streams, &completion);
+    stream_settle(&run->streams);
+}
+
+static void drive(struct run *run) {
+    uint64_t now_ns = clock_monotonic_ns();
+    run->next_tick_ns = now_ns + TICK_NS;
+    while (step(run, now_ns)) {
+        uint64_t until_ns = earlier(earlier(run->next_tick_ns, step_next_ns(run, now_ns)),
+                                    earlier(scenario_next_ns(run), client_next_connect_ns(run)));
+        turn(run, until_ns);
+        now_ns = clock_monotonic_ns();
+        tick(run, now_ns);
+        client_connect_due(run, now_ns);
+        scenario_turn(run, now_ns);
+        stream_flush_dirty(&run->streams);
+    }
+    run->result->phase = RESULT_DONE;
+}
+
+// Linger 0: every socket is reset, no port stays in TIME_WAIT for the next run.
+static void close_all(struct run *run) {
+    uint64_t until_ns = clock_monotonic_ns() + CLOSE_TIMEOUT_NS;
+    run->is_closing = true;
+    streams_close_all(&run->streams, STREAM_CLOSE_ABORT);
+    while (streams_used_count(&run->streams) > 0 && clock_monotonic_ns() < until_ns) {
+        stream_flush_dirty(&run->streams);
+        turn(run, clock_monotonic_ns() + 10 * NS_PER_MS);
+    }
+    scenario_fini(run);
+    ring_close(run->ring);
+}
+
+// --- the end -------------------------------------------------------------------------------------
+
+static void report(const struct run *run, const struct verdict *v) {
+    const struct load_options *o = &run->options;
+    bool json_on_stdout = strcmp(o->json_file, "-") == 0;
+    if (run->progress_is_terminal)
+        fputs("\r\033[K", stderr);
+    report_print_table(json_on_stdout ? stderr : stdout, o, run->result, v);
+    int status = 0;
+    if (o->json_file[0] && (status = report_write_json(o->json_file, o, run->result, v)) < 0)
+        fprintf(stderr, "fairlead load: %s: %s\n", o->json_file, strerror(-status));
+    if (o->histogram_file[0] &&
+        (status = report_write_histogram(o->histogram_file, run->result)) < 0)
+        fprintf(stderr, "fairlead load: %s: %s\n", o->histogram_file, strerror(-status));
+    fflush(stdout);
+}
+
+static int run_load(struct run *run, const struct load_options *options) {
+    char error[LOAD_OPTIONS_ERROR_BYTES];
+    run->options = *options;
+    run->progress_is_terminal = isatty(STDERR_FILENO) && !options->is_quiet;
+    int status = target_resolve(run->targets, options, error);
+    if (status != 0) {
+        fprintf(stderr, "fairlead load: %s\n", error);
+        return status;
+    }
+    prepare_process();
+    if (!pin(options->cpus))
+        return VERDICT_USAGE;
+    print_start(run);
+    if (!start(run))
+        return VERDICT_CLIENT_LIMIT;
+    drive(run);
+    receive_finish(run);
+    struct verdict verdict;
+    verdict_decide(&verdict, options, run->result);
+    report(run, &verdict);
+    close_all(run);
+    return verdict.code;
+}
+
+int main(int argc, char **argv) {
+    struct load_options options;
+    char error[LOAD_OPTIONS_ERROR_BYTES];
+    switch (load_options_parse(&options, argc, argv, error)) {
+    case LOAD_OPTIONS_HELP:
+        load_options_print_help(stdout);
+        return VERDICT_OK;
+    case LOAD_OPTIONS_VERSION:
+        printf("fairlead-load %s\n", FAIRLEAD_VERSION);
+        return VERDICT_OK;
+    case LOAD_OPTIONS_BAD:
+        fprintf(stderr, "fairlead load: %s\n", error);
+        return VERDICT_USAGE;
+    case LOAD_OPTIONS_RUN:
+        break;
+    }
+    struct run *run = calloc(1, sizeof(*run));
+    struct result *result = calloc(1, sizeof(*result));
+    struct target_set *targets = calloc(1, sizeof(*targets));
+    if (run == NULL || result == NULL || targets == NULL) {
+        fprintf(stderr, "fairlead load: no memory\n");
+        return VERDICT_CLIENT_LIMIT;
+    }
+    result_init(result);
+    run->result = result;
+    run->targets = targets;
+    int code = run_load(run, &options);
+    memory_release_all(&run->ledger);
+    free(targets);
+    free(result);
+    free(run);
+    return code;
+}

@@ -1,0 +1,133 @@
+// The state of one run: a table of clients, a table of rooms, the streams below them, the result
+// above. One thread owns all of it. load.c makes it and turns the loop, client.c brings connections
+// up and down, receive.c reads what comes, scenario.c says what is sent and when.
+//
+// Memory: 48 B per connection here, 32 B in the stream table, 144 B per room; a message cut by the
+// end of a read holds a slot of about the payload's size plus 9 KiB until the rest comes. Nothing
+// is allocated after the start.
+#ifndef FAIRLEAD_RUN_H
+#define FAIRLEAD_RUN_H
+
+#include "gateway/wire/websocket.h"
+#include "io/stream.h"
+#include "loadgen/flight.h"
+#include "loadgen/result.h"
+#include "loadgen/scan.h"
+#include "loadgen/schedule.h"
+#include "loadgen/target.h"
+#include "sched/base/clock.h"
+#include "sched/base/rng.h"
+
+#define RUN_TOPIC_BYTES_MAX 40 // room:bench-4294967295
+#define RUN_USER_BYTES_MAX 16  // u0000001
+
+// NONE → CONNECTING client_try_connect → UPGRADING client_on_open → JOINING (Phoenix) or LIVE
+// receive.c; any of them → GONE client_fail, client_on_end.
+enum client_state {
+    CLIENT_NONE,
+    CLIENT_CONNECTING,
+    CLIENT_UPGRADING,
+    CLIENT_JOINING,
+    CLIENT_LIVE,
+    CLIENT_GONE,
+};
+
+struct client {
+    struct handle stream;        // CONNECTING … LIVE
+    struct verify_member verify; // rooms: numbers of the room; echo: refs that were answered
+    uint64_t connect_ns;         // when the connect was meant to begin
+    uint32_t cut;                // slot in run->cuts, SLAB_NONE when nothing is cut
+    uint32_t unanswered;         // requests on their way
+    uint8_t state;               // enum client_state
+    uint8_t reserved[7];
+};
+
+_Static_assert(sizeof(struct client) == 48, "the memory that the header promises");
+
+// What a read left over: the decoder's state, and the head of the message as far as it came. Before
+// the upgrade: the HTTP head.
+struct cut {
+    uint32_t slab_word;
+    uint32_t size;
+    struct websocket_decoder decoder;
+    uint8_t control[WIRE_CONTROL_BYTES_MAX];
+    bool is_truncated; // the message is larger than what is held
+    uint8_t bytes[];
+};
+
+struct room {
+    uint64_t last_sequence; // highest of the server's numbers that anybody saw
+    uint32_t live;          // members
+    uint32_t published;     // by this process
+    struct scan_expected expected;
+};
+
+// Whose numbers the deliveries carry; known with the first of them.
+enum run_numbers {
+    RUN_NUMBERS_UNKNOWN,
+    RUN_NUMBERS_SERVER, // the sixth element of broadcasts
+    RUN_NUMBERS_OWN,    // those in the payload
+};
+
+struct run {
+    struct load_options options;
+    struct result *result;
+    struct target_set *targets;
+    struct memory_ledger ledger;
+    struct counters counters;
+    struct blocks blocks;
+    struct ring *ring;
+    struct streams streams;
+    struct rng rng;
+
+    struct client *clients;
+    uint32_t client_count; // with the flooding one, which is the last
+    uint32_t room_count;   // with its room, which is the last
+    uint32_t flood_client; // SLAB_NONE without --flood
+    struct room *rooms;
+    struct slab cuts;
+    uint32_t cut_bytes; // that a cut holds
+    struct flight_table flights;
+    uint8_t *scratch; // for one message on its way out
+    size_t scratch_size;
+
+    struct schedule connects;
+    struct schedule arrivals;
+    struct schedule heartbeats;
+    uint32_t next_client;   // the next to connect
+    uint32_t first_waiting; // none below is CONNECTING … JOINING
+    uint32_t waiting;       // clients that are
+    uint32_t next_talker;   // arrivals take turns
+    uint32_t next_heartbeat;
+    uint64_t measure_from_ns; // SCHEDULE_NEVER until known
+    uint64_t measure_to_ns;
+    uint64_t outstanding; // requests without an answer, all clients
+    enum run_numbers numbers;
+    uint64_t last_intended_ns; // closed loop
+    uint64_t last_progress_ns; // closed loop: something was answered
+    bool sends_load;           // closed loop: answers make new requests
+    bool floods;
+    bool gives_up;    // nobody answers: do not connect any more
+    bool is_stopping; // Ctrl-C
+    uint64_t straggle_from_ns;
+    bool is_closing; // the run is over: ends are no failures any more
+    bool progress_is_terminal;
+    uint64_t next_tick_ns;
+    uint32_t flood_parcel;
+    uint32_t heartbeat_parcel;
+};
+
+static inline bool run_is_measured(const struct run *run, uint64_t intended_ns) {
+    return intended_ns >= run->measure_from_ns && intended_ns < run->measure_to_ns;
+}
+
+static inline bool run_is_phoenix(const struct run *run) {
+    return !run->options.is_raw_echo;
+}
+
+// The room of a client's only channel; the flooding client has one to itself.
+static inline uint32_t run_room_of(const struct run *run, uint32_t client) {
+    return client == run->flood_client ? run->room_count - 1 : client / run->options.room_size;
+}
+
+#endif

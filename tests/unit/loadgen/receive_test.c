@@ -1,0 +1,416 @@
+// Goal: whatever way the bytes of a server are cut into reads, the same is understood, and every
+// fault of a server is counted by its name. Method: the stream layer is replaced by a few lines
+// here that keep what is sent; a made-up server's bytes are fed whole and split at every byte.
+#include "loadgen/receive.h"
+
+#include "gateway/wire/http1.h"
+#include "gateway/wire/phoenix.h"
+#include "gateway/wire/ws_handshake.h"
+#include "io/connect.h"
+#include "loadgen/client.h"
+#include "loadgen/scenario.h"
+#include "loadgen/stamp.h"
+#include "tests/unit/unit.h"
+
+#define SERVER_BYTES_MAX 65536
+
+static struct run run;
+static struct result result;
+static struct target_set targets;
+static uint32_t pushes, closes;
+
+// --- in place of io ------------------------------------------------------------------------------
+
+enum stream_push_result stream_push(struct streams *streams, struct handle stream,
+                                    uint32_t parcel) {
+    pushes++;
+    return STREAM_PUSH_OK;
+}
+
+void stream_close(struct streams *streams, struct handle stream, enum stream_close_how how) {
+    closes++;
+}
+
+void stream_set_owner(struct streams *streams, uint32_t index, uint32_t owner) {
+}
+
+uint32_t stream_control_bytes(const struct streams *streams, uint32_t index) {
+    return 0;
+}
+
+int connect_open(struct streams *streams, uint32_t owner, const struct connect_config *config,
+                 struct handle *stream) {
+    *stream = (struct handle){owner, 0};
+    return 0;
+}
+
+// --- a run with a server made of bytes -----------------------------------------------------------
+
+static uint8_t server_bytes[SERVER_BYTES_MAX];
+static struct writer server;
+
+static void begin(char *const *argv, int argc) {
+    char error[LOAD_OPTIONS_ERROR_BYTES];
+    run = (struct run){.result = &result, .targets = &targets};
+    pushes = closes = 0;
+    result_init(&result);
+    ck_assert_int_eq(load_options_parse(&run.options, argc, argv, error), LOAD_OPTIONS_RUN);
+    ck_assert_int_eq(target_resolve(&targets, &run.options, error), 0);
+    ck_assert_int_eq(blocks_init(&run.blocks, &run.ledger, 1 << 24), 0);
+    ck_assert_int_eq(client_init(&run), 0);
+    ck_assert_int_eq(flight_init(&run.flights, &run.ledger, run.room_count), 0);
+    ck_assert(scenario_init(&run, 0));
+    // The slots of the stream table: client_on_open asks for a handle.
+    ck_assert_int_eq(slab_init(&run.streams.slots, &run.ledger, "streams", 32, run.client_count),
+                     0);
+    schedule_init(&run.connects, 0, 1000000);
+    result.begin_ns = 1;
+    run.measure_from_ns = 0;
+    client_connect_due(&run, NS_PER_S);
+    server = writer_on(server_bytes, sizeof(server_bytes));
+}
+
+#define BEGIN(...)                                                                                 \
+    begin((char *[]){"fairlead-load", "--connections", "2", "--room-size", "2", __VA_ARGS__},      \
+          (int)(sizeof((char *[]){__VA_ARGS__}) / sizeof(char *)) + 5)
+
+static void end(void) {
+    scenario_fini(&run);
+    for (uint32_t i = 0; i < run.client_count; i++)
+        client_release_cut(&run, &run.clients[i]);
+    slab_check_empty(&run.cuts);
+    blocks_check_empty(&run.blocks);
+    memory_release_all(&run.ledger);
+}
+
+static void put_upgrade(uint32_t client) {
+    uint8_t key[WS_HANDSHAKE_KEY_SIZE];
+    client_key(&run, client, key);
+    ws_handshake_encode_response(&server, bytes_of(key, sizeof(key)), (struct bytes){NULL, 0});
+}
+
+static void put_text(const char *text) {
+    websocket_encode_frame(&server, WEBSOCKET_TEXT, bytes_from_string(text));
+}
+
+static void put_join_reply(void) {
+    put_text("[\"1\",\"1\",\"room:bench-0\",\"phx_reply\",{\"status\":\"ok\",\"response\":"
+             "{\"epoch\":\"e\",\"seq\":10}}]");
+}
+
+static void put_broadcast(uint64_t sequence, uint32_t number) {
+    uint8_t payload[64], text[256];
+    struct stamp stamp = {.intended_ns = 5, .publisher = 0, .number = number};
+    stamp_encode(payload, sizeof(payload), &stamp);
+    struct writer w = writer_on(text, sizeof(text));
+    phoenix_encode_broadcast(&w, BYTES_LITERAL("room:bench-0"), BYTES_LITERAL("msg"),
+                             bytes_of(payload, sizeof(payload)), sequence);
+    websocket_encode_frame(&server, WEBSOCKET_TEXT, writer_bytes(&w));
+}
+
+static void put_everything(void) {
+    put_upgrade(0);
+    put_join_reply();
+    put_text("[\"1\",null,\"room:bench-0\",\"presence_state\",{\"u1\":{\"metas\":[{}]}}]");
+    put_broadcast(11, 1);
+    put_broadcast(12, 2);
+    websocket_encode_frame(&server, WEBSOCKET_PING, BYTES_LITERAL("are you there"));
+    put_text("[null,null,\"room:bench-0\",\"gap\",{\"from\":13,\"to\":20}]");
+    put_broadcast(21, 3);
+    put_text("[null,\"2\",\"phoenix\",\"phx_reply\",{\"status\":\"ok\",\"response\":{}}]");
+}
+
+static void open_client(uint32_t index) {
+    client_on_open(&run, index, index);
+    ck_assert_int_eq(run.clients[index].state, CLIENT_UPGRADING);
+}
+
+// A fresh copy in memory of its exact size: decoders unmask in place, sanitizers see an overrun.
+static void feed(size_t from, size_t to) {
+    uint8_t *copy = malloc(to - from ? to - from : 1);
+    memcpy(copy, server_bytes + from, to - from);
+    receive_data(&run, 0, copy, to - from);
+    free(copy);
+}
+
+static void everything_was_understood(void) {
+    ck_assert_int_eq(run.clients[0].state, CLIENT_LIVE);
+    ck_assert_uint_eq(run.clients[0].cut, SLAB_NONE);
+    ck_assert_uint_eq(result.received_all, 3);
+    ck_assert_uint_eq(result.verify.received, 3);
+    ck_assert_uint_eq(result.verify.lost, 0);
+    ck_assert_uint_eq(result.verify.announced, 8);
+    ck_assert_uint_eq(result.verify.gap_events, 1);
+    ck_assert_uint_eq(result.verify.disordered + result.verify.duplicates, 0);
+    ck_assert_uint_eq(result.strange, 0);
+    ck_assert_uint_eq(result.latency.count, 3);
+    ck_assert_uint_eq(pushes, 3); // upgrade, join, pong
+    ck_assert_uint_eq(closes, 0);
+    ck_assert_int_eq(run.numbers, RUN_NUMBERS_SERVER);
+}
+
+START_TEST(receive_understands_a_whole_conversation_in_one_read) {
+    BEGIN("rooms");
+    open_client(0);
+    put_everything();
+    feed(0, server.size);
+    everything_was_understood();
+    end();
+}
+END_TEST
+
+START_TEST(receive_understands_the_same_split_in_two_at_every_byte) {
+    size_t size = 1;
+    for (size_t at = 0; at <= size; at++) {
+        BEGIN("rooms");
+        open_client(0);
+        put_everything();
+        size = server.size;
+        feed(0, at);
+        feed(at, size);
+        everything_was_understood();
+        end();
+    }
+}
+END_TEST
+
+START_TEST(receive_understands_the_same_byte_by_byte) {
+    BEGIN("rooms");
+    open_client(0);
+    put_everything();
+    for (size_t at = 0; at < server.size; at++)
+        feed(at, at + 1);
+    everything_was_understood();
+    end();
+}
+END_TEST
+
+START_TEST(receive_joins_fragments_and_skips_what_is_too_large_to_keep) {
+    static char large[20000];
+    static uint8_t text[25000];
+    BEGIN("rooms");
+    open_client(0);
+    put_upgrade(0);
+    put_join_reply();
+    memset(large, 'x', sizeof(large) - 1);
+    int size = snprintf((char *)text, sizeof(text),
+                        "[\"1\",null,\"room:bench-0\",\"presence_state\",{\"%s\":1}]", large);
+    websocket_encode_frame(&server, WEBSOCKET_TEXT, bytes_of(text, (size_t)size));
+    struct websocket_frame part = {
+        .opcode = WEBSOCKET_TEXT, .is_not_final = true, .payload_size = 30};
+    static const char gap[] = "[null,null,\"room:bench-0\",\"gap\",{\"from\":11,\"to\":12}]";
+    websocket_encode_header(&server, &part);
+    writer_put(&server, bytes_of(gap, 30));
+    websocket_encode_frame(&server, WEBSOCKET_PING, BYTES_LITERAL(""));
+    websocket_encode_frame(&server, WEBSOCKET_CONTINUATION,
+                           bytes_of(gap + 30, sizeof(gap) - 1 - 30));
+    put_broadcast(13, 1);
+    for (size_t at = 0; at < server.size; at += 4096)
+        feed(at, at + 4096 < server.size ? at + 4096 : server.size);
+    ck_assert_uint_eq(result.strange, 0);
+    ck_assert_uint_eq(result.verify.announced, 2);
+    ck_assert_uint_eq(result.verify.lost, 0);
+    ck_assert_uint_eq(result.received_all, 1);
+    ck_assert_uint_eq(run.clients[0].cut, SLAB_NONE);
+    end();
+}
+END_TEST
+
+START_TEST(receive_counts_loss_duplicates_and_order) {
+    BEGIN("rooms");
+    open_client(0);
+    put_upgrade(0);
+    put_join_reply();
+    put_broadcast(12, 2); // 11 comes late
+    put_broadcast(11, 1);
+    put_broadcast(12, 2);
+    put_broadcast(15, 5); // 13 and 14 never come
+    feed(0, server.size);
+    ck_assert_uint_eq(result.verify.disordered, 1);
+    ck_assert_uint_eq(result.verify.duplicates, 1);
+    ck_assert_uint_eq(result.verify.lost, 2);
+    run.rooms[0].last_sequence = 17;
+    receive_finish(&run);
+    ck_assert_uint_eq(result.verify.lost, 4);
+    ck_assert(result.has_sequence && result.is_order_checked);
+    end();
+}
+END_TEST
+
+START_TEST(receive_falls_back_to_its_own_numbers) {
+    BEGIN("rooms");
+    open_client(0);
+    put_upgrade(0);
+    put_join_reply(); // a watermark of 10, and yet no numbers in the messages
+    put_broadcast(0, 1);
+    put_broadcast(0, 3);
+    feed(0, server.size);
+    run.rooms[0].published = 4;
+    receive_finish(&run);
+    ck_assert_uint_eq(result.verify.lost, 2); // 2 and 4
+    ck_assert_uint_eq(result.verify.duplicates, 0);
+    ck_assert(!result.has_sequence && result.is_order_checked);
+    end();
+}
+END_TEST
+
+static void is_refused(enum result_failure why, const char *sentence) {
+    ck_assert_int_eq(run.clients[0].state, CLIENT_GONE);
+    ck_assert_uint_eq(result.failures[why], 1);
+    ck_assert_msg(strstr(result.detail, sentence) != NULL, "told: %s", result.detail);
+    ck_assert_uint_eq(closes, 1);
+    ck_assert_uint_eq(run.waiting, 1); // the other one
+    end();
+}
+
+START_TEST(receive_tells_http_status_and_body) {
+    BEGIN("rooms");
+    open_client(0);
+    writer_put_string(&server, "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n\r\nfull");
+    feed(0, server.size);
+    is_refused(RESULT_HTTP, "/socket/websocket answered HTTP 503: full");
+}
+END_TEST
+
+START_TEST(receive_waits_for_the_body_of_a_refusal) {
+    BEGIN("rooms");
+    open_client(0);
+    writer_put_string(&server, "HTTP/1.1 403 Forbidden\r\n\r\n");
+    feed(0, server.size);
+    ck_assert_int_eq(run.clients[0].state, CLIENT_UPGRADING);
+    size_t head_size = server.size;
+    writer_put_string(&server, "origin not allowed");
+    feed(head_size, server.size);
+    is_refused(RESULT_HTTP, "HTTP 403: origin not allowed");
+}
+END_TEST
+
+START_TEST(receive_tells_a_refusal_without_a_body_when_the_server_closes) {
+    BEGIN("rooms");
+    open_client(0);
+    writer_put_string(&server, "HTTP/1.1 404 Not Found\r\n\r\n");
+    feed(0, server.size);
+    client_on_end(&run, 0, STREAM_END_PEER_CLOSED);
+    is_refused(RESULT_HTTP, "HTTP 404 (is the path right?)");
+}
+END_TEST
+
+START_TEST(receive_tells_when_a_server_speaks_something_else) {
+    BEGIN("rooms");
+    open_client(0);
+    writer_put_string(&server, "SSH-2.0-OpenSSH_9.2p1\r\n");
+    feed(0, server.size);
+    is_refused(RESULT_NOT_HTTP, "it said 'SSH-2.0-OpenSSH_9.2p1'");
+    BEGIN("rooms");
+    open_client(0);
+    put_upgrade(1); // the key of another
+    feed(0, server.size);
+    is_refused(RESULT_NOT_HTTP, "does not answer our Sec-WebSocket-Key");
+    BEGIN("rooms");
+    open_client(0);
+    client_on_end(&run, 0, STREAM_END_PEER_CLOSED);
+    is_refused(RESULT_NOT_HTTP, "without an answer");
+}
+END_TEST
+
+START_TEST(receive_tells_why_a_join_was_refused) {
+    BEGIN("rooms");
+    open_client(0);
+    put_upgrade(0);
+    put_text("[\"1\",\"1\",\"room:bench-0\",\"phx_reply\",{\"status\":\"error\",\"response\":"
+             "{\"reason\":\"too many\"}}]");
+    feed(0, server.size);
+    is_refused(RESULT_JOIN, "the join of room:bench-0 was refused");
+}
+END_TEST
+
+START_TEST(receive_tells_close_codes_and_protocol_errors) {
+    BEGIN("rooms");
+    open_client(0);
+    put_upgrade(0);
+    put_join_reply();
+    websocket_encode_close(&server, 1012, BYTES_LITERAL("restarting"));
+    feed(0, server.size);
+    is_refused(RESULT_CLOSED, "closed a connection with code 1012: restarting");
+    BEGIN("rooms");
+    open_client(0);
+    put_upgrade(0);
+    websocket_encode_masked(&server, WEBSOCKET_TEXT, BYTES_LITERAL("x"), (uint8_t[4]){1, 2, 3, 4});
+    feed(0, server.size);
+    is_refused(RESULT_PROTOCOL, "broke the WebSocket protocol");
+}
+END_TEST
+
+static void put_ping_reply(uint64_t intended_ns, const char *status) {
+    char text[256];
+    snprintf(text, sizeof(text),
+             "[\"1\",\"%lu\",\"room:bench-0\",\"phx_reply\",{\"status\":\"%s\",\"response\":"
+             "{\"reason\":\"busy\"}}]",
+             intended_ns - result.begin_ns + RECEIVE_REF_BASE, status);
+    put_text(text);
+}
+
+START_TEST(receive_matches_replies_and_finds_those_that_come_twice_or_disordered) {
+    BEGIN("echo");
+    open_client(0);
+    put_upgrade(0);
+    put_join_reply();
+    run.clients[0].unanswered = 4;
+    run.outstanding = 4;
+    put_ping_reply(1000, "ok");
+    put_ping_reply(3000, "ok");
+    put_ping_reply(2000, "ok");
+    put_ping_reply(4000, "error");
+    put_ping_reply(5000, "ok"); // was never asked
+    feed(0, server.size);
+    ck_assert_uint_eq(result.answered_all, 4);
+    ck_assert_uint_eq(result.latency.count, 4);
+    ck_assert_uint_eq(result.verify.disordered, 1);
+    ck_assert_uint_eq(result.verify.duplicates, 1);
+    ck_assert_uint_eq(result.rejected, 1);
+    ck_assert_str_eq(result.rejected_detail, "busy");
+    ck_assert_uint_eq(run.outstanding, 0);
+    end();
+}
+END_TEST
+
+START_TEST(receive_checks_what_a_raw_echo_brings_back) {
+    uint8_t payload[64];
+    struct stamp stamp = {.intended_ns = 77, .publisher = 0};
+    BEGIN("echo", "--raw-echo");
+    open_client(0);
+    put_upgrade(0);
+    feed(0, server.size);
+    ck_assert_int_eq(run.clients[0].state, CLIENT_LIVE); // nothing to join
+    run.clients[0].unanswered = 1;
+    run.outstanding = 1;
+    server.size = 0;
+    stamp_encode(payload, sizeof(payload), &stamp);
+    websocket_encode_frame(&server, WEBSOCKET_TEXT, bytes_of(payload, 63)); // a byte is missing
+    stamp.publisher = 1;
+    stamp_encode(payload, sizeof(payload), &stamp);
+    websocket_encode_frame(&server, WEBSOCKET_TEXT, bytes_of(payload, 64)); // of another client
+    feed(0, server.size);
+    ck_assert_uint_eq(result.strange, 2);
+    ck_assert_uint_eq(result.answered_all, 0);
+    server.size = 0;
+    stamp.publisher = 0;
+    stamp_encode(payload, sizeof(payload), &stamp);
+    websocket_encode_frame(&server, WEBSOCKET_TEXT, bytes_of(payload, 64));
+    feed(0, server.size);
+    ck_assert_uint_eq(result.answered_all, 1);
+    end();
+}
+END_TEST
+
+UNIT_MAIN("loadgen/receive", receive_understands_a_whole_conversation_in_one_read,
+          receive_understands_the_same_split_in_two_at_every_byte,
+          receive_understands_the_same_byte_by_byte,
+          receive_joins_fragments_and_skips_what_is_too_large_to_keep,
+          receive_counts_loss_duplicates_and_order, receive_falls_back_to_its_own_numbers,
+          receive_tells_http_status_and_body, receive_waits_for_the_body_of_a_refusal,
+          receive_tells_a_refusal_without_a_body_when_the_server_closes,
+          receive_tells_when_a_server_speaks_something_else, receive_tells_why_a_join_was_refused,
+          receive_tells_close_codes_and_protocol_errors,
+          receive_matches_replies_and_finds_those_that_come_twice_or_disordered,
+          receive_checks_what_a_raw_echo_brings_back)
