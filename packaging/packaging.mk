@@ -42,3 +42,9 @@ uninstall:
 # The tables of docs/OPERATING.md, printed by the program.
 docs: $(B)/fairlead
 	@packaging/docs.sh $(B)/fairlead
+
+# Every stage runs, also after one failed; the last line is `N passed, N failed`.
+.PHONY: test
+test:
+	@CC="$(CC)" packaging/deps.sh test
+	@packaging/test.sh
