@@ -89,11 +89,13 @@
     X(HTTP_NOT_FOUND, "refused_total", "reason=\"not_found\"", "unknown paths", "")                \
     X(REFUSED_FULL, "refused_total", "reason=\"full\"", "connections beyond --connections-max",    \
       "raise --connections-max")                                                                   \
+    X(REFUSED_DRAIN, "refused_total", "reason=\"drain\"", "connections while draining", "")        \
     X(REFUSED_TLS, "refused_total", "reason=\"tls\"", "TLS on the plain port",                     \
       "clients use wss:// or https://: put a TLS proxy in front")                                  \
     X(REFUSED_PROTOCOL, "refused_total", "reason=\"unknown_protocol\"", "unknown first byte", "")  \
     X(CLOSED_PROTOCOL, "closed_total", "reason=\"protocol_error\"", "closed with 1002", "")        \
-    X(CLOSED_UTF8, "closed_total", "reason=\"bad_utf8\"", "closed with 1007", "")                  \
+    X(CLOSED_MESSAGE, "closed_total", "reason=\"bad_message\"", "closed with 1003", "")            \
+    X(CLOSED_UTF8, "closed_total", "reason=\"bad_data\"", "closed with 1007", "")                  \
     X(CLOSED_TOO_BIG, "closed_total", "reason=\"too_big\"", "closed with 1009", "")                \
     X(CLOSED_POLICY, "closed_total", "reason=\"over_budget\"", "closed with 1008", "")             \
     X(CLOSED_IDLE, "closed_total", "reason=\"idle\"", "closed: nothing was heard in time", "")     \

@@ -1,0 +1,268 @@
+// Defines chat/chat_port.h, and the gap of io/stream_port.h: room messages, presence and answers as
+// WebSocket frames of Phoenix JSON, one parcel for all members on this core.
+//
+// A member's `address` is its stream's index, so that a delivery touches the stream alone; its
+// `owner` the connection's. Whom a delivery cannot reach is closed at its next go (conn_doom):
+// nothing is torn down within a leaf's walk.
+#include "chat/chat_port.h"
+
+#include "gateway/conn.h"
+#include "gateway/frame_out.h"
+#include "gateway/presence_json.h"
+#include "gateway/ref_tag.h"
+#include "gateway/reply.h"
+#include "gateway/room_settings.h"
+#include "gateway/session.h"
+
+void chat_port_settings(void *port, struct bytes room, struct room_settings *settings) {
+    static const enum presence_mode modes[] = {
+        [CONFIG_PRESENCE_LIST] = PRESENCE_LIST,
+        [CONFIG_PRESENCE_COUNTS] = PRESENCE_COUNTS,
+        [CONFIG_PRESENCE_OFF] = PRESENCE_OFF,
+    };
+    const struct gateway *gateway = port;
+    struct config_room_settings found = room_settings_lookup(gateway->parts.config, room);
+    *settings = (struct room_settings){
+        .presence = modes[found.presence],
+        .presence_list_max = found.presence_list_max,
+        .close_when_over = found.policy == CONFIG_POLICY_CLOSE,
+    };
+}
+
+// --- encoders ------------------------------------------------------------------------------------
+
+static uint32_t encode_text(struct gateway *gateway, const struct phoenix_message *message,
+                            enum parcel_class parcel_class, uint64_t sequence) {
+    struct frame_out out;
+    if (!frame_out_begin(&out, gateway->parts.blocks, phoenix_encoded_size(message), parcel_class))
+        return BLOCK_NONE;
+    phoenix_encode_text(&out.w, message, sequence);
+    return frame_out_finish(&out, WEBSOCKET_TEXT);
+}
+
+static uint32_t encode_binary(struct gateway *gateway, const struct phoenix_message *message,
+                              enum parcel_class parcel_class) {
+    struct frame_out out;
+    size_t size = 3 + message->topic.size + message->event.size + message->payload.size;
+    if (!frame_out_begin(&out, gateway->parts.blocks, size, parcel_class))
+        return BLOCK_NONE;
+    phoenix_encode_binary_broadcast(&out.w, message->topic, message->event, message->payload);
+    return frame_out_finish(&out, WEBSOCKET_BINARY);
+}
+
+static uint32_t encode_publish(struct gateway *gateway, struct bytes room,
+                               const struct chat_publish *publish, enum parcel_class parcel_class,
+                               uint64_t sequence) {
+    uint8_t topic[WIRE_TOPIC_BYTES_MAX];
+    struct phoenix_message message = {
+        .topic = reply_topic(topic, room), .event = publish->event, .payload = publish->body};
+    if (publish->is_binary)
+        return encode_binary(gateway, &message, parcel_class);
+    return encode_text(gateway, &message, parcel_class, sequence);
+}
+
+uint32_t chat_port_encode_message(void *port, struct bytes room, const struct chat_publish *publish,
+                                  uint64_t sequence) {
+    struct gateway *gateway = port;
+    return encode_publish(gateway, room, publish, PARCEL_ROOM,
+                          gateway->parts.config->strict_phoenix ? 0 : sequence);
+}
+
+uint32_t chat_port_encode_whisper(void *port, struct bytes room,
+                                  const struct chat_publish *publish) {
+    return encode_publish(port, room, publish, PARCEL_WHISPER, 0);
+}
+
+uint32_t chat_port_encode_gap(void *port, struct bytes room, uint64_t from, uint64_t to) {
+    struct gateway *gateway = port;
+    uint8_t topic[WIRE_TOPIC_BYTES_MAX];
+    struct phoenix_message message = {.topic = reply_topic(topic, room),
+                                      .event = BYTES_LITERAL("gap")};
+    struct frame_out out;
+    if (!frame_out_begin(&out, gateway->parts.blocks, phoenix_encoded_size(&message) + 64,
+                         PARCEL_CONTROL))
+        return BLOCK_NONE;
+    phoenix_encode_gap(&out.w, message.topic, (struct phoenix_gap){from, to});
+    return frame_out_finish(&out, WEBSOCKET_TEXT);
+}
+
+uint32_t chat_port_encode_presence(void *port, struct bytes room, struct bytes records,
+                                   bool is_state) {
+    struct gateway *gateway = port;
+    uint8_t topic[WIRE_TOPIC_BYTES_MAX];
+    struct phoenix_message message = {.topic = reply_topic(topic, room),
+                                      .event = is_state ? BYTES_LITERAL("presence_state")
+                                                        : BYTES_LITERAL("presence_diff")};
+    struct frame_out out;
+    if (!frame_out_begin(&out, gateway->parts.blocks,
+                         phoenix_encoded_size(&message) + presence_json_size_max(records),
+                         PARCEL_STATE))
+        return BLOCK_NONE;
+    phoenix_encode_text(&out.w, &message, 0);
+    CHECK(!out.w.overflow);
+    out.w.size--; // the bracket that closes the message: its payload is written in before it
+    presence_json_encode(&out.w, records, is_state);
+    writer_put_byte(&out.w, ']');
+    return frame_out_finish(&out, WEBSOCKET_TEXT);
+}
+
+uint32_t chat_port_encode_count(void *port, struct bytes room, uint32_t users,
+                                uint32_t connections) {
+    uint8_t text[64];
+    struct writer w = writer_on(text, sizeof(text));
+    writer_put_string(&w, "{\"users\":");
+    writer_put_u64(&w, users);
+    writer_put_string(&w, ",\"connections\":");
+    writer_put_u64(&w, connections);
+    writer_put_byte(&w, '}');
+    CHECK(!w.overflow);
+    uint8_t topic[WIRE_TOPIC_BYTES_MAX];
+    struct phoenix_message message = {.topic = reply_topic(topic, room),
+                                      .event = BYTES_LITERAL("presence_count"),
+                                      .payload = writer_bytes(&w)};
+    return encode_text(port, &message, PARCEL_STATE, 0);
+}
+
+uint32_t stream_port_gap(void *port, uint32_t owner, uint32_t room, uint64_t from, uint64_t to) {
+    const struct gateway *gateway = port;
+    const struct chat *chat = gateway->parts.chat;
+    uint32_t at = conn_at(gateway, owner)->members;
+    while (at != SLAB_NONE && chat_member(chat, at)->leaf != room)
+        at = chat_member(chat, at)->next;
+    if (at == SLAB_NONE) // it has left the room: the numbers mean nothing to it any more
+        return BLOCK_NONE;
+    return chat_port_encode_gap(port, chat_leaf_name(chat, room), from, to);
+}
+
+// --- delivery ------------------------------------------------------------------------------------
+
+static uint32_t owner_of(const struct gateway *gateway, uint32_t address) {
+    return ((const struct stream *)slab_get(&gateway->parts.streams->slots, address))->owner;
+}
+
+void chat_port_deliver(void *port, uint32_t address, uint32_t parcel) {
+    struct gateway *gateway = port;
+    struct streams *streams = gateway->parts.streams;
+    enum stream_push_result result = stream_push(streams, stream_handle(streams, address), parcel);
+    if (LIKELY(result == STREAM_PUSH_OK)) {
+        uint32_t messages = parcel_at(gateway->parts.blocks, parcel)->message_count;
+        counter_add(gateway->parts.counters, COUNTER_FRAMES_OUT, messages ? messages : 1);
+    } else if (result != STREAM_PUSH_CLOSING) {
+        conn_doom(gateway, owner_of(gateway, address), result == STREAM_PUSH_NO_MEMORY);
+    }
+}
+
+bool chat_port_deliver_state(void *port, uint32_t address, uint32_t parcel) {
+    struct gateway *gateway = port;
+    struct streams *streams = gateway->parts.streams;
+    uint32_t half = gateway->parts.control_bytes_max / 2;
+    enum stream_push_result result = STREAM_PUSH_OVER_CONTROL;
+    // Presence takes no more than half of the budget, so that replies always have the other.
+    if (LIKELY(stream_is_empty(streams, address) ||
+               stream_control_bytes(streams, address) +
+                       parcel_at(gateway->parts.blocks, parcel)->size <=
+                   half))
+        result = stream_push(streams, stream_handle(streams, address), parcel);
+    if (LIKELY(result == STREAM_PUSH_OK)) {
+        gateway_count(gateway, COUNTER_FRAMES_OUT);
+        return true;
+    }
+    if (result == STREAM_PUSH_CLOSING)
+        return true; // nobody is left to be told again
+    conn_mark_stale(gateway, owner_of(gateway, address));
+    return false;
+}
+
+bool chat_port_is_empty(void *port, uint32_t address) {
+    const struct gateway *gateway = port;
+    return stream_is_empty(gateway->parts.streams, address);
+}
+
+void chat_port_prefetch(void *port, uint32_t address) {
+    const struct gateway *gateway = port;
+    stream_prefetch(gateway->parts.streams, address);
+}
+
+// --- answers -------------------------------------------------------------------------------------
+
+// A request of the member's, put together again for its reply.
+struct asked {
+    struct phoenix_message message;
+    struct ref_tag_refs refs;
+    struct ref_tag_scratch scratch;
+    uint8_t topic[WIRE_TOPIC_BYTES_MAX];
+};
+
+static void ask_again(const struct gateway *gateway, uint32_t member, struct asked *asked) {
+    asked->refs =
+        ref_tag_get(&gateway->refs, chat_member(gateway->parts.chat, member)->tag, &asked->scratch);
+    asked->message = (struct phoenix_message){
+        .join_ref = asked->refs.join_ref,
+        .ref = asked->refs.ref,
+        .topic = reply_topic(asked->topic, chat_room_name(gateway->parts.chat, member)),
+    };
+}
+
+// The ref of the phx_join is answered: only the join_ref is still needed.
+static void shorten_tag(struct gateway *gateway, uint32_t member, const struct asked *asked) {
+    struct member *slot = chat_member(gateway->parts.chat, member);
+    struct ref_tag_refs refs = {asked->refs.join_ref, asked->refs.join_ref};
+    uint32_t tag = ref_tag_acquire(&gateway->refs, &refs);
+    if (tag == REF_TAG_NONE)
+        return; // no text is free: the longer one stays
+    ref_tag_release(&gateway->refs, slot->tag);
+    slot->tag = tag;
+}
+
+void chat_port_joined(void *port, uint32_t owner, uint32_t member, uint64_t epoch,
+                      uint64_t sequence) {
+    struct gateway *gateway = port;
+    struct asked asked;
+    uint8_t text[64];
+    struct writer w = writer_on(text, sizeof(text));
+    writer_put_string(&w, "{\"epoch\":\"");
+    writer_put_u64(&w, epoch);
+    writer_put_string(&w, "\",\"seq\":");
+    writer_put_u64(&w, sequence);
+    writer_put_byte(&w, '}');
+    CHECK(!w.overflow);
+    ask_again(gateway, member, &asked);
+    reply_joined(gateway, owner, &asked.message, writer_bytes(&w));
+    if (asked.refs.ref.data != asked.refs.join_ref.data)
+        shorten_tag(gateway, member, &asked);
+}
+
+void chat_port_join_refused(void *port, uint32_t owner, uint32_t member, enum chat_refusal reason) {
+    struct gateway *gateway = port;
+    struct asked asked;
+    ask_again(gateway, member, &asked);
+    reply_join_refused(gateway, owner, &asked.message, session_refusal_reason(reason));
+    session_forget(gateway, conn_at(gateway, owner), member);
+}
+
+void chat_port_accepted(void *port, uint32_t owner, uint32_t member,
+                        const struct chat_publish *publish, uint64_t sequence) {
+    struct gateway *gateway = port;
+    struct asked asked;
+    uint8_t text[32];
+    struct writer w = writer_on(text, sizeof(text));
+    writer_put_string(&w, "{\"seq\":");
+    writer_put_u64(&w, sequence);
+    writer_put_byte(&w, '}');
+    CHECK(!w.overflow);
+    ask_again(gateway, member, &asked);
+    asked.message.ref = publish->ref;
+    reply_ok(gateway, owner, &asked.message, writer_bytes(&w));
+    conn_pause_if_full(gateway, owner);
+}
+
+void chat_port_refused(void *port, uint32_t owner, uint32_t member,
+                       const struct chat_publish *publish, enum chat_refusal reason) {
+    struct gateway *gateway = port;
+    struct asked asked;
+    ask_again(gateway, member, &asked);
+    asked.message.ref = publish->ref;
+    reply_error(gateway, owner, &asked.message, session_refusal_reason(reason));
+    if (reason == REFUSAL_BUSY)
+        conn_pause_busy(gateway, owner);
+}

@@ -1,0 +1,348 @@
+// A connection's life; the diagram of states stands in conn.h, the transitions that are legal in
+// `transitions`, who performs them:
+//
+//   spawned in handshake or over limit   stream_port_open
+//   handshake → open, echo               endpoint.c, through conn_become
+//   open, echo → closing                 conn_close: faults (frames.c, session.c), timers, doom
+//   handshake, over limit → closing      conn_finish: refusals (refusal.c), timers
+//   any → gone                           stream_port_end
+//
+// The one timer is armed as long as the actor lives and never moved by traffic: when it fires it
+// looks what is due (on_timer) and is armed for the next thing.
+#include "gateway/conn.h"
+
+#include <errno.h>
+
+#include "gateway/endpoint.h"
+#include "gateway/frame_out.h"
+#include "gateway/frames.h"
+#include "gateway/limits.h"
+#include "gateway/reader.h"
+#include "gateway/refusal.h"
+#include "gateway/session.h"
+#include "sched/base/clock.h"
+
+// Bit per state that may follow.
+static const uint8_t transitions[] = {
+    [CONN_HANDSHAKE] = 1u << CONN_OPEN | 1u << CONN_ECHO | 1u << CONN_CLOSING,
+    [CONN_OPEN] = 1u << CONN_CLOSING,
+    [CONN_ECHO] = 1u << CONN_CLOSING,
+    [CONN_CLOSING] = 0,
+    [CONN_OVER_LIMIT] = 1u << CONN_CLOSING,
+};
+
+void conn_become(struct conn *conn, enum conn_state state) {
+    CHECKF(transitions[conn_state(conn)] >> state & 1, "connection: %d → %d", conn_state(conn),
+           state);
+    conn->actor.state_bits = ((conn->actor.state_bits & ~CONN_STATE_BITS) | state) & 0xfffu;
+}
+
+static uint32_t now_s(const struct gateway *gateway) {
+    return (uint32_t)(gateway_now_ns(gateway) / NS_PER_S);
+}
+
+static struct handle stream_of(const struct gateway *gateway, const struct conn *conn) {
+    return stream_handle(gateway->parts.streams, conn->stream);
+}
+
+static void arm(struct gateway *gateway, uint32_t index, uint64_t deadline_ns) {
+    scheduler_arm(gateway->parts.scheduler, KIND_CONNECTION, index, deadline_ns);
+}
+
+static uint64_t second_ns(uint64_t second) {
+    return (second + LIMITS_TIMER_SLACK_S) * NS_PER_S;
+}
+
+// --- what a connection does to its stream --------------------------------------------------------
+
+void conn_push(struct gateway *gateway, uint32_t index, uint32_t parcel) {
+    if (UNLIKELY(parcel == BLOCK_NONE)) {
+        conn_doom(gateway, index, true);
+        return;
+    }
+    const struct gateway_parts *parts = &gateway->parts;
+    const struct conn *conn = conn_at(gateway, index);
+    uint32_t bytes = parcel_at(parts->blocks, parcel)->size;
+    enum stream_push_result result = STREAM_PUSH_OVER_CONTROL;
+    if (LIKELY(stream_control_bytes(parts->streams, conn->stream) + bytes <=
+                   parts->control_bytes_max - LIMITS_CLOSE_BYTES ||
+               stream_is_empty(parts->streams, conn->stream)))
+        result = stream_push(parts->streams, stream_of(gateway, conn), parcel);
+    parcel_unref(parts->blocks, parcel);
+    if (LIKELY(result == STREAM_PUSH_OK))
+        gateway_count(gateway, COUNTER_FRAMES_OUT);
+    else if (result != STREAM_PUSH_CLOSING)
+        conn_doom(gateway, index, result == STREAM_PUSH_NO_MEMORY);
+}
+
+void conn_close(struct gateway *gateway, uint32_t index, const struct conn_farewell *farewell) {
+    struct conn *conn = conn_at(gateway, index);
+    if (conn_state(conn) == CONN_CLOSING)
+        return;
+    conn_become(conn, CONN_CLOSING);
+    gateway_count(gateway, farewell->counter);
+    session_leave_all(gateway, index);
+    uint8_t frame[WEBSOCKET_CLOSE_BYTES_MAX];
+    struct writer w = writer_on(frame, sizeof(frame));
+    websocket_encode_close(&w, farewell->code, farewell->reason);
+    uint32_t parcel = frame_out_raw(gateway->parts.blocks, writer_bytes(&w));
+    struct handle stream = stream_of(gateway, conn);
+    if (parcel != BLOCK_NONE) {
+        // When even this finds no place the peer sees the connection end without a frame.
+        (void)stream_push(gateway->parts.streams, stream, parcel);
+        parcel_unref(gateway->parts.blocks, parcel);
+    }
+    stream_close(gateway->parts.streams, stream, STREAM_CLOSE_FLUSH);
+}
+
+void conn_finish(struct gateway *gateway, uint32_t index) {
+    struct conn *conn = conn_at(gateway, index);
+    if (conn_state(conn) == CONN_CLOSING)
+        return;
+    conn_become(conn, CONN_CLOSING);
+    stream_close(gateway->parts.streams, stream_of(gateway, conn), STREAM_CLOSE_FLUSH);
+}
+
+void conn_doom(struct gateway *gateway, uint32_t index, bool is_memory) {
+    struct conn *conn = conn_at(gateway, index);
+    if (conn_state(conn) == CONN_CLOSING || conn_has(conn, CONN_DOOMED))
+        return;
+    conn_mark(conn, CONN_DOOMED | (is_memory ? CONN_DOOM_MEMORY : 0));
+    scheduler_continue(gateway->parts.scheduler, KIND_CONNECTION, index);
+}
+
+static void resume_unless_paused(struct gateway *gateway, const struct conn *conn) {
+    if (!conn_has(conn, CONN_PAUSED_QUEUE | CONN_PAUSED_BUSY) && conn_state(conn) != CONN_CLOSING)
+        stream_resume_reading(gateway->parts.streams, conn->stream);
+}
+
+void conn_pause_if_full(struct gateway *gateway, uint32_t index) {
+    struct conn *conn = conn_at(gateway, index);
+    struct streams *streams = gateway->parts.streams;
+    if (LIKELY(stream_control_bytes(streams, conn->stream) <=
+               gateway->parts.control_bytes_max / 2) ||
+        conn_state(conn) == CONN_CLOSING)
+        return;
+    conn_mark(conn, CONN_PAUSED_QUEUE);
+    stream_pause_reading(streams, conn->stream);
+}
+
+void conn_pause_busy(struct gateway *gateway, uint32_t index) {
+    struct conn *conn = conn_at(gateway, index);
+    if (!conn_is_live(conn) || conn_has(conn, CONN_PAUSED_BUSY))
+        return;
+    conn_mark(conn, CONN_PAUSED_BUSY);
+    stream_pause_reading(gateway->parts.streams, conn->stream);
+    arm(gateway, index, gateway_now_ns(gateway) + LIMITS_BUSY_PAUSE_MS * NS_PER_MS);
+}
+
+void conn_mark_stale(struct gateway *gateway, uint32_t index) {
+    struct conn *conn = conn_at(gateway, index);
+    if (!conn_is_live(conn) || conn_has(conn, CONN_STALE))
+        return;
+    conn_mark(conn, CONN_STALE);
+    if (!conn_has(conn, CONN_PAUSED_BUSY)) // whose timer is due sooner, and armed again after
+        arm(gateway, index, gateway_now_ns(gateway) + LIMITS_STALE_RETRY_MS * NS_PER_MS);
+}
+
+void conn_drain_at(struct gateway *gateway, uint32_t index, uint64_t at_ns) {
+    if (conn_state(conn_at(gateway, index)) != CONN_CLOSING)
+        arm(gateway, index, at_ns);
+}
+
+// --- the actor -----------------------------------------------------------------------------------
+
+struct conn_birth {
+    uint32_t stream;
+    bool is_over_limit;
+    bool is_trusted;
+};
+
+static int conn_init(void *context, void *state, uint32_t index, const void *argument) {
+    struct gateway *gateway = context;
+    struct conn *conn = state;
+    const struct conn_birth *birth = argument;
+    conn->stream = birth->stream;
+    conn->user = TEXT_NONE;
+    conn->members = SLAB_NONE;
+    conn->reader = SLAB_NONE;
+    conn->heard_s = now_s(gateway);
+    conn->actor.state_bits = birth->is_over_limit ? CONN_OVER_LIMIT : CONN_HANDSHAKE;
+    if (birth->is_trusted)
+        conn_mark(conn, CONN_TRUSTED);
+    uint32_t timeout_s = birth->is_over_limit ? LIMITS_OVER_LIMIT_TIMEOUT_S
+                                              : gateway->parts.config->handshake_timeout_s;
+    arm(gateway, index, second_ns((uint64_t)conn->heard_s + timeout_s));
+    gateway_count(gateway, COUNTER_CONNECTIONS);
+    return 0;
+}
+
+static void on_drained(struct gateway *gateway, uint32_t index) {
+    enum conn_state state = conn_state(conn_at(gateway, index));
+    if (state == CONN_OPEN || state == CONN_ECHO) {
+        conn_close(gateway, index,
+                   &(struct conn_farewell){.code = WEBSOCKET_CLOSE_SERVICE_RESTART,
+                                           .reason = BYTES_LITERAL("server restarts"),
+                                           .counter = COUNTER_CLOSED_DRAIN});
+        return;
+    }
+    gateway_count(gateway, COUNTER_CLOSED_DRAIN);
+    conn_finish(gateway, index);
+}
+
+// A membership whose presence did not fit is told as soon as nothing waits for the peer. Whether
+// one does is chat's knowledge (it may have been short of memory too), so all are asked.
+static void try_stale(struct gateway *gateway, struct conn *conn) {
+    if (!stream_is_empty(gateway->parts.streams, conn->stream))
+        return;
+    conn_unmark(conn, CONN_STALE);
+    struct chat *chat = gateway->parts.chat;
+    for (uint32_t at = conn->members; at != SLAB_NONE; at = chat_member(chat, at)->next)
+        chat_member_writable(chat, at);
+}
+
+static void on_live_timer(struct gateway *gateway, uint32_t index, struct conn *conn) {
+    if (conn_has(conn, CONN_PAUSED_BUSY)) {
+        conn_unmark(conn, CONN_PAUSED_BUSY);
+        resume_unless_paused(gateway, conn);
+    }
+    try_stale(gateway, conn);
+    uint64_t idle_at_ns =
+        second_ns((uint64_t)conn->heard_s + gateway->parts.config->idle_timeout_s);
+    if (gateway_now_ns(gateway) >= idle_at_ns) {
+        conn_close(gateway, index,
+                   &(struct conn_farewell){.code = WEBSOCKET_CLOSE_GOING_AWAY,
+                                           .reason = BYTES_LITERAL("idle"),
+                                           .counter = COUNTER_CLOSED_IDLE});
+        return;
+    }
+    uint64_t retry_at_ns = gateway_now_ns(gateway) + LIMITS_STALE_RETRY_MS * NS_PER_MS;
+    bool retries = conn_has(conn, CONN_STALE) && retry_at_ns < idle_at_ns;
+    arm(gateway, index, retries ? retry_at_ns : idle_at_ns);
+}
+
+static void on_timer(struct gateway *gateway, uint32_t index, struct conn *conn) {
+    enum conn_state state = conn_state(conn);
+    if (state == CONN_CLOSING) // the stream's linger ends it
+        return;
+    if (gateway->drain_begin_ns) {
+        on_drained(gateway, index);
+    } else if (state == CONN_OPEN || state == CONN_ECHO) {
+        on_live_timer(gateway, index, conn);
+    } else {
+        gateway_count(gateway,
+                      state == CONN_OVER_LIMIT ? COUNTER_REFUSED_FULL : COUNTER_CLOSED_HANDSHAKE);
+        conn_finish(gateway, index);
+    }
+}
+
+static void on_doomed(struct gateway *gateway, uint32_t index, const struct conn *conn) {
+    if (!conn_has(conn, CONN_DOOMED))
+        return;
+    bool is_memory = conn_has(conn, CONN_DOOM_MEMORY);
+    enum conn_state state = conn_state(conn);
+    if (state != CONN_OPEN && state != CONN_ECHO) {
+        conn_finish(gateway, index);
+        return;
+    }
+    const struct conn_farewell over_budget = {.code = WEBSOCKET_CLOSE_POLICY,
+                                              .reason = BYTES_LITERAL("reads too slowly"),
+                                              .counter = COUNTER_CLOSED_POLICY};
+    const struct conn_farewell out_of_memory = {.code = WEBSOCKET_CLOSE_TRY_AGAIN_LATER,
+                                                .reason = BYTES_LITERAL("out of memory"),
+                                                .counter = COUNTER_CLOSED_MEMORY};
+    conn_close(gateway, index, is_memory ? &out_of_memory : &over_budget);
+}
+
+static void conn_handle(void *context, void *state, uint32_t index, const struct message *message) {
+    struct gateway *gateway = context;
+    struct conn *conn = state;
+    if (message->type == MESSAGE_TIMER)
+        on_timer(gateway, index, conn);
+    else if (message->type == MESSAGE_CONTINUE)
+        on_doomed(gateway, index, conn);
+}
+
+static void conn_terminate(void *context, void *state, uint32_t index, enum exit_reason reason) {
+    struct gateway *gateway = context;
+    struct conn *conn = state;
+    session_leave_all(gateway, index);
+    reader_release(gateway, conn);
+    if (conn->user != TEXT_NONE)
+        text_release(&gateway->users, conn->user);
+    if (reason == EXIT_PEER && conn_state(conn) != CONN_CLOSING)
+        gateway_count(gateway, COUNTER_CLOSED_PEER);
+    counter_subtract(gateway->parts.counters, COUNTER_CONNECTIONS, 1);
+}
+
+const struct behaviour conn_behaviour = {
+    .name = "connections",
+    .kind = KIND_CONNECTION,
+    .version = 1,
+    .mailbox_max = 16, // nobody sends to connections; timers and continuations take no mail
+    .slot_size = sizeof(struct conn),
+    .timer_offset = offsetof(struct conn, timer),
+    .timer_tick_ns = LIMITS_TIMER_TICK_MS * NS_PER_MS,
+    .init = conn_init,
+    .handle = conn_handle,
+    .terminate = conn_terminate,
+};
+
+// --- what the stream calls upward ----------------------------------------------------------------
+
+void stream_port_open(void *port, uint32_t index, const struct stream_opening *opening) {
+    struct gateway *gateway = port;
+    const struct conn_birth birth = {
+        .stream = index,
+        .is_over_limit = opening->by == STREAM_ACCEPTED_OVER_LIMIT || gateway->drain_begin_ns != 0,
+        .is_trusted = endpoint_is_trusted(gateway, opening->peer),
+    };
+    uint64_t pid = scheduler_spawn(gateway->parts.scheduler, KIND_CONNECTION, &birth);
+    if (pid == PID_NONE) {
+        gateway_count(gateway, COUNTER_REFUSED_FULL);
+        stream_close(gateway->parts.streams, stream_handle(gateway->parts.streams, index),
+                     STREAM_CLOSE_ABORT);
+        return;
+    }
+    stream_set_owner(gateway->parts.streams, index, pid_slot(pid).index);
+}
+
+void stream_port_data(void *port, uint32_t index, uint32_t owner, uint8_t *data, size_t size) {
+    struct gateway *gateway = port;
+    struct conn *conn = conn_at(gateway, owner);
+    if (conn_has(conn, CONN_DOOMED))
+        return;
+    switch (conn_state(conn)) {
+    case CONN_OPEN:
+    case CONN_ECHO:
+        conn->heard_s = now_s(gateway);
+        frames_on_data(gateway, owner, data, size);
+        return;
+    case CONN_HANDSHAKE:
+        endpoint_on_data(gateway, owner, data, size);
+        return;
+    case CONN_OVER_LIMIT:
+        refusal_full(gateway, owner);
+        return;
+    case CONN_CLOSING:
+        return;
+    }
+    UNREACHABLE();
+}
+
+void stream_port_writable(void *port, uint32_t index, uint32_t owner) {
+    struct gateway *gateway = port;
+    struct conn *conn = conn_at(gateway, owner);
+    conn_unmark(conn, CONN_PAUSED_QUEUE);
+    resume_unless_paused(gateway, conn);
+}
+
+void stream_port_end(void *port, uint32_t index, uint32_t owner, enum stream_end reason) {
+    struct gateway *gateway = port;
+    scheduler_exit(gateway->parts.scheduler, KIND_CONNECTION, owner,
+                   reason == STREAM_END_LOCAL ? EXIT_NORMAL : EXIT_PEER);
+}
+
+void stream_port_connect_failed(void *port, uint32_t owner, int error) {
+    CHECKF(false, "the gateway connects to nobody (error %d)", error);
+}

@@ -1,0 +1,113 @@
+// Connection: an actor (KIND_CONNECTION) that holds a stream. Its slot is all there is of an idle
+// connection in the gateway: what it half received is in a reader (gateway/reader.h), what it wants
+// to send in its stream, its memberships in chat.
+//
+//   over limit ──any byte: 503, or in time──────────────┐
+//   handshake ──upgrade──▶ open (Phoenix) ──close──▶ closing ──stream ended──▶ gone
+//       │  └───upgrade /echo──▶ echo ──close────────────┘  ▲
+//       └──refusal, slow──────────────────────────────────┘
+// In every state the peer may end the stream, which ends the actor. Performed by: conn_become.
+//
+// Who closes: conn_close on the spot, from an upcall of the stream or the actor's own timer;
+// conn_doom from within chat's walks, which happens at the actor's next go.
+// Owned by the core's thread; pointers to a slot live for one call.
+#ifndef FAIRLEAD_CONN_H
+#define FAIRLEAD_CONN_H
+
+#include "gateway/gateway.h"
+#include "gateway/wire/websocket.h"
+
+#define CONN_SLOT_BYTES 48
+
+enum conn_state {
+    CONN_HANDSHAKE,
+    CONN_OPEN,
+    CONN_ECHO,
+    CONN_CLOSING,    // all was said that we say; what still comes is not looked at
+    CONN_OVER_LIMIT, // beyond connections_max, or while draining: whatever it asks is answered 503
+};
+
+// In actor.state_bits, above the state. A bit is set exactly when …
+#define CONN_STATE_BITS 7u
+#define CONN_TRUSTED 0x008u      // … the peer is one of the trusted proxies
+#define CONN_PAUSED_QUEUE 0x010u // … it is not read until its replies have left
+#define CONN_PAUSED_BUSY 0x020u  // … it is not read until its timer fires
+#define CONN_STALE 0x040u        // … a membership waits for presence that could not be queued
+#define CONN_DOOMED 0x080u       // … conn_doom was called; closes at its next go
+#define CONN_DOOM_MEMORY 0x100u  // … because memory was out, not because of a budget
+
+struct conn {
+    struct actor actor;
+    struct timer timer;
+    uint32_t stream;  // index; alive as long as the actor is
+    uint32_t user;    // text, TEXT_NONE before the upgrade
+    uint32_t members; // first membership in chat, linked by member.next
+    uint32_t reader;  // SLAB_NONE: on a frame boundary
+    uint32_t heard_s; // when bytes last came, in seconds of the scheduler's clock
+};
+
+_Static_assert(sizeof(struct conn) == CONN_SLOT_BYTES, "part of the 256 B of an idle connection");
+
+extern const struct behaviour conn_behaviour;
+
+static inline struct conn *conn_at(const struct gateway *gateway, uint32_t index) {
+    return (struct conn *)slab_get(&gateway->parts.scheduler->kinds[KIND_CONNECTION].slab, index);
+}
+
+static inline enum conn_state conn_state(const struct conn *conn) {
+    return (enum conn_state)(conn->actor.state_bits & CONN_STATE_BITS);
+}
+
+static inline bool conn_has(const struct conn *conn, uint32_t flag) {
+    return conn->actor.state_bits & flag;
+}
+
+static inline void conn_mark(struct conn *conn, uint32_t flag) {
+    conn->actor.state_bits = (conn->actor.state_bits | flag) & 0xfffu;
+}
+
+static inline void conn_unmark(struct conn *conn, uint32_t flag) {
+    conn->actor.state_bits = conn->actor.state_bits & ~flag & 0xfffu;
+}
+
+// True when frames of this connection are still looked at.
+static inline bool conn_is_live(const struct conn *conn) {
+    enum conn_state state = conn_state(conn);
+    return (state == CONN_OPEN || state == CONN_ECHO) && !conn_has(conn, CONN_DOOMED);
+}
+
+void conn_become(struct conn *conn, enum conn_state state);
+
+// Queues a control parcel and takes its one reference. BLOCK_NONE (memory was out), a full budget
+// or a stream that is going doom the connection or are ignored, so that callers need not look.
+void conn_push(struct gateway *gateway, uint32_t index, uint32_t parcel);
+
+// Why a WebSocket connection is closed by us.
+struct conn_farewell {
+    uint16_t code; // of the close frame; WEBSOCKET_CLOSE_NO_STATUS: an empty one
+    struct bytes reason;
+    enum counter counter;
+};
+
+// Sends a close frame, leaves all rooms, lets the stream end once all is sent.
+void conn_close(struct gateway *gateway, uint32_t index, const struct conn_farewell *farewell);
+
+// The same without a frame: before the upgrade, or after an answer in HTTP.
+void conn_finish(struct gateway *gateway, uint32_t index);
+
+// Closes at the connection's next go, with 1008, or 1013 when memory was out.
+void conn_doom(struct gateway *gateway, uint32_t index, bool is_memory);
+
+// Reading stops when too many replies wait for the peer; it begins again by itself.
+void conn_pause_if_full(struct gateway *gateway, uint32_t index);
+
+// A publish was refused as busy: reading stops for LIMITS_BUSY_PAUSE_MS.
+void conn_pause_busy(struct gateway *gateway, uint32_t index);
+
+// Presence could not be queued: looks again later, and tells chat when there is room.
+void conn_mark_stale(struct gateway *gateway, uint32_t index);
+
+// The process drains: closes this one at `at_ns`.
+void conn_drain_at(struct gateway *gateway, uint32_t index, uint64_t at_ns);
+
+#endif

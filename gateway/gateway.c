@@ -1,0 +1,82 @@
+#include "gateway/gateway.h"
+
+#include <errno.h>
+
+#include "gateway/conn.h"
+#include "gateway/limits.h"
+#include "gateway/reader.h"
+#include "sched/base/clock.h"
+
+// Connections that are told of the drain in one turn.
+#define DRAIN_SLICE 4096
+
+// Few connections need no long drain.
+#define DRAIN_NS_PER_CONNECTION (1 * NS_PER_MS)
+
+int gateway_init(struct gateway *gateway, const struct gateway_parts *parts) {
+    *gateway = (struct gateway){.parts = *parts, .rng = {parts->rng_seed}};
+    CHECK(parts->control_bytes_max > 2 * LIMITS_CLOSE_BYTES);
+    uint32_t slots = parts->connections_max + parts->connections_spare;
+    int result =
+        slab_init(&gateway->readers, parts->ledger, "readers", sizeof(struct reader), slots);
+    if (result == 0)
+        result = texts_init(&gateway->users, parts->ledger, slots);
+    if (result == 0)
+        result = texts_init(&gateway->refs, parts->ledger, slots);
+    if (result == 0)
+        result = scheduler_register(parts->scheduler, &conn_behaviour, gateway, slots);
+    return result;
+}
+
+static const struct slab *connections(const struct gateway *gateway) {
+    return &gateway->parts.scheduler->kinds[KIND_CONNECTION].slab;
+}
+
+void gateway_fini(struct gateway *gateway) {
+    slab_check_empty(connections(gateway));
+    slab_check_empty(&gateway->readers);
+    for (uint32_t i = 0; i < TEXT_CLASS_COUNT; i++) {
+        slab_check_empty(&gateway->users.classes[i]);
+        slab_check_empty(&gateway->refs.classes[i]);
+    }
+}
+
+bool gateway_is_empty(const struct gateway *gateway) {
+    return connections(gateway)->used_count == 0;
+}
+
+// Spread evenly by slot: the n-th of all slots closes at n / count of the window.
+bool gateway_turn_end(struct gateway *gateway) {
+    const struct slab *slab = connections(gateway);
+    if (LIKELY(!gateway->drain_begin_ns) || gateway->drain_cursor == slab->touched_count)
+        return false;
+    uint32_t end = slab->touched_count;
+    if (end - gateway->drain_cursor > DRAIN_SLICE)
+        end = gateway->drain_cursor + DRAIN_SLICE;
+    for (; gateway->drain_cursor < end; gateway->drain_cursor++) {
+        uint64_t share = gateway->drain_window_ns / slab->touched_count;
+        if (slab_is_used(slab, gateway->drain_cursor))
+            conn_drain_at(gateway, gateway->drain_cursor,
+                          gateway->drain_begin_ns + share * gateway->drain_cursor);
+    }
+    return gateway->drain_cursor < slab->touched_count;
+}
+
+void gateway_drain_begin(struct gateway *gateway, uint64_t deadline_ns) {
+    uint64_t now_ns = gateway_now_ns(gateway);
+    if (gateway->drain_begin_ns)
+        return;
+    gateway->drain_begin_ns = now_ns > 0 ? now_ns : 1;
+    uint64_t most_ns = deadline_ns > now_ns ? (deadline_ns - now_ns) / 4 * 3 : 0;
+    uint64_t enough_ns = connections(gateway)->used_count * DRAIN_NS_PER_CONNECTION;
+    gateway->drain_window_ns = enough_ns < most_ns ? enough_ns : most_ns;
+}
+
+void gateway_stop(struct gateway *gateway) {
+    const struct slab *slab = connections(gateway);
+    struct streams *streams = gateway->parts.streams;
+    for (uint32_t i = 0; i < slab->touched_count; i++)
+        if (slab_is_used(slab, i))
+            stream_close(streams, stream_handle(streams, conn_at(gateway, i)->stream),
+                         STREAM_CLOSE_ABORT);
+}

@@ -1,0 +1,76 @@
+// The gateway on one core: its connections, what they have half received, their users' names; and
+// the pointers to everything else on that core. One per scheduler; the `port` of streams and chat.
+//
+// A turn of the worker, as far as the gateway has a part in it:
+//     completions → stream_port_* (conn.c) … scheduler_turn → conn timers, doomed connections …
+//     chat_flush → chat_port_* (chat_link.c) … gateway_turn_end … stream_flush_dirty
+// The worker sets scheduler->now_ns before it takes completions: who was heard when depends on it.
+//
+// Bounds: connections_max + connections_spare connections of CONN_SLOT_BYTES each; a reader (what
+// was half received) for each at most; blocks hold the rest. Owned by the core's thread.
+#ifndef FAIRLEAD_GATEWAY_H
+#define FAIRLEAD_GATEWAY_H
+
+#include "chat/chat.h"
+#include "gateway/config.h"
+#include "io/stream.h"
+#include "sched/base/rng.h"
+#include "sched/base/text.h"
+#include "sched/scheduler.h"
+
+// What a gateway is made of; all pointers are borrowed until gateway_fini. `streams` and `chat` may
+// be initialised after the gateway, with it as their port, but before the first turn.
+struct gateway_parts {
+    struct scheduler *scheduler;
+    struct streams *streams;
+    struct chat *chat;
+    struct blocks *blocks;
+    struct counters *counters;
+    struct memory_ledger *ledger;
+    const struct config *config;
+    uint32_t connections_max;   // on this core
+    uint32_t connections_spare; // beyond it: answered with 503
+    uint32_t control_bytes_max; // what streams_init got (limits_control_bytes)
+    uint64_t rng_seed;          // different on each core
+};
+
+struct gateway {
+    struct gateway_parts parts;
+    struct slab readers;
+    struct texts users; // one name per connection
+    struct texts refs;  // join_refs that are no small numbers (gateway/ref_tag.h)
+    struct rng rng;
+    uint64_t drain_begin_ns; // 0: not draining
+    uint64_t drain_window_ns;
+    uint32_t drain_cursor;  // next connection slot to be told, up to the slab's touched_count
+    uint64_t tls_logged_ns; // when TLS on the plain port was last logged, 0: never
+};
+
+// Registers KIND_CONNECTION. Returns 0, or -ENOMEM.
+MUST_USE int gateway_init(struct gateway *gateway, const struct gateway_parts *parts);
+
+// Every connection has ended by now: checks that nothing is left.
+void gateway_fini(struct gateway *gateway);
+
+// Once a turn, before stream_flush_dirty. True when it has more to do at once: do not sleep then.
+bool gateway_turn_end(struct gateway *gateway);
+
+// The process is to end: every connection is closed with 1012, evenly spread over at most 3/4 of
+// the time to the deadline (a thousand a second where that is sooner), new ones are answered 503.
+void gateway_drain_begin(struct gateway *gateway, uint64_t deadline_ns);
+
+// Ends every connection at once, without a word: after the deadline, or a second SIGTERM.
+void gateway_stop(struct gateway *gateway);
+
+// True when no connection is left.
+bool gateway_is_empty(const struct gateway *gateway);
+
+static inline uint64_t gateway_now_ns(const struct gateway *gateway) {
+    return gateway->parts.scheduler->now_ns;
+}
+
+static inline void gateway_count(struct gateway *gateway, enum counter which) {
+    counter_add(gateway->parts.counters, which, 1);
+}
+
+#endif

@@ -1,0 +1,236 @@
+#include "gateway/session.h"
+
+#include "gateway/ref_tag.h"
+#include "gateway/reply.h"
+#include "gateway/wire/json.h"
+
+static const struct bytes empty_object = {(const uint8_t *)"{}", 2};
+
+const char *session_refusal_reason(enum chat_refusal refusal) {
+    switch (refusal) {
+    case REFUSAL_BUSY:
+        return "busy";
+    case REFUSAL_TOO_MANY_ROOMS:
+        return "too many rooms";
+    case REFUSAL_MEMORY:
+        return "out of memory";
+    }
+    UNREACHABLE();
+}
+
+// --- memberships ---------------------------------------------------------------------------------
+
+static bool is_pending(const struct chat *chat, uint32_t member) {
+    return chat_member(chat, member)->slab_word & MEMBER_PENDING;
+}
+
+// The membership of a topic, SLAB_NONE when it is not joined.
+static uint32_t lookup(const struct gateway *gateway, const struct conn *conn, struct bytes topic) {
+    const struct chat *chat = gateway->parts.chat;
+    const struct bytes prefix = BYTES_LITERAL("room:");
+    if (!bytes_starts_with(topic, prefix))
+        return SLAB_NONE;
+    struct bytes room = bytes_skip(topic, prefix.size);
+    uint32_t at = conn->members;
+    while (at != SLAB_NONE && !bytes_equal(chat_room_name(chat, at), room))
+        at = chat_member(chat, at)->next;
+    return at;
+}
+
+static uint32_t count(const struct gateway *gateway, const struct conn *conn) {
+    uint32_t members = 0;
+    for (uint32_t at = conn->members; at != SLAB_NONE;
+         at = chat_member(gateway->parts.chat, at)->next)
+        members++;
+    return members;
+}
+
+void session_forget(struct gateway *gateway, struct conn *conn, uint32_t member) {
+    struct chat *chat = gateway->parts.chat;
+    uint32_t *link = &conn->members;
+    while (*link != member) {
+        CHECKF(*link != SLAB_NONE, "member %u is not of this connection", member);
+        link = &chat_member(chat, *link)->next;
+    }
+    *link = chat_member(chat, member)->next;
+    ref_tag_release(&gateway->refs, chat_member(chat, member)->tag);
+}
+
+void session_leave_all(struct gateway *gateway, uint32_t index) {
+    struct conn *conn = conn_at(gateway, index);
+    while (conn->members != SLAB_NONE) {
+        uint32_t member = conn->members;
+        session_forget(gateway, conn, member);
+        chat_leave(gateway->parts.chat, member, false);
+    }
+}
+
+// Ends one membership: what it was still owed comes before its phx_close. `request` is the
+// phx_leave to answer in between, or NULL.
+static void leave(struct gateway *gateway, uint32_t index, uint32_t member,
+                  const struct phoenix_message *request, struct bytes topic) {
+    struct ref_tag_scratch scratch;
+    uint8_t copy[WIRE_REF_BYTES_MAX];
+    struct bytes join_ref =
+        ref_tag_get(&gateway->refs, chat_member(gateway->parts.chat, member)->tag, &scratch)
+            .join_ref;
+    if (join_ref.size > 0)
+        join_ref.data = memcpy(copy, join_ref.data, join_ref.size);
+    session_forget(gateway, conn_at(gateway, index), member);
+    chat_leave(gateway->parts.chat, member, true);
+    if (request)
+        reply_ok(gateway, index, request, empty_object);
+    reply_channel_closed(gateway, index, join_ref, topic);
+}
+
+// --- phx_join ------------------------------------------------------------------------------------
+
+// The meta of a join's payload; false when it is no object or too large.
+static bool read_meta(const struct phoenix_message *message, struct bytes *meta) {
+    *meta = (struct bytes){0};
+    if (message->is_binary || !json_lookup_member(message->payload, BYTES_LITERAL("meta"), meta))
+        return true;
+    return meta->size <= CHAT_META_BYTES_MAX && meta->data[0] == '{';
+}
+
+static void join(struct gateway *gateway, uint32_t index, const struct phoenix_message *message) {
+    struct conn *conn = conn_at(gateway, index);
+    struct chat_join_request request = {.owner = index, .address = conn->stream};
+    switch (phoenix_room_of_topic(message->topic, &request.room)) {
+    case PHOENIX_TOPIC_ROOM:
+        break;
+    case PHOENIX_TOPIC_BAD_ROOM:
+        reply_join_refused(gateway, index, message, "invalid room name");
+        return;
+    case PHOENIX_TOPIC_PHOENIX:
+    case PHOENIX_TOPIC_OTHER:
+        reply_join_refused(gateway, index, message, "unmatched topic");
+        return;
+    }
+    if (count(gateway, conn) >= gateway->parts.config->channels_per_socket_max) {
+        reply_join_refused(gateway, index, message, "too many channels joined");
+        return;
+    }
+    if (!read_meta(message, &request.meta)) {
+        reply_join_refused(gateway, index, message, "invalid meta");
+        return;
+    }
+    struct ref_tag_refs refs = {message->join_ref, message->ref};
+    request.tag = ref_tag_acquire(&gateway->refs, &refs);
+    if (request.tag == REF_TAG_NONE) {
+        bool is_long = refs.join_ref.size + refs.ref.size > REF_TAG_BYTES_MAX;
+        reply_join_refused(gateway, index, message, is_long ? "ref too long" : "out of memory");
+        return;
+    }
+    request.user = text_bytes(&gateway->users, conn->user);
+    enum chat_refusal refusal;
+    uint32_t member = chat_join(gateway->parts.chat, &request, &refusal);
+    if (member == SLAB_NONE) {
+        ref_tag_release(&gateway->refs, request.tag);
+        reply_join_refused(gateway, index, message, session_refusal_reason(refusal));
+        return;
+    }
+    chat_member(gateway->parts.chat, member)->next = conn->members;
+    conn->members = member;
+}
+
+// --- messages ------------------------------------------------------------------------------------
+
+static bool is_reserved(struct bytes event) {
+    return bytes_starts_with(event, BYTES_LITERAL("phx_")) ||
+           bytes_starts_with(event, BYTES_LITERAL("presence_")) ||
+           bytes_equal(event, BYTES_LITERAL("heartbeat")) ||
+           bytes_equal(event, BYTES_LITERAL("gap"));
+}
+
+static void publish(struct gateway *gateway, uint32_t index, uint32_t member,
+                    const struct phoenix_message *message) {
+    bool is_whisper = bytes_equal(message->event, BYTES_LITERAL("whisper"));
+    const struct chat_publish what = {
+        .ref = message->ref,
+        .event = message->event,
+        .body = message->payload,
+        .is_binary = message->is_binary,
+        .is_whisper = is_whisper,
+        .wants_reply = message->ref.data && !is_whisper,
+    };
+    enum chat_refusal refusal;
+    if (!chat_publish(gateway->parts.chat, member, &what, &refusal)) {
+        reply_error(gateway, index, message, session_refusal_reason(refusal));
+        if (refusal == REFUSAL_BUSY)
+            conn_pause_busy(gateway, index);
+    } else if (is_whisper) {
+        reply_ok(gateway, index, message, empty_object);
+    }
+}
+
+static void ping(struct gateway *gateway, uint32_t index, const struct phoenix_message *message) {
+    reply_ok(gateway, index, message, message->is_binary ? empty_object : message->payload);
+}
+
+static void on_unjoined(struct gateway *gateway, uint32_t index,
+                        const struct phoenix_message *message) {
+    bool is_phoenix = bytes_equal(message->topic, BYTES_LITERAL("phoenix"));
+    if (is_phoenix && bytes_equal(message->event, BYTES_LITERAL("heartbeat")))
+        reply_ok(gateway, index, message, empty_object);
+    else if (is_phoenix && bytes_equal(message->event, BYTES_LITERAL("ping")))
+        ping(gateway, index, message);
+    else if (bytes_equal(message->event, BYTES_LITERAL("phx_join")))
+        join(gateway, index, message);
+    else if (bytes_equal(message->event, BYTES_LITERAL("phx_leave")))
+        reply_ok(gateway, index, message, empty_object);
+    else
+        reply_error(gateway, index, message, "unmatched topic");
+}
+
+static void on_joined_topic(struct gateway *gateway, uint32_t index, uint32_t member,
+                            const struct phoenix_message *message) {
+    const struct chat *chat = gateway->parts.chat;
+    if (bytes_equal(message->event, BYTES_LITERAL("phx_join"))) {
+        leave(gateway, index, member, NULL, message->topic);
+        join(gateway, index, message);
+    } else if (message->join_ref.data &&
+               !ref_tag_is(&gateway->refs, chat_member(chat, member)->tag, message->join_ref)) {
+        return; // for a membership that has ended: phoenix.js lets these pass too
+    } else if (bytes_equal(message->event, BYTES_LITERAL("ping"))) {
+        ping(gateway, index, message);
+    } else if (bytes_equal(message->event, BYTES_LITERAL("phx_leave"))) {
+        leave(gateway, index, member, message, message->topic);
+    } else if (is_reserved(message->event)) {
+        reply_error(gateway, index, message, "reserved event");
+    } else if (is_pending(chat, member)) {
+        reply_error(gateway, index, message, "unmatched topic");
+    } else {
+        publish(gateway, index, member, message);
+    }
+}
+
+// A message that is none: what its bytes cannot be is 1007, what they may be elsewhere is 1003.
+static void on_bad(struct gateway *gateway, uint32_t index, enum phoenix_status status) {
+    bool is_invalid =
+        status == PHOENIX_BAD_JSON || status == PHOENIX_TOO_DEEP || status == PHOENIX_BINARY_NAME;
+    conn_close(gateway, index,
+               &(struct conn_farewell){.code = is_invalid ? WEBSOCKET_CLOSE_INVALID_DATA
+                                                          : WEBSOCKET_CLOSE_UNSUPPORTED_DATA,
+                                       .reason = bytes_from_string(phoenix_status_cause(status)),
+                                       .counter = is_invalid ? COUNTER_CLOSED_UTF8
+                                                             : COUNTER_CLOSED_MESSAGE});
+}
+
+void session_on_message(struct gateway *gateway, uint32_t index, enum websocket_opcode opcode,
+                        struct bytes bytes) {
+    struct phoenix_scratch scratch;
+    struct phoenix_message message;
+    enum phoenix_status status = opcode == WEBSOCKET_TEXT
+                                     ? phoenix_decode_text(bytes, &scratch, &message)
+                                     : phoenix_decode_binary(bytes, &message);
+    if (UNLIKELY(status != PHOENIX_OK)) {
+        on_bad(gateway, index, status);
+        return;
+    }
+    uint32_t member = lookup(gateway, conn_at(gateway, index), message.topic);
+    if (member == SLAB_NONE)
+        on_unjoined(gateway, index, &message);
+    else
+        on_joined_topic(gateway, index, member, &message);
+}

@@ -1,0 +1,30 @@
+// Session: what a Phoenix message means (docs/PROTOCOL.md): joins, leaves, heartbeats, pings,
+// whispers, publishes, and what is refused. One membership in chat per joined topic, linked from
+// the connection by member.next.
+//
+//   topic not joined ──phx_join──▶ pending ──chat_port_joined──▶ joined ──phx_leave──▶ not joined
+//                        ▲            └──chat_port_join_refused──▶ not joined
+//                        └──phx_join again: phx_close for the old one first──┘
+//
+// Bounds: --channels-per-socket-max memberships. LIMITATION: a topic is found by walking them, so a
+// message costs time in proportion to the channels of its own connection.
+// Owned by the core's thread; called from stream_port_data, and session_leave_all by conn.c.
+#ifndef FAIRLEAD_SESSION_H
+#define FAIRLEAD_SESSION_H
+
+#include "gateway/conn.h"
+
+// One whole message of an open connection.
+void session_on_message(struct gateway *gateway, uint32_t index, enum websocket_opcode opcode,
+                        struct bytes message);
+
+// The connection closes or is gone: ends all its memberships, without a word to it.
+void session_leave_all(struct gateway *gateway, uint32_t index);
+
+// Chat refused the join: takes the membership out of the connection's list and frees its tag.
+void session_forget(struct gateway *gateway, struct conn *conn, uint32_t member);
+
+// The error reason of docs/PROTOCOL.md.
+const char *session_refusal_reason(enum chat_refusal refusal);
+
+#endif
