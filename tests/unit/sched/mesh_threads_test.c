@@ -162,5 +162,78 @@ START_TEST(mesh_wakes_the_sleeper_for_every_single_message) {
 }
 END_TEST
 
+// The race itself, over and over: one publishes just as the other goes to sleep. Weaker memory
+// orders in either let both miss the other within some thousand rounds.
+#define RACES 30000
+#define DELAY_LOOPS 400 // wider than the time that meet lets them drift apart
+
+struct race {
+    struct mesh *mesh;
+    _Atomic uint32_t arrived;
+    uint64_t wake;
+};
+
+// Both leave together. Spins, so that they leave within nanoseconds; yields when the machine has no
+// second CPU to spare.
+static void meet(struct race *race, uint32_t *meetings) {
+    uint32_t all = 2 * ++*meetings;
+    atomic_fetch_add(&race->arrived, 1);
+    for (uint32_t spins = 1; atomic_load(&race->arrived) < all; spins++) {
+        if (spins % 4096 == 0)
+            sched_yield();
+    }
+}
+
+static void pause_a_little(uint32_t loops) {
+    for (volatile uint32_t i = 0; i < loops; i++)
+        ;
+}
+
+static void *race_sender(void *argument) {
+    struct race *race = argument;
+    struct rng rng = {1};
+    uint32_t meetings = 0;
+    for (uint32_t i = 0; i < RACES; i++) {
+        struct message message = {.words = {i}};
+        CHECK(mesh_send(race->mesh, 1, 0, &message, MESH_ROOM));
+        uint32_t loops = rng_below(&rng, DELAY_LOOPS);
+        meet(race, &meetings);
+        pause_a_little(loops);
+        race->wake = mesh_publish(race->mesh, 1);
+        meet(race, &meetings);
+        meet(race, &meetings);
+    }
+    return NULL;
+}
+
+START_TEST(mesh_sender_or_sleeper_sees_the_other) {
+    static struct mesh mesh;
+    struct race race = {.mesh = &mesh};
+    struct rng rng = {2};
+    struct mesh_config config = {.scheduler_count = 2, .ring_cells = 8};
+    ck_assert_int_eq(mesh_init(&mesh, &config), 0);
+    pthread_t thread;
+    ck_assert_int_eq(pthread_create(&thread, NULL, race_sender, &race), 0);
+    uint32_t meetings = 0;
+    uint32_t missed = 0;
+    for (uint32_t i = 0; i < RACES; i++) {
+        uint32_t loops = rng_below(&rng, DELAY_LOOPS);
+        meet(&race, &meetings);
+        pause_a_little(loops);
+        bool sleeps = mesh_sleep_begin(&mesh, 0);
+        meet(&race, &meetings);
+        missed += sleeps && !(race.wake & 1);
+        mesh_sleep_end(&mesh, 0);
+        struct message message;
+        CHECK(mesh_receive(&mesh, 0, &message) && message.words[0] == i);
+        CHECK(!mesh_receive(&mesh, 0, &message));
+        meet(&race, &meetings);
+    }
+    pthread_join(thread, NULL);
+    ck_assert_uint_eq(missed, 0);
+    mesh_fini(&mesh);
+}
+END_TEST
+
 UNIT_MAIN("sched/mesh_threads", mesh_loses_no_message_and_no_wake_between_threads,
-          mesh_wakes_the_sleeper_for_every_single_message)
+          mesh_wakes_the_sleeper_for_every_single_message, mesh_sender_or_sleeper_sees_the_other)
