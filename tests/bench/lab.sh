@@ -2,21 +2,23 @@
 # The lab: two network namespaces joined by a veth pair, so that each side pays on its own CPU for
 # what it receives, as two machines would (docs/BENCHMARKS.md says why loopback does not do).
 #
-#   lab.sh with CMD...          make a lab, run CMD in its server side, take the lab down whatever happens
+#   lab.sh with CMD...   make a lab, run CMD in its server side, take the lab down whatever happens
 #   lab.sh up                   make a lab, print its name
 #   lab.sh run NAME server|client CMD...
 #   lab.sh down NAME
 #   lab.sh sweep                take down labs whose maker is gone
 #
 # Environment: LAB_SERVER_CPU (0), LAB_CLIENT_CPU (1).
-# `with` hands to CMD: LAB_KIND=lab, LAB_NAME, LAB_SERVER_IPS, LAB_SERVER_CPU, LAB_CLIENT_CPU. Without root or
-# namespaces it says so and runs CMD with LAB_KIND=loopback and addresses of 127.0.0.0/8.
+# `with` hands to CMD: LAB_KIND=lab, LAB_NAME, LAB_SERVER_IPS, LAB_CLIENT_IPS, LAB_SERVER_CPU and
+# LAB_CLIENT_CPU. Without root or namespaces it says so and runs CMD with LAB_KIND=loopback and
+# addresses of 127.0.0.0/8.
 set -u
 
 server_cpu=${LAB_SERVER_CPU:-0}
 client_cpu=${LAB_CLIENT_CPU:-1}
 net=10.201.0 # private to the two namespaces: it cannot collide with the host's networks
-ip_count=8   # one address gives a client at most 55,535 connections to one port
+ip_count=8   # one pair of addresses gives at most 55,535 connections to one port; clients have four
+client_ip_range='200 201 202 203'
 
 say() { echo "lab: $*" >&2; }
 
@@ -27,7 +29,8 @@ obstacle() {
     [ "$(nproc)" -ge 2 ] || { echo "needs two CPUs, one for each side"; return; }
     local probe="flprobe$$"
     ip netns add "$probe" 2>/dev/null || { echo "the kernel refuses network namespaces"; return; }
-    ip -n "$probe" link add veth0 type veth peer name veth1 2>/dev/null || echo "the kernel has no veth devices"
+    ip -n "$probe" link add veth0 type veth peer name veth1 2>/dev/null ||
+        echo "the kernel has no veth devices"
     ip netns del "$probe"
 }
 
@@ -45,7 +48,8 @@ side() {
         echo 65535 >core/somaxconn
         echo 65535 >ipv4/tcp_max_syn_backlog
         echo 0 >ipv4/tcp_syncookies
-        echo cubic >ipv4/tcp_congestion_control 2>/dev/null || echo reno >ipv4/tcp_congestion_control
+        # BBR, where it is the default, paces every segment by a timer: that would be measured too.
+        echo reno >ipv4/tcp_congestion_control
         echo 0 >ipv4/tcp_slow_start_after_idle' lab "$2" "$(mask_of "$3")"
 }
 
@@ -56,10 +60,12 @@ up() { # NAME
     for ((i = 1; i <= ip_count; i++)); do
         ip -n "$s" address add "$net.$i/24" dev veth0 || return 1
     done
-    ip -n "$c" address add "$net.200/24" dev veth0 || return 1
+    for i in $client_ip_range; do
+        ip -n "$c" address add "$net.$i/24" dev veth0 || return 1
+    done
     side "$s" veth0 "$server_cpu" && side "$c" veth0 "$client_cpu" || return 1
-    ip netns exec "$c" ping -c 1 -W 2 "$net.1" >/dev/null 2>&1 ||
-        ip netns exec "$c" bash -c "exec 3<>/dev/tcp/$net.1/9" 2>/dev/null
+    # The first packet asks for the neighbour's address; let that be over.
+    ip netns exec "$c" bash -c "exec 3<>/dev/tcp/$net.1/9" 2>/dev/null
     return 0
 }
 
@@ -78,7 +84,10 @@ sweep() {
     local name
     for name in $(ip netns list 2>/dev/null | grep -oE '^fairlead-lab-[0-9]+-s\b'); do
         name=${name%-s}
-        [ -d "/proc/${name##*-}" ] || { say "taking down $name, left by a run that was killed"; down "$name"; }
+        [ -d "/proc/${name##*-}" ] || {
+            say "taking down $name, left by a run that was killed"
+            down "$name"
+        }
     done
 }
 
@@ -104,7 +113,8 @@ with() {
     export LAB_SERVER_CPU=$server_cpu LAB_CLIENT_CPU=$client_cpu
     if [ -n "$why" ]; then
         say "no lab here: $why. Measuring on loopback instead; rows are labelled so."
-        export LAB_KIND=loopback LAB_NAME='' LAB_SERVER_IPS='127.0.0.1 127.0.0.2 127.0.0.3 127.0.0.4 127.0.0.5 127.0.0.6 127.0.0.7 127.0.0.8'
+        export LAB_KIND=loopback LAB_NAME='' LAB_SERVER_IPS LAB_CLIENT_IPS=''
+        LAB_SERVER_IPS=$(seq -s ' ' -f '127.0.0.%g' 1 $ip_count)
         exec "$@"
     fi
     sweep
@@ -113,8 +123,9 @@ with() {
     trap leave EXIT
     up "$lab_name" || { say "could not set up $lab_name"; exit 1; }
     backlog_raise
-    export LAB_KIND=lab LAB_NAME=$lab_name LAB_SERVER_IPS
+    export LAB_KIND=lab LAB_NAME=$lab_name LAB_SERVER_IPS LAB_CLIENT_IPS
     LAB_SERVER_IPS=$(seq -s ' ' -f "$net.%g" 1 $ip_count)
+    LAB_CLIENT_IPS=$(printf "$net.%s " $client_ip_range)
     ip netns exec "$lab_name-s" "$@" &
     child=$!
     trap 'kill -TERM $child 2>/dev/null; wait $child; leave; exit 143' INT TERM HUP

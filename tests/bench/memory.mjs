@@ -1,0 +1,138 @@
+// The rows of docs/BENCHMARKS.md about memory: the slope of the server's resident memory over many idle
+// connections, what a scheduler and a lane take before any, and the kernel's half of a connection.
+import { Server, Load, wait_connected, sleep, lab, start, end_of } from './processes.mjs';
+import { memory_of, slabs, sockets_open } from './sample.mjs';
+
+const FIRST = 50000, ALL = 190000;
+const at_most = value => ({ op: '<=', value });
+
+const hold = (connections, first_user) => ({
+    connections, 'room-size': 100, 'connect-rate': 12000, 'first-user': first_user,
+    'first-room': first_user / 100, 'heartbeat-s': 3600, 'warmup-s': 0, 'hold-until-signal': true,
+    'connect-timeout-s': 60,
+});
+
+const network = async (...words) => end_of(start(['ip', ...words]), 5000);
+
+// Joins end after connects: until the server's memory has stood still for two seconds.
+async function settle(pid) {
+    for (let last = 0, i = 0; i < 15; i++) {
+        await sleep(2000);
+        const { rss } = memory_of(pid);
+        if (Math.abs(rss - last) < 65536) break;
+        last = rss;
+    }
+    return memory_of(pid);
+}
+
+async function fill(bench, server, connections, first_user) {
+    const load = Load.start('hold', server, hold(connections, first_user), { addresses: 8 });
+    load.sampler.stop();
+    const wanted = first_user + connections;
+    if (!await wait_connected(wanted, connections / 12 + 30000)) {
+        const why = `${sockets_open()} of ${wanted} connected: ${load.child.errors.trim().split('\n').pop()}`;
+        await load.kill();
+        throw new Error(why);
+    }
+    return load;
+}
+
+// Slab caches that grew by at least a tenth of the connections, bytes per connection.
+function grown_caches(before, after, connections) {
+    const grown = Object.entries(after).map(([name, { count, size }]) =>
+        ({ name, each: (count - (before[name]?.count ?? 0)) / connections, size }));
+    return grown.filter(cache => cache.each >= 0.1).map(cache => ({ ...cache, bytes: cache.each * cache.size }))
+        .sort((a, b) => b.bytes - a.bytes);
+}
+
+const total = caches => caches.reduce((sum, cache) => sum + cache.bytes, 0);
+
+// The server's half alone: the link is cut and the clients are killed behind it, so that their half
+// goes (they close by reset, which frees it at once) and the server hears nothing of it.
+async function server_half(bench, server, loads, idle, both) {
+    await network('link', 'set', 'veth0', 'down');
+    for (const load of loads) await load.kill();
+    await sleep(3000);
+    const half = grown_caches(idle, slabs(), ALL);
+    await network('link', 'set', 'veth0', 'up');
+    const client = total(both) - total(half);
+    bench.say('  kernel, server half: ' +
+        half.map(cache => `${cache.name} ${cache.each.toFixed(2)} × ${cache.size}`).join(' + ') +
+        ` = ${Math.round(total(half))} B; client half ${Math.round(client)} B`);
+    bench.kernel_caches = half;
+    return { bytes: total(half), is_whole: sockets_open() >= ALL };
+}
+
+async function row_memory(bench) {
+    const server = await Server.start('fairlead',
+        ['--connections-max', '200000', '--idle-timeout-s', '7200', '--presence', 'list']);
+    const loads = [];
+    try {
+        await sleep(500);
+        const idle = slabs(), empty = memory_of(server.pid);
+        loads.push(await fill(bench, server, FIRST, 0));
+        const first = await settle(server.pid);
+        bench.say(`  ${FIRST} connections: ${Math.round(first.rss / 1024)} KiB`);
+        loads.push(await fill(bench, server, ALL - FIRST, FIRST));
+        const all = await settle(server.pid);
+        const joined = await server.metrics();
+        bench.say(`  ${ALL} connections: ${Math.round(all.rss / 1024)} KiB, members ${joined.fairlead_members}`);
+        if (joined.fairlead_members < ALL) throw new Error(`only ${joined.fairlead_members} members of ${ALL}`);
+        const both = grown_caches(idle, slabs(), ALL);
+        const lines = [{
+            title: 'user-space memory per idle connection (50,000 to 190,000, rooms of 100, presence list)',
+            unit: 'B', judge: 'fairlead', fairlead: [(all.rss - first.rss) / (ALL - FIRST)],
+            bar: at_most(256), stretch: at_most(160),
+        }, {
+            title: 'the same over all, fixed memory included', unit: 'B', judge: 'fairlead',
+            fairlead: [(all.rss - empty.rss) / ALL],
+        }];
+        const kernel = {
+            title: 'kernel memory per idle connection, server half', unit: 'B', judge: 'fairlead', fairlead: [],
+            bar: at_most(4000), stretch: at_most(3950),
+        };
+        if (lab.kind === 'lab' && Object.keys(idle).length > 0) {
+            const half = await server_half(bench, server, loads, idle, both);
+            if (half.is_whole) kernel.fairlead = [half.bytes];
+            else bench.remark('the server lost connections while the link was cut: no kernel figure');
+        } else {
+            bench.remark('kernel memory needs the lab and /proc/slabinfo (root)');
+        }
+        return [...lines, kernel];
+    } finally {
+        for (const load of loads) await load.kill();
+        server.signal('SIGKILL');
+        await server.stop();
+        await sleep(1000);
+    }
+}
+
+// Resident memory of servers that hold nothing: one more scheduler, nine more lanes.
+async function row_fixed(bench) {
+    const rss = async more => {
+        const server = await Server.start('fairlead', more);
+        await sleep(700);
+        const { rss: bytes } = memory_of(server.pid);
+        const metrics = await server.metrics().catch(() => ({}));
+        await server.stop();
+        return { bytes, lanes: metrics.fairlead_lanes };
+    };
+    const cpus = `${lab.server_cpu},${lab.client_cpu}`;
+    const one = await rss(['--connections-max', '10000']);
+    const two = await rss(['--connections-max', '20000', '--schedulers', '2', '--cpus', cpus]);
+    const lanes = await rss(['--connections-max', '190000']);
+    const lane_count = lanes.lanes && one.lanes ? lanes.lanes - one.lanes : 9;
+    const line = (title, bytes) => ({
+        title, unit: 'KiB', judge: 'fairlead', fairlead: [Math.round(bytes / 1024)],
+    });
+    return [
+        line('fixed memory: the process with one scheduler and one lane', one.bytes),
+        line('fixed memory of another scheduler', two.bytes - one.bytes),
+        line(`fixed memory of another lane (mean of ${lane_count})`, (lanes.bytes - one.bytes) / lane_count),
+    ];
+}
+
+export const memory_rows = [
+    { name: 'memory', run: row_memory },
+    { name: 'fixed', run: row_fixed },
+];
