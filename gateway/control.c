@@ -3,21 +3,22 @@
 // connection then), and again at the end of the request, where the rest is (it keeps it).
 #include "gateway/control.h"
 
-#include <errno.h>
-#include <inttypes.h>
-#include <jansson.h>
-#include <microhttpd.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
 #include "gateway/console/assets.h"
 #include "gateway/control_port.h"
 #include "gateway/control_request.h"
 #include "gateway/host_port.h"
 #include "gateway/metrics.h"
+
+#include <jansson.h>
+#include <microhttpd.h>
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #define ROOMS_DEFAULT 100
 #define ROOMS_MAX 10000

@@ -1,5 +1,7 @@
 #include "gateway/host.h"
 
+#include "io/ring.h"
+
 #include <inttypes.h>
 #include <sched.h>
 #include <stdarg.h>
@@ -18,6 +20,9 @@
 #define SPREAD_SHARE 32
 #define SPREAD_MIN 512
 #define CONNECTIONS_ROUND 1000
+#define TABLE_MIN 64
+
+_Static_assert(HOST_LANES_MAX == RING_LANES_MAX, "the plan is for this ring");
 
 PRINTF_LIKE(2, 3)
 static bool refuse(char *error, const char *format, ...) {
@@ -197,8 +202,8 @@ static uint64_t connections_by_lanes(const struct host_plan *plan, uint64_t lane
 
 // A table keeps slots free for those that are told "full" (docs/PROTOCOL.md) and for accepts in
 // flight: 1/16 of a small table, 512 of a large one.
-static uint32_t spare_slots(uint32_t table) {
-    return table / 16 < 512 ? table / 16 : 512;
+static uint32_t slots_usable(uint32_t table) {
+    return table - (table / 16 < 512 ? table / 16 : 512);
 }
 
 static void bytes_text(uint64_t bytes, char *text, size_t size) {
@@ -252,21 +257,21 @@ bool host_plan_make(const struct config *config, const struct host *host, struct
     *plan = (struct host_plan){0};
     if (!plan_cpus(config, host, plan, error))
         return false;
-    uint32_t table =
-        (uint32_t)(host->descriptors_max < HOST_TABLE_MAX ? host->descriptors_max : HOST_TABLE_MAX);
-    plan->descriptors_per_lane = table;
-    plan->connections_per_lane = table - spare_slots(table);
+    plan->descriptors_per_lane = HOST_TABLE_MAX;
+    while (plan->descriptors_per_lane > TABLE_MIN &&
+           plan->descriptors_per_lane > host->descriptors_max)
+        plan->descriptors_per_lane /= 2;
+    plan->connections_per_lane = slots_usable(plan->descriptors_per_lane);
     if (!plan_connections(config, host, plan, error))
         return false;
     uint64_t share = per_scheduler(plan, plan->connections_max);
     plan->lane_count = (uint32_t)divide_up(share, plan->connections_per_lane);
     plan->connections_per_scheduler = (uint32_t)share;
-    // A table no larger than what it may hold: the kernel takes 8 B per slot at once.
-    if (plan->lane_count == 1) {
-        uint64_t wanted = share + share / 16 + 64;
-        if (wanted < table)
-            plan->descriptors_per_lane = (uint32_t)wanted;
-        plan->connections_per_lane = (uint32_t)share;
+    // One lane: a table no larger than it needs, for the kernel takes 8 B per slot at once.
+    while (plan->lane_count == 1 && plan->descriptors_per_lane > TABLE_MIN &&
+           share <= slots_usable(plan->descriptors_per_lane / 2)) {
+        plan->descriptors_per_lane /= 2;
+        plan->connections_per_lane = slots_usable(plan->descriptors_per_lane);
     }
     plan->memory_user_bytes = plan->connections_max * HOST_USER_BYTES_PER_CONNECTION;
     plan->memory_kernel_bytes = plan->connections_max * HOST_KERNEL_BYTES_PER_CONNECTION;

@@ -19,9 +19,9 @@
 #define HOST_USER_BYTES_PER_CONNECTION 256
 #define HOST_KERNEL_BYTES_PER_CONNECTION 3936
 
-// One table of direct descriptors holds min(RLIMIT_NOFILE, 2^20) files, per ring.
+// One lane's table of direct descriptors: a power of two, at most min(RLIMIT_NOFILE, 2^20).
 #define HOST_TABLE_MAX (1u << 20)
-#define HOST_LANES_MAX 1024 // per scheduler
+#define HOST_LANES_MAX 256 // per scheduler (io/ring.h)
 
 // Ordinary descriptors that are no lane's: listeners, control plane, logs, libraries.
 #define HOST_DESCRIPTORS_RESERVED 128
@@ -43,7 +43,7 @@ struct host_plan {
     uint64_t connections_max;
     uint32_t connections_per_scheduler; // rounded up; with room for uneven spreading
     uint32_t lane_count;                // per scheduler
-    uint32_t descriptors_per_lane;      // size of the direct table
+    uint32_t descriptors_per_lane;      // size of the direct table, a power of two
     uint32_t connections_per_lane;      // descriptors_per_lane less the spare slots
     uint64_t memory_user_bytes;         // when connections_max are idle
     uint64_t memory_kernel_bytes;

@@ -1,15 +1,15 @@
 // `fairlead <verb>`: serve here, load by running fairlead-load beside this program, as git does.
+#include "gateway/host.h"
+#include "gateway/metrics.h"
+#include "gateway/options.h"
+#include "gateway/serve.h"
+
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#include "gateway/host.h"
-#include "gateway/metrics.h"
-#include "gateway/options.h"
-#include "gateway/serve.h"
 
 #define EXIT_USAGE 2
 

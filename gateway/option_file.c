@@ -1,14 +1,15 @@
 #include "gateway/option_file.h"
 
+#include "gateway/option_value.h"
+
 #include <cyaml/cyaml.h>
+#include <yaml.h>
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <yaml.h>
-
-#include "gateway/option_value.h"
 
 #define PER_ROOM_MAX 8
 #define ITEMS_MAX 4096 // a bound for libcyaml; each list has its own in the table

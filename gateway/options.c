@@ -2,12 +2,12 @@
 // the flags over what the file gave. A list given by flags replaces the file's list.
 #include "gateway/options.h"
 
+#include "gateway/option_file.h"
+#include "gateway/option_value.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-
-#include "gateway/option_file.h"
-#include "gateway/option_value.h"
 
 #define NAME_SIZE_MAX 64
 

@@ -1,8 +1,8 @@
 // The option table for people: --help, --print-config and the table of docs/OPERATING.md.
-#include <string.h>
-
 #include "gateway/option_value.h"
 #include "gateway/options.h"
+
+#include <string.h>
 
 #define HELP_COLUMN 32
 #define HELP_WIDTH 100

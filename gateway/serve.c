@@ -1,12 +1,12 @@
 // Start to stop of the gateway.
 #include "gateway/serve.h"
 
+#include "gateway/control.h"
+#include "gateway/control_port.h"
+
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-#include "gateway/control.h"
-#include "gateway/control_port.h"
 
 int serve_run(const struct config *config, const struct host_plan *plan) {
     char error[CONTROL_ERROR_SIZE], text[1024];

@@ -1,8 +1,8 @@
 #include "gateway/config.h"
 
-#include <string.h>
-
 #include "tests/unit/unit.h"
+
+#include <string.h>
 
 START_TEST(addresses_read_back_as_written) {
     static const char *const good[] = {"127.0.0.1:8080", "0.0.0.0:1", "[::1]:65535", "[::]:80",

@@ -1,8 +1,8 @@
 #include "gateway/control_request.h"
 
-#include <string.h>
-
 #include "tests/unit/unit.h"
+
+#include <string.h>
 
 START_TEST(bad_escapes_and_overlong_names_are_refused) {
     static const char *const bad[] = {"%", "%4", "%4g", "%g4", "a%00b", "abcde", "%61%62%63%64%65"};

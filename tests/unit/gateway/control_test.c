@@ -1,16 +1,17 @@
 // The control plane over real sockets, on ports of the kernel's choice.
 #include "gateway/control.h"
 
-#include <jansson.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <string.h>
-#include <unistd.h>
-
 #include "gateway/console/assets.h"
 #include "gateway/options.h"
 #include "tests/unit/gateway/control_gateway.h"
 #include "tests/unit/unit.h"
+
+#include <jansson.h>
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
 
 #define ANSWER_SIZE (256 * 1024)
 

@@ -1,10 +1,10 @@
 #include "gateway/host_port.h"
 
+#include "tests/unit/unit.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-
-#include "tests/unit/unit.h"
 
 #define HOLDER_SIZE 160
 

@@ -1,12 +1,12 @@
 #include "gateway/host.h"
 
+#include "gateway/options.h"
+#include "tests/unit/unit.h"
+
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include "gateway/options.h"
-#include "tests/unit/unit.h"
 
 #define GIB (1ull << 30)
 
@@ -50,10 +50,10 @@ START_TEST(more_connections_than_descriptors_are_refused_with_the_cure) {
     struct host_plan plan;
     struct host host = host_of(1, 1024, 64 * GIB);
     options_defaults(&config);
-    // 448 lanes of 1024 - 64.
-    config.connections_max = 448 * 960;
+    // 256 lanes of 1024 - 64.
+    config.connections_max = 256 * 960;
     ck_assert_msg(host_plan_make(&config, &host, &plan, error), "%s", error);
-    ck_assert_uint_eq(plan.lane_count, 448);
+    ck_assert_uint_eq(plan.lane_count, 256);
     config.connections_max++;
     ck_assert(!host_plan_make(&config, &host, &plan, error));
     ck_assert_msg(error_has("RLIMIT_NOFILE 1024") && error_has("LimitNOFILE="), "%s", error);
@@ -121,7 +121,9 @@ START_TEST(lanes_hold_the_share_of_their_scheduler) {
                 ck_assert_uint_ge((uint64_t)plan.connections_per_scheduler * cpus,
                                   plan.connections_max);
                 ck_assert_uint_lt(plan.connections_per_lane, plan.descriptors_per_lane);
+                ck_assert_uint_eq(plan.descriptors_per_lane & (plan.descriptors_per_lane - 1), 0);
                 ck_assert_uint_le(plan.descriptors_per_lane, HOST_TABLE_MAX);
+                ck_assert_uint_le(plan.lane_count, HOST_LANES_MAX);
                 ck_assert_uint_le(plan.descriptors_per_lane, descriptors[d]);
                 ck_assert_uint_le((uint64_t)plan.lane_count * HOST_DESCRIPTORS_PER_LANE * cpus +
                                       HOST_DESCRIPTORS_RESERVED,
@@ -174,7 +176,7 @@ START_TEST(the_startup_line_names_what_was_chosen) {
     ck_assert(host_plan_make(&config, &host, &plan, error));
     host_plan_describe(&plan, &config, text, sizeof(text));
     ck_assert_msg(strstr(text,
-                         "listen=127.0.0.1:8080 control=127.0.0.1:8081 schedulers=2 lanes=6 "
+                         "listen=127.0.0.1:8080 control=127.0.0.1:8081 schedulers=2 lanes=8 "
                          "connections_max=100000 memory_max_idle=\"24 MiB here + 375 MiB") == text,
                   "%s", text);
     for (size_t size = 1; size < sizeof(text); size += 7)

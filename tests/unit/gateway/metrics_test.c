@@ -1,11 +1,11 @@
 #include "gateway/metrics.h"
 
-#include <stdio.h>
-#include <string.h>
-
 #include "gateway/options.h"
 #include "tests/unit/gateway/control_gateway.h"
 #include "tests/unit/unit.h"
+
+#include <stdio.h>
+#include <string.h>
 
 static struct gateway gateway;
 

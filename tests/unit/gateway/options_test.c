@@ -1,11 +1,11 @@
 #include "gateway/options.h"
 
-#include <stdarg.h>
-#include <string.h>
-
 #include "gateway/option_file.h"
 #include "gateway/option_value.h"
 #include "tests/unit/unit.h"
+
+#include <stdarg.h>
+#include <string.h>
 
 #define ARGUMENTS_MAX 80
 
