@@ -107,10 +107,9 @@ void chat_fini(struct chat *chat) {
     registry_fini(&chat->leaves);
 }
 
-static uint64_t home_of(const struct chat *chat, struct bytes room) {
+uint32_t chat_home_core(const struct chat *chat, struct bytes room) {
     uint64_t hash = hash_bytes(chat->config.seed, room);
-    uint8_t core = (uint8_t)((hash >> 32) * chat->config.core_count >> 32);
-    return pid_of(core, KIND_CHAT, (struct handle){0, 0});
+    return (uint32_t)((hash >> 32) * chat->config.core_count >> 32);
 }
 
 uint32_t chat_join(struct chat *chat, const struct chat_join_request *request,
@@ -124,7 +123,8 @@ uint32_t chat_join(struct chat *chat, const struct chat_join_request *request,
     uint32_t leaf_index = leaf_open(chat, request->room);
     struct chat_join_view join = {request->room, request->user, request->meta};
     uint64_t payload = leaf_index == SLAB_NONE ? PAYLOAD_NONE : join_pack(scheduler, &join);
-    struct message message = {.target = home_of(chat, request->room),
+    struct message message = {.target = pid_of((uint8_t)chat_home_core(chat, request->room),
+                                               KIND_CHAT, (struct handle){0, 0}),
                               .type = CHAT_JOIN,
                               .words = {payload, handle_pack(slab_handle(&chat->members, index))}};
     bool is_sent = false;

@@ -108,6 +108,9 @@ static inline struct member *chat_member(const struct chat *chat, uint32_t membe
     return (struct member *)slab_get(&chat->members, member);
 }
 
+// The core where the room lives, or would. Any thread: it reads only the configuration.
+uint32_t chat_home_core(const struct chat *chat, struct bytes room);
+
 struct chat_room_info {
     struct bytes name;
     uint64_t epoch;

@@ -1,57 +1,215 @@
-// Start to stop of the gateway.
+// Start to stop of the gateway: main's part. Threads: one per scheduler (gateway/core.c), one of
+// the control plane.
+//
+//   listen → cores open → threads start, rings open → barrier → control plane → barrier → RUNNING
+//   → SIGTERM or SIGINT: DRAINING until the deadline → a second one: STOPPING → threads end → cores
+//   close
 #include "gateway/serve.h"
 
-#include "gateway/control.h"
-#include "gateway/control_port.h"
-
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <openssl/rand.h>
+
+#include "gateway/control.h"
+#include "gateway/control_link.h"
+#include "io/listener.h"
+#include "sched/base/clock.h"
+
+#define MESH_RING_CELLS 8192
+#define NOTSENT_LOWAT_BYTES (16 * 1024)
+#define POLL_NS (20 * NS_PER_MS)
+
+struct serve {
+    struct serve_shared shared;
+    struct control_link link;
+    struct control *control;
+    struct core *cores;
+    uint32_t core_count;
+};
+
+static uint64_t random_u64(void) {
+    uint64_t value = 0;
+    CHECKF(RAND_bytes((unsigned char *)&value, sizeof(value)) == 1,
+           "the system gives no randomness");
+    return value;
+}
+
+// One listening socket per scheduler and address. False: a sentence is on stderr.
+static bool open_listeners(struct serve *serve) {
+    const struct config *config = serve->shared.config;
+    char error[CORE_ERROR_SIZE];
+    for (uint32_t i = 0; i < config->listen_count; i++) {
+        struct listener_config listener = {.send_buffer_bytes = config->send_buffer_bytes,
+                                           .notsent_lowat_bytes = NOTSENT_LOWAT_BYTES};
+        listener.address_size = config_address_sockaddr(&config->listen[i], &listener.address);
+        for (uint32_t c = 0; c < serve->core_count; c++) {
+            int fd = listener_open(&listener, error, sizeof(error));
+            if (fd < 0) {
+                fprintf(stderr, "fairlead serve: %s\n", error);
+                return false;
+            }
+            serve->cores[c].listen_fds[i] = fd;
+        }
+    }
+    return true;
+}
+
+static void close_listeners(struct serve *serve) {
+    for (uint32_t c = 0; c < serve->core_count; c++)
+        for (uint32_t i = 0; i < serve->shared.config->listen_count; i++)
+            if (serve->cores[c].listen_fds[i] > 0)
+                close(serve->cores[c].listen_fds[i]);
+}
+
+static bool open_cores(struct serve *serve) {
+    struct mesh_config mesh = {
+        .scheduler_count = serve->core_count, .outsider_count = 1, .ring_cells = MESH_RING_CELLS};
+    int result = mesh_init(&serve->shared.mesh, &mesh);
+    for (uint32_t i = 0; result == 0 && i < serve->core_count; i++) {
+        serve->cores[i].rng_seed = random_u64();
+        result = core_open(&serve->cores[i], &serve->shared, i);
+    }
+    if (result < 0)
+        fprintf(stderr,
+                "fairlead serve: the kernel refuses the address space for the slabs (%s). Lower "
+                "--connections-max, or allow overcommit: sysctl -w vm.overcommit_memory=0\n",
+                strerror(-result));
+    return result == 0;
+}
+
+static void start_threads(struct serve *serve) {
+    CHECK(pthread_barrier_init(&serve->shared.barrier, NULL, serve->core_count + 1) == 0);
+    for (uint32_t i = 0; i < serve->core_count; i++) {
+        char name[16];
+        CHECK(pthread_create(&serve->cores[i].thread, NULL, core_run, &serve->cores[i]) == 0);
+        snprintf(name, sizeof(name), "scheduler-%u", i % 1000);
+        (void)pthread_setname_np(serve->cores[i].thread, name);
+    }
+    pthread_barrier_wait(&serve->shared.barrier); // every ring is open, or has an error
+}
+
+static bool cores_started(struct serve *serve) {
+    for (uint32_t i = 0; i < serve->core_count; i++) {
+        if (serve->cores[i].error[0]) {
+            fprintf(stderr, "fairlead serve: %s\n", serve->cores[i].error);
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool open_control(struct serve *serve) {
+    char error[CONTROL_ERROR_SIZE];
+    uint32_t endpoint = serve->core_count;
+    serve->shared.wake_targets[endpoint] = (struct ring_wake_target){
+        .ring_fd = -1, .event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)};
+    serve->link = (struct control_link){
+        .shared = &serve->shared, .cores = serve->cores, .endpoint = endpoint};
+    struct control_config config = {
+        .config = serve->shared.config, .plan = serve->shared.plan, .gateway = &serve->link};
+    serve->control = control_open(&config, error);
+    if (!serve->control)
+        fprintf(stderr, "fairlead serve: %s\n", error);
+    return serve->control != NULL;
+}
+
+static void say_started(const struct serve *serve) {
+    char text[1024];
+    char address[CONFIG_ADDRESS_TEXT_SIZE];
+    const struct config *config = serve->shared.config;
+    host_plan_describe(serve->shared.plan, config, text, sizeof(text));
+    log_line(LOG_INFO, "event=started version=%s %s", FAIRLEAD_VERSION, text);
+    struct config_address page = config->control;
+    page.port = control_bound_port(serve->control);
+    log_line(LOG_INFO, "event=ready page=http://%s/", config_address_encode(&page, address));
+}
+
+static bool has_ended(const struct serve *serve) {
+    for (uint32_t i = 0; i < serve->core_count; i++)
+        if (!atomic_load_explicit(&serve->cores[i].has_ended, memory_order_acquire))
+            return false;
+    return true;
+}
+
+static void set_phase(struct serve *serve, enum serve_phase phase) {
+    atomic_store_explicit(&serve->shared.phase, (int)phase, memory_order_release);
+    for (uint32_t i = 0; i < serve->core_count; i++)
+        wake_from_outside(serve->shared.wake_targets[i]);
+}
+
+// Returns when every core has stopped.
+static void wait_for_signals(struct serve *serve, const sigset_t *signals) {
+    struct timespec poll = {.tv_nsec = POLL_NS};
+    int signal_number;
+    sigwait(signals, &signal_number);
+    uint32_t drain_s = serve->shared.config->drain_timeout_s;
+    serve->shared.drain_deadline_ns = clock_monotonic_ns() + drain_s * NS_PER_S;
+    log_line(LOG_INFO, "event=draining signal=%d deadline_s=%u", signal_number, drain_s);
+    set_phase(serve, SERVE_DRAINING);
+    while (!has_ended(serve)) {
+        if (sigtimedwait(signals, NULL, &poll) > 0) {
+            log_line(LOG_INFO, "event=stopping");
+            set_phase(serve, SERVE_STOPPING);
+        }
+    }
+}
+
+static bool close_cores(struct serve *serve) {
+    bool is_clean = true;
+    for (uint32_t i = 0; i < serve->core_count; i++)
+        pthread_join(serve->cores[i].thread, NULL);
+    control_link_drain(&serve->link);
+    for (uint32_t i = 0; i < serve->core_count; i++)
+        is_clean &= core_close(&serve->cores[i]);
+    return is_clean;
+}
+
+static int run(struct serve *serve, const sigset_t *signals) {
+    start_threads(serve);
+    bool is_up = cores_started(serve) && open_control(serve);
+    serve->shared.is_refused = !is_up;
+    if (is_up)
+        say_started(serve);
+    pthread_barrier_wait(&serve->shared.barrier);
+    if (is_up)
+        wait_for_signals(serve, signals);
+    if (serve->control)
+        control_close(serve->control);
+    bool is_clean = close_cores(serve);
+    if (is_up)
+        log_line(LOG_INFO, "event=stopped clean=%s", is_clean ? "yes" : "no");
+    return is_up && is_clean ? EXIT_SUCCESS : EXIT_FAILURE;
+}
 
 int serve_run(const struct config *config, const struct host_plan *plan) {
-    char error[CONTROL_ERROR_SIZE], text[1024];
-    int received = 0;
+    struct serve serve = {.shared = {.config = config, .plan = plan, .seed = random_u64()},
+                          .core_count = plan->scheduler_count};
+    if (serve.core_count + 1 > MESH_ENDPOINTS_MAX) {
+        fprintf(stderr, "fairlead serve: --schedulers %u: at most %u\n", serve.core_count,
+                MESH_ENDPOINTS_MAX - 1);
+        return EXIT_FAILURE;
+    }
     sigset_t signals;
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
-    sigprocmask(SIG_BLOCK, &signals, NULL);
-    struct control *control =
-        control_open(&(struct control_config){.config = config, .plan = plan}, error);
-    if (!control) {
-        fprintf(stderr, "fairlead serve: %s\n", error);
-        return EXIT_FAILURE;
-    }
-    host_plan_describe(plan, config, text, sizeof(text));
-    log_line(LOG_INFO, "event=started %s", text);
-    sigwait(&signals, &received);
-    control_close(control);
-    log_line(LOG_INFO, "event=stopped signal=%d", received);
-    return EXIT_SUCCESS;
-}
-
-uint32_t control_port_core_count(void *gateway) {
-    return 0;
-}
-
-const struct counters *control_port_counters(void *gateway, uint32_t core) {
-    return NULL;
-}
-
-const struct memory_ledger *control_port_ledger(void *gateway, uint32_t core) {
-    return NULL;
-}
-
-bool control_port_is_draining(void *gateway) {
-    return false;
-}
-
-void control_port_snapshot(void *gateway, struct control_snapshot *snapshots) {
-}
-
-void control_port_rooms(void *gateway, struct control_rooms *rooms) {
-}
-
-enum control_answer control_port_room(void *gateway, struct bytes name, struct control_room *room) {
-    return CONTROL_NOT_FOUND;
+    pthread_sigmask(SIG_BLOCK, &signals, NULL); // inherited by every thread
+    signal(SIGPIPE, SIG_IGN);
+    size_t size = serve.core_count * sizeof(struct core);
+    serve.cores = aligned_alloc(_Alignof(struct core), size);
+    CHECK(serve.cores);
+    memset(serve.cores, 0, size);
+    int status = EXIT_FAILURE;
+    if (open_listeners(&serve) && open_cores(&serve))
+        status = run(&serve, &signals);
+    close_listeners(&serve);
+    mesh_fini(&serve.shared.mesh);
+    free(serve.cores);
+    return status;
 }

@@ -1,0 +1,223 @@
+#include "gateway/core.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "gateway/control_link.h"
+#include "gateway/limits.h"
+#include "io/accept.h"
+#include "io/features.h"
+#include "sched/base/clock.h"
+
+#define MEMBERSHIPS_PER_CONNECTION 4 // address space for members; more only while others have fewer
+#define CELLS_MIN (1u << 18)
+#define CUT_TIME_NS (2 * NS_PER_S)
+#define QUIET_TURNS 3
+
+static uint32_t bounded(uint64_t value, uint32_t max) {
+    return value < max ? (uint32_t)value : max;
+}
+
+// A quarter of the host's memory for all cores together; what is not touched costs nothing.
+static size_t blocks_bytes_max(const struct host_plan *plan) {
+    uint64_t host = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+    uint64_t share = host / 4 / plan->scheduler_count;
+    return share > (64ull << 20) ? share : 64ull << 20;
+}
+
+static uint32_t spare_connections(const struct host_plan *plan) {
+    return bounded(plan->connections_per_scheduler / 64 + 16, 1024);
+}
+
+static int open_actors(struct core *core) {
+    const struct serve_shared *shared = core->shared;
+    const struct host_plan *plan = shared->plan;
+    const struct config *config = shared->config;
+    uint64_t members =
+        (uint64_t)plan->connections_per_scheduler * MEMBERSHIPS_PER_CONNECTION + 1024;
+    uint64_t users = plan->connections_max * MEMBERSHIPS_PER_CONNECTION + 1024;
+    struct scheduler_config scheduler = {
+        .core = (uint8_t)core->id,
+        .message_cells_max = bounded(CELLS_MIN + members * 2, ACTOR_INDEX_MAX),
+    };
+    int result = scheduler_init(&core->scheduler, &scheduler, &core->shared->mesh, &core->ledger,
+                                &core->blocks, &core->counters, clock_monotonic_ns());
+    if (result < 0)
+        return result;
+    struct gateway_parts parts = {
+        .scheduler = &core->scheduler,
+        .streams = &core->streams,
+        .chat = &core->chat,
+        .blocks = &core->blocks,
+        .counters = &core->counters,
+        .ledger = &core->ledger,
+        .config = config,
+        .connections_max = plan->connections_per_scheduler,
+        .connections_spare = spare_connections(plan),
+        .control_bytes_max = limits_control_bytes(config),
+        .rng_seed = core->rng_seed,
+    };
+    result = gateway_init(&core->gateway, &parts);
+    if (result < 0)
+        return result;
+    struct chat_config chat = {
+        .core_count = plan->scheduler_count,
+        .rooms_max = config->rooms_max,
+        .members_max = bounded(members, ACTOR_INDEX_MAX),
+        .users_max = bounded(users, ACTOR_INDEX_MAX),
+        .batch_bytes_max = config->out_queue_bytes_max / 2,
+        .seed = shared->seed,
+        .rng_seed = core->rng_seed + 1,
+    };
+    result = chat_init(&core->chat, &chat, &core->scheduler, &core->ledger, &core->gateway);
+    return result < 0 ? result : control_link_open(core);
+}
+
+int core_open(struct core *core, struct serve_shared *shared, uint32_t id) {
+    core->id = id;
+    core->cpu = shared->plan->cpus[id];
+    core->shared = shared;
+    int result = blocks_init(&core->blocks, &core->ledger, blocks_bytes_max(shared->plan));
+    return result < 0 ? result : open_actors(core);
+}
+
+// What must be made on the thread that uses it: the ring, and with it the streams and accepts.
+static int start_io(struct core *core) {
+    const struct host_plan *plan = core->shared->plan;
+    const struct config *config = core->shared->config;
+    struct ring_config ring = {.lane_count = plan->lane_count,
+                               .descriptors_per_lane = plan->descriptors_per_lane,
+                               .counters = &core->counters};
+    int result = ring_open(&ring, &core->ledger, &core->ring);
+    if (result < 0) {
+        features_error_text(result, core->error, sizeof(core->error));
+        return result;
+    }
+    struct stream_config streams = {.connections_max = plan->connections_per_scheduler,
+                                    .connections_spare = spare_connections(plan),
+                                    .out_queue_bytes_max = config->out_queue_bytes_max,
+                                    .control_bytes_max = limits_control_bytes(config)};
+    result = streams_init(&core->streams, &core->ledger, core->ring, &core->blocks, &core->counters,
+                          &streams, &core->gateway);
+    for (uint32_t i = 0; result >= 0 && i < config->listen_count; i++) {
+        struct accept_config accept = {.listen_fd = core->listen_fds[i],
+                                       .peer_addresses = config->trusted_proxy_count > 0};
+        result = accept_open(&core->streams, &accept);
+    }
+    if (result < 0) {
+        snprintf(core->error, sizeof(core->error), "scheduler %u: %s", core->id, strerror(-result));
+        return result;
+    }
+    core->worker = (struct worker){.scheduler = &core->scheduler,
+                                   .ring = core->ring,
+                                   .streams = &core->streams,
+                                   .counters = &core->counters,
+                                   .wake_targets = core->shared->wake_targets,
+                                   .port = core};
+    core->shared->wake_targets[core->id] = ring_wake_target(core->ring);
+    return 0;
+}
+
+static void pin(const struct core *core) {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET(core->cpu, &set);
+    // A control group may forbid it: slower, not wrong.
+    if (sched_setaffinity(0, sizeof(set), &set) < 0)
+        log_line(LOG_WARN, "event=not_pinned scheduler=%u cpu=%u errno=%d", core->id, core->cpu,
+                 errno);
+}
+
+void *core_run(void *argument) {
+    struct core *core = argument;
+    if (!core->shared->plan->cpus_shared)
+        pin(core);
+    int result = start_io(core);
+    pthread_barrier_wait(&core->shared->barrier);
+    pthread_barrier_wait(&core->shared->barrier);
+    if (result == 0 && !core->shared->is_refused)
+        worker_run(&core->worker);
+    if (result == 0 && !core->has_leaked)
+        streams_fini(&core->streams);
+    if (core->ring)
+        ring_close(core->ring);
+    atomic_store_explicit(&core->has_ended, true, memory_order_release);
+    return NULL;
+}
+
+static void drain_begin(struct core *core) {
+    core->is_draining = true;
+    accept_close_all(&core->streams);
+    gateway_drain_begin(&core->gateway, core->shared->drain_deadline_ns);
+}
+
+// Connections that did not go in time are cut; those the kernel does not give back are left.
+static void cut(struct core *core) {
+    uint64_t now_ns = core->scheduler.now_ns;
+    if (core->stop_ns == 0) {
+        core->stop_ns = now_ns;
+        gateway_stop(&core->gateway);
+    } else if (now_ns - core->stop_ns > CUT_TIME_NS && !core->is_empty) {
+        core->has_leaked = true;
+    }
+}
+
+// A core stops once every core is without connections and it has taken what others sent before.
+static enum worker_next stop_when_quiet(struct core *core, bool has_work) {
+    bool is_gone = gateway_is_empty(&core->gateway) && accept_is_quiet(&core->streams) &&
+                   streams_used_count(&core->streams) == 0;
+    if (!core->is_empty && (is_gone || core->has_leaked)) {
+        core->is_empty = true;
+        atomic_fetch_add_explicit(&core->shared->empty_count, 1, memory_order_acq_rel);
+    }
+    uint32_t empty = atomic_load_explicit(&core->shared->empty_count, memory_order_acquire);
+    if (empty == core->shared->plan->scheduler_count && !has_work &&
+        scheduler_wait_ns(&core->scheduler, core->scheduler.now_ns) != 0)
+        core->quiet_turns++;
+    if (core->quiet_turns > QUIET_TURNS)
+        return WORKER_STOP;
+    // Nobody wakes a core for another's end: look again soon.
+    return core->is_empty || has_work ? WORKER_AGAIN : WORKER_WAIT;
+}
+
+enum worker_next worker_port_turn_end(void *port) {
+    struct core *core = port;
+    bool has_work = chat_flush(&core->chat);
+    has_work |= gateway_turn_end(&core->gateway);
+    int phase = atomic_load_explicit(&core->shared->phase, memory_order_acquire);
+    if (LIKELY(phase == SERVE_RUNNING))
+        return has_work ? WORKER_AGAIN : WORKER_WAIT;
+    if (!core->is_draining)
+        drain_begin(core);
+    if (phase == SERVE_STOPPING || core->scheduler.now_ns >= core->shared->drain_deadline_ns)
+        cut(core);
+    return stop_when_quiet(core, has_work);
+}
+
+void worker_port_second(void *port, uint32_t now_s) {
+    (void)port;
+    (void)now_s;
+}
+
+bool core_close(struct core *core) {
+    bool is_clean = !core->has_leaked;
+    if (is_clean) {
+        chat_fini(&core->chat);
+        gateway_fini(&core->gateway);
+        control_link_close(core);
+        blocks_collect(&core->blocks);
+        uint64_t pending = counter_read(&core->counters, COUNTER_PENDING) +
+                           counter_read(&core->counters, COUNTER_GATHERED);
+        is_clean =
+            core->blocks.bytes_used == 0 && core->scheduler.cells.used_count == 0 && pending == 0;
+    }
+    if (!is_clean)
+        log_line(LOG_ERROR, "event=leak scheduler=%u connections=%lu blocks_bytes=%zu messages=%u",
+                 core->id, counter_read(&core->counters, COUNTER_CONNECTIONS),
+                 core->blocks.bytes_used, core->scheduler.cells.used_count);
+    blocks_fini(&core->blocks);
+    memory_release_all(&core->ledger);
+    return is_clean;
+}

@@ -1,0 +1,74 @@
+// Core: everything of one scheduler put together (ledger, blocks, actors, ring, streams, chat,
+// gateway) and the thread that turns it. Opened and closed by `serve`.
+//
+// Life: core_open (main) → thread: core_start (ring, accepts) → worker_run → core_stop (ring) →
+// core_close (main, after all threads have ended). The shared struct serve_shared is written by
+// main, read by the cores.
+#ifndef FAIRLEAD_CORE_H
+#define FAIRLEAD_CORE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "gateway/config.h"
+#include "gateway/gateway.h"
+#include "gateway/host.h"
+#include "sched/worker.h"
+
+#define CORE_ERROR_SIZE 512
+
+enum serve_phase {
+    SERVE_RUNNING,
+    SERVE_DRAINING, // no new connections, those there are told to go
+    SERVE_STOPPING, // those left are cut
+};
+
+struct serve_shared {
+    const struct config *config;
+    const struct host_plan *plan;
+    struct mesh mesh;
+    struct ring_wake_target wake_targets[MESH_ENDPOINTS_MAX];
+    pthread_barrier_t barrier;    // main and all cores: rings are open; then: go, or not
+    bool is_refused;              // some core could not start; written before the second barrier
+    uint64_t seed;                // of room names and tables, the same on all cores
+    uint64_t drain_deadline_ns;   // written before the phase changes
+    _Atomic int phase;            // enum serve_phase
+    _Atomic uint32_t empty_count; // cores without connections while stopping
+};
+
+struct core {
+    uint32_t id;
+    uint16_t cpu;
+    struct serve_shared *shared;
+    pthread_t thread;
+    struct counters counters;
+    struct memory_ledger ledger;
+    struct blocks blocks;
+    struct scheduler scheduler;
+    struct ring *ring;
+    struct streams streams;
+    struct chat chat;
+    struct gateway gateway;
+    struct worker worker;
+    int listen_fds[CONFIG_LISTEN_MAX];
+    uint64_t rng_seed;
+    uint64_t stop_ns;     // when the last connections were cut, 0: not yet
+    uint32_t quiet_turns; // since all cores are empty
+    bool is_draining;
+    bool is_empty;   // it has counted itself in empty_count
+    bool has_leaked; // connections were left when it stopped
+    _Atomic bool has_ended;
+    char error[CORE_ERROR_SIZE]; // why it could not start; empty: it did
+};
+
+// Main: reserves what needs no thread. Returns 0, or -ENOMEM.
+MUST_USE int core_open(struct core *core, struct serve_shared *shared, uint32_t id);
+
+// The thread: waits at the barrier twice, turns until the process stops.
+void *core_run(void *core);
+
+// Main, after every core's thread has ended: checks that nothing is left and gives the memory back.
+// Returns false, after a log line, when something leaked.
+bool core_close(struct core *core);
+
+#endif

@@ -1,0 +1,41 @@
+// Worker: the loop that marries a scheduler (actors, no kernel) with a ring (the kernel, no
+// actors), the same for server, load tool and tests. Read worker_run first: it is the engine on one
+// screen.
+//
+// A worker owns nothing; it borrows the parts of its core for its life. Thread: the scheduler's
+// own.
+
+#ifndef FAIRLEAD_WORKER_H
+#define FAIRLEAD_WORKER_H
+
+#include <stdatomic.h>
+
+#include "io/stream.h"
+#include "io/wake.h"
+#include "sched/scheduler.h"
+
+struct worker {
+    struct scheduler *scheduler;
+    struct ring *ring;
+    struct streams *streams;
+    struct counters *counters;
+    const struct ring_wake_target *wake_targets; // by endpoint of the mesh; NULL for a single core
+    void *port;                                  // passed to the upcalls below
+    uint32_t now_s;
+};
+
+// Turns until worker_port_turn_end says stop. The ring must have been opened on this thread.
+void worker_run(struct worker *worker);
+
+// Defined by the program. At the end of each turn, before what was queued is sent.
+enum worker_next {
+    WORKER_WAIT,  // nothing is left to do: sleep until something happens
+    WORKER_AGAIN, // more is to do at once
+    WORKER_STOP,  // leave the loop once this turn's sends are submitted
+};
+enum worker_next worker_port_turn_end(void *port);
+
+// Defined by the program: once a second.
+void worker_port_second(void *port, uint32_t now_s);
+
+#endif
