@@ -32,7 +32,19 @@ struct question {
 };
 
 static void put_slab(struct control_snapshot *snapshot, const struct slab *slab) {
-    if (slab->slots == NULL || snapshot->slab_count == CONTROL_SLABS_MAX)
+    if (slab->slots == NULL)
+        return;
+    // Texts of several owners share their names: one row for all.
+    for (uint32_t i = 0; i < snapshot->slab_count; i++) {
+        struct control_slab *row = &snapshot->slabs[i];
+        if (strcmp(row->name, slab->name) == 0) {
+            row->used_count += slab->used_count;
+            row->used_high_water += slab->used_high_water;
+            row->touched_count += slab->touched_count;
+            return;
+        }
+    }
+    if (snapshot->slab_count == CONTROL_SLABS_MAX)
         return;
     snapshot->slabs[snapshot->slab_count++] =
         (struct control_slab){.name = slab->name,
@@ -54,8 +66,11 @@ static void put_slabs(struct control_snapshot *snapshot, const struct core *core
     put_slab(snapshot, &core->chat.members);
     put_slab(snapshot, &core->chat.users);
     put_slab(snapshot, &core->chat.metas);
-    for (uint32_t i = 0; i < TEXT_CLASS_COUNT; i++)
-        put_slab(snapshot, &core->gateway.texts.classes[i]);
+    for (uint32_t i = 0; i < TEXT_CLASS_COUNT; i++) {
+        put_slab(snapshot, &core->gateway.users.classes[i]);
+        put_slab(snapshot, &core->gateway.refs.classes[i]);
+        put_slab(snapshot, &core->chat.texts.classes[i]);
+    }
     for (uint32_t i = 0; i < BLOCKS_CLASS_COUNT; i++)
         put_slab(snapshot, &core->blocks.classes[i]);
     put_slab(snapshot, &core->blocks.huge);
