@@ -29,6 +29,11 @@ void log_line(enum log_level level, const char *format, ...) {
     size += written < 0 ? 0 : (size_t)written;
     if (size > sizeof(line) - 2)
         size = sizeof(line) - 2;
+    // A value that came from a peer must not make a second line, or steer a terminal.
+    for (size_t i = 0; i < size; i++) {
+        if ((unsigned char)line[i] < ' ' || line[i] == 0x7f)
+            line[i] = '?';
+    }
     line[size++] = '\n';
     ssize_t ignored = write(STDERR_FILENO, line, size);
     (void)ignored;

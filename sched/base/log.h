@@ -15,7 +15,8 @@ enum log_level {
 // Lines above `level` are not written. Set once by main before other threads exist.
 void log_set_level(enum log_level level);
 
-// `format` begins with event=<name>; values with spaces are quoted by the caller.
+// `format` begins with event=<name>; values with spaces are quoted by the caller. Control
+// characters are written as `?`; a line ends after 1,023 bytes.
 void log_line(enum log_level level, const char *format, ...) PRINTF_LIKE(2, 3);
 
 #endif
