@@ -169,7 +169,6 @@ function enter(url, name, roomName) {
   $("text").placeholder = `Message as ${name}`;
   $("entry").hidden = true;
   $("chat").hidden = false;
-  drawTitle();
   $("text").focus();
 
   socket = new Socket(url, { user: name });
@@ -182,6 +181,7 @@ function enter(url, name, roomName) {
   room.on("presence", onPresence);
   room.on("whisper", onWhisper);
   room.on("*", onEvent);
+  drawTitle();
   room.join().catch(() => {}); // "error" tells
   onSocketState(socket.state);
 }

@@ -23,7 +23,7 @@
 //     rejects with the gateway's reason, "timeout", or "connection lost" (then it may or may not
 //     have arrived)
 //   whisper(payload)   to the others only, unnumbered, lost when not joined
-//   leave() -> {}
+//   leave()            settles when the gateway knows, or the connection is gone
 //   state, epoch, seq  "closed" | "joining" | "joined"; the room's life; last number seen
 //   users              Map: user -> [meta, ...], one meta per device
 //   count              { users, connections } of a room too big to list (users is a sample), or null
@@ -257,10 +257,11 @@
     }
 
     leave() {
-      const joined = this.state === "joined";
-      const left = joined ? this.socket.call(this.#joinRef, this.topic, "phx_leave", {}) : null;
+      const left = this.state === "joined"
+        ? this.socket.call(this.#joinRef, this.topic, "phx_leave", {}).catch(() => {})
+        : Promise.resolve();
       this.#end("left");
-      return Promise.resolve(left);
+      return left; // a connection's end is a leave, too
     }
 
     onOpen() {

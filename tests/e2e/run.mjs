@@ -1,0 +1,30 @@
+// Runs the test files (or those given as arguments) and ends in a line `e2e: N passed, N failed`.
+import { run } from "node:test";
+import { spec } from "node:test/reporters";
+import { readdirSync } from "node:fs";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+
+const here = path.dirname(fileURLToPath(import.meta.url));
+const asked = process.argv.slice(2).map((name) => path.resolve(name));
+const files = asked.length > 0 ? asked
+  : readdirSync(here).filter((name) => name.endsWith(".test.mjs")).sort().map((name) => path.join(here, name));
+
+let passed = 0;
+let failed = 0;
+// One file at a time: several gateways and a browser side by side make a small machine's clocks lie.
+const events = run({ files, concurrency: false });
+const isSuite = (event) => event.details?.type === "suite" || files.includes(path.resolve(event.name));
+events.on("test:pass", (event) => !isSuite(event) && !event.skip && passed++);
+events.on("test:fail", (event) => {
+  // A suite fails with its tests, which are counted; on its own account only for a hook.
+  if (isSuite(event) && event.details?.error?.failureType === "subtestsFailed") return;
+  failed++;
+});
+events.compose(new spec()).pipe(process.stdout);
+events.on("end", () => {
+  setImmediate(() => {
+    console.log(`e2e: ${passed} passed, ${failed} failed`);
+    process.exitCode = failed > 0 || passed === 0 ? 1 : 0;
+  });
+});
