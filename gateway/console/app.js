@@ -281,7 +281,7 @@ let atEnd = true;
 
 function append(element) {
   const log = $("log");
-  $("empty").hidden = true;
+  if (!element.classList.contains("notice")) $("empty").hidden = true;
   log.append(element);
   while (log.childElementCount > SHOWN_MAX) log.firstElementChild.remove();
   if (log.firstElementChild.classList.contains("follow")) log.firstElementChild.classList.remove("follow");

@@ -252,7 +252,7 @@
 
     whisper(payload) {
       if (this.state === "joined") {
-        this.socket.send(this.#joinRef, this.socket.nextRef(), this.topic, "whisper", payload);
+        this.socket.send(this.#joinRef, null, this.topic, "whisper", payload); // no ref: no reply
       }
     }
 

@@ -6,7 +6,9 @@ import { sleep, startGateway } from "./gateway.mjs";
 import { OPCODE, RawClient, closedWith, frame, text, upgrade } from "./raw.mjs";
 
 const MESSAGE_BYTES_MAX = 16384;
-const BAD_MESSAGE = 1003; // not a Phoenix message (docs/PROTOCOL.md, close codes)
+// docs/PROTOCOL.md, close codes: what no endpoint could take, and what is no Phoenix message.
+const INVALID_DATA = 1007;
+const UNSUPPORTED_DATA = 1003;
 
 const closePayload = (code, reason = "") => {
   const payload = Buffer.alloc(2 + Buffer.byteLength(reason));
@@ -164,18 +166,31 @@ describe("frames", () => {
   });
 
   describe("Phoenix", () => {
-    test("a message that is no Phoenix message closes the connection", async () => {
-      for (const bad of ["", "x", "{}", "[]", "[1,2,3,4]", "null", '"text"', '["1","2","room:a","e",{}', '["1","2","room:a","e",{}]]',
-        '["1","2","room:a","e",{"a":01}]', '["1","2","room:a","e",{a:1}]', '["1","2","room:a","e","\\x"]', "[".repeat(1000),
-        '["1","2",7,"e",{}]', '["1","2","room:a",null,{}]', '[{},"2","room:a","e",{}]', '["1",[],"room:a","e",{}]']) {
-        await closed(text(bad), BAD_MESSAGE, bad.slice(0, 40));
+    test("text that is no JSON: 1007", async () => {
+      for (const bad of ["", "x", '["1","2","room:a","e",{}', '["1","2","room:a","e",{}]]', '["1","2","room:a","e",{"a":01}]', '["1","2","room:a","e",{a:1}]',
+        '["1","2","room:a","e","\\x"]', '["1","2","room:a","e",\u0001]', '["1","2","room:a","e",NaN]', "[".repeat(1000)]) {
+        await closed(text(bad), INVALID_DATA, bad.slice(0, 40));
       }
     });
 
-    test("a binary message that is cut or of another kind closes the connection", async () => {
-      for (const bytes of [[], [0], [0, 1, 1, 5], [1, 1, 1, 5, 5, 65], [7, 0, 0, 0, 0], [0, 255, 255, 255, 255, 65]]) {
-        await closed(frame(OPCODE.binary, Buffer.from(bytes)), BAD_MESSAGE, bytes.join());
+    test("JSON that is no Phoenix message: 1003", async () => {
+      for (const bad of ["{}", "[]", "[1,2,3,4]", "null", '"text"', '["1","2",7,"e",{}]', '["1","2","room:a",null,{}]', '[{},"2","room:a","e",{}]', '["1",[],"room:a","e",{}]']) {
+        await closed(text(bad), UNSUPPORTED_DATA, bad);
       }
+    });
+
+    test("names that are too long: 1003", async () => {
+      const long = (size) => "x".repeat(size);
+      for (const bad of [[long(65), "1", "room:a", "e", {}], ["1", long(65), "room:a", "e", {}], ["1", "1", `room:${long(129)}`, "e", {}], ["1", "1", "room:a", long(129), {}]]) {
+        await closed(text(bad), UNSUPPORTED_DATA, JSON.stringify(bad).slice(0, 30));
+      }
+    });
+
+    test("a binary message that is cut or of another kind: 1003, with a name that is no UTF-8: 1007", async () => {
+      for (const bytes of [[], [0], [0, 1, 1, 5], [1, 1, 1, 5, 5, 65], [7, 0, 0, 0, 0], [0, 60, 60, 60, 60, 65]]) {
+        await closed(frame(OPCODE.binary, Buffer.from(bytes)), UNSUPPORTED_DATA, bytes.join());
+      }
+      await closed(frame(OPCODE.binary, Buffer.from([0, 1, 1, 1, 1, 49, 49, 0xff, 101])), INVALID_DATA);
     });
 
     test("elements after the fifth are tolerated", () =>
@@ -187,17 +202,15 @@ describe("frames", () => {
     test("a leave of a topic that was not joined is answered ok", () =>
       replied(["1", "5", "room:elsewhere", "phx_leave", {}], ["1", "5", "room:elsewhere", "phx_reply", { status: "ok", response: {} }]));
 
-    test("a room's name of 128 bytes is taken, of 129 refused", async () => {
+    test("names of the greatest length are taken", async () => {
       const client = await RawClient.open(gateway.port);
-      const longest = "ü".repeat(64);
-      await client.join(longest);
-      client.write(text(["2", "2", `room:${longest}x`, "phx_join", {}]));
-      const answer = await client.frame();
-      if (answer.opcode === OPCODE.text) {
-        let message = JSON.parse(answer.payload);
-        while (message[3] !== "phx_reply") message = await client.message();
-        assert.equal(message[4].status, "error");
-      }
+      const topic = `room:${"ü".repeat(64)}`;
+      const [joinRef, ref, event] = ["j".repeat(60), "r".repeat(60), "e".repeat(128)];
+      client.write(text([joinRef, joinRef, topic, "phx_join", {}]));
+      assert.deepEqual((await client.event("phx_reply")).slice(0, 3), [joinRef, joinRef, topic]);
+      client.write(text([joinRef, ref, topic, event, {}]));
+      assert.deepEqual((await client.event("phx_reply")).slice(0, 3), [joinRef, ref, topic]);
+      assert.equal((await client.event(event))[2], topic);
       client.destroy();
     });
 
@@ -205,7 +218,7 @@ describe("frames", () => {
       const client = await RawClient.open(gateway.port);
       const meta = (size) => ({ meta: { a: "x".repeat(size - JSON.stringify({ a: "" }).length) } });
       client.write(text(["1", "1", "room:meta", "phx_join", meta(257)]));
-      assert.equal((await client.event("phx_reply"))[4].status, "error");
+      assert.deepEqual((await client.event("phx_reply"))[4], { status: "error", response: { reason: "invalid meta" } });
       client.write(text(["2", "2", "room:meta", "phx_join", meta(256)]));
       assert.equal((await client.event("phx_reply"))[4].status, "ok");
       client.destroy();
