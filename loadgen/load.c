@@ -25,6 +25,7 @@
 #define LOAD_DELAY_NS (50 * NS_PER_MS) // from connected to the first request
 #define CLOSE_TIMEOUT_NS (3 * NS_PER_S)
 #define TICK_NS NS_PER_S
+#define STRAGGLER_FACTOR_MAX 10 // times --straggler-s, for a server that goes on delivering
 
 // Ctrl-C: the first ends the run with the results so far, the second at once.
 static volatile sig_atomic_t interrupts;
@@ -231,6 +232,8 @@ static void end_window(struct run *run) {
     uint64_t until_ns =
         r->window.end_ns < run->measure_to_ns ? r->window.end_ns : run->measure_to_ns;
     r->offered = scenario_offered(run, until_ns);
+    r->window.intended_from_ns = run->measure_from_ns;
+    r->window.intended_to_ns = until_ns;
     run->straggle_from_ns = r->window.end_ns;
     r->phase = RESULT_STRAGGLERS;
     scenario_end(run);
@@ -238,8 +241,12 @@ static void end_window(struct run *run) {
 }
 
 static bool stragglers_are_over(const struct run *run, uint64_t now_ns) {
-    uint64_t bound_ns = (uint64_t)(run->options.straggler_s * (double)NS_PER_S);
-    return scenario_is_quiet(run) || now_ns >= run->straggle_from_ns + bound_ns;
+    uint64_t quiet_ns = (uint64_t)(run->options.straggler_s * (double)NS_PER_S);
+    uint64_t since_ns = run->straggle_from_ns;
+    if (run->result->received_last_ns > since_ns)
+        since_ns = run->result->received_last_ns;
+    return scenario_is_quiet(run) || now_ns >= since_ns + quiet_ns ||
+           now_ns >= run->straggle_from_ns + STRAGGLER_FACTOR_MAX * quiet_ns;
 }
 
 // Ctrl-C: what is on its way is still waited for, it would count as lost otherwise.

@@ -99,7 +99,7 @@ static const struct option_row ROWS[] = {
     ROW_NUMBER("duration-s", duration_s, "S", "10", 0.1, DAY_S,
                "the measured window; hold: after all are connected"),
     ROW_NUMBER("straggler-s", straggler_s, "S", "2", 0, 600,
-               "wait at most this long for the last messages"),
+               "at the end, wait until nothing has come for this long (ten times that at most)"),
     ROW_FLAG("hold-until-signal", holds_until_signal, "hold: until Ctrl-C instead of duration-s"),
     ROW_GROUP("Result"),
     ROW_TEXT("json", json_file, "FILE", "", "write the result as JSON too (- for stdout)"),

@@ -154,6 +154,7 @@ static void on_answer(struct run *run, uint32_t index, uint64_t ref, uint64_t no
     if (ref > client->verify.highest)
         client->verify.highest = ref;
     r->received_all++;
+    r->received_last_ns = now_ns;
     uint64_t latency_ns = now_ns > intended_ns ? now_ns - intended_ns : 0;
     histogram_record(&r->interval, latency_ns);
     if (run_is_measured(run, intended_ns))
@@ -230,6 +231,7 @@ static void on_delivery(struct run *run, uint32_t index, struct bytes payload, u
     }
     uint64_t latency_ns = now_ns > stamp.intended_ns ? now_ns - stamp.intended_ns : 0;
     r->received_all++;
+    r->received_last_ns = now_ns;
     histogram_record(&r->interval, latency_ns);
     if (run_is_measured(run, stamp.intended_ns))
         histogram_record(&r->latency, latency_ns);

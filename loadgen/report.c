@@ -94,9 +94,11 @@ static void print_checks(FILE *out, const struct load_options *o, const struct r
     }
     if (o->scenario != LOAD_OPTIONS_ROOMS)
         return;
-    fprintf(out, "checks        lost %s · announced as lost %s (%s gaps) · twice %s · ",
-            GROUPED(r->verify.lost), GROUPED(r->verify.announced), GROUPED(r->verify.gap_events),
-            GROUPED(r->verify.duplicates));
+    fprintf(out,
+            "checks        lost %s · missing at the end %s · announced as lost %s (%s gaps) · "
+            "twice %s · ",
+            GROUPED(r->verify.lost), GROUPED(r->verify.missing), GROUPED(r->verify.announced),
+            GROUPED(r->verify.gap_events), GROUPED(r->verify.duplicates));
     if (r->is_order_checked)
         fprintf(out, "out of order %s\n", GROUPED(r->verify.disordered));
     else

@@ -44,6 +44,8 @@ static json_t *window(const struct result *r, const struct verdict *v) {
     json_object_set_new(o, "end_monotonic_ns", number(r->window.end_ns));
     json_object_set_new(o, "begin_realtime_ns", number(r->window.begin_wall_ns));
     json_object_set_new(o, "end_realtime_ns", number(r->window.end_wall_ns));
+    json_object_set_new(o, "intended_from_monotonic_ns", number(r->window.intended_from_ns));
+    json_object_set_new(o, "intended_to_monotonic_ns", number(r->window.intended_to_ns));
     json_object_set_new(o, "seconds", json_real(v->window_s));
     return o;
 }
@@ -96,6 +98,7 @@ static json_t *checks(const struct result *r) {
     json_t *o = json_object();
     json_object_set_new(o, "received", number(r->verify.received));
     json_object_set_new(o, "lost", number(r->verify.lost));
+    json_object_set_new(o, "missing", number(r->verify.missing));
     json_object_set_new(o, "announced_lost", number(r->verify.announced));
     json_object_set_new(o, "gap_events", number(r->verify.gap_events));
     json_object_set_new(o, "duplicates", number(r->verify.duplicates));

@@ -53,7 +53,9 @@ enum result_phase {
 struct result_window {
     uint64_t begin_ns; // CLOCK_MONOTONIC
     uint64_t end_ns;
-    uint64_t begin_wall_ns; // CLOCK_REALTIME
+    uint64_t intended_from_ns; // what was meant for these times belongs to the window; begin and
+    uint64_t intended_to_ns;   // end are when the tool got to it, a turn later
+    uint64_t begin_wall_ns;    // CLOCK_REALTIME
     uint64_t end_wall_ns;
     uint64_t cpu_ns; // of this process, user and system
     uint64_t user_ns;
@@ -79,7 +81,8 @@ struct result {
     uint64_t sent_all; // over the whole run
     uint64_t answered_all;
     uint64_t received_all;
-    uint64_t rejected; // publishes or pings that the server answered with an error
+    uint64_t received_last_ns; // when the last of them came
+    uint64_t rejected;         // publishes or pings that the server answered with an error
     char rejected_detail[RESULT_DETAIL_BYTES]; // the first such reason
     uint64_t unsendable;                       // the server did not read: the out-queue was full
     uint64_t unanswered;                       // requests without a reply at the end

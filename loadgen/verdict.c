@@ -20,15 +20,17 @@ static void measure(struct verdict *v, const struct load_options *o, const struc
         return;
     v->window_s = (double)(r->window.end_ns - r->window.begin_ns) / (double)NS_PER_S;
     v->cpu = (double)r->window.cpu_ns / (double)NS_PER_S / v->window_s;
-    v->offered_rate = (double)r->offered / v->window_s;
-    v->achieved_rate = (double)r->sent / v->window_s;
+    double intended_s =
+        (double)(r->window.intended_to_ns - r->window.intended_from_ns) / (double)NS_PER_S;
+    v->offered_rate = (double)r->offered / intended_s;
+    v->achieved_rate = (double)r->sent / intended_s;
     v->received_rate = (double)r->received / v->window_s;
 }
 
 static void find_client_limit(struct verdict *v, const struct load_options *o,
                               const struct result *r) {
     double lag_p99_ms = (double)histogram_quantile_ns(&r->send_lag, HISTOGRAM_P99) / 1e6;
-    if (v->cpu >= VERDICT_CPU_MAX)
+    if (v->cpu >= VERDICT_CPU_MAX && !o->has_flood)
         snprintf(v->limit_cause, sizeof(v->limit_cause), "its own CPU was %.0f %% busy",
                  v->cpu * 100);
     else if (!o->is_closed && lag_p99_ms > o->send_lag_max_ms)
@@ -53,6 +55,7 @@ static void list(char *text, size_t capacity, uint64_t count, const char *what) 
 static bool has_failed(struct verdict *v, const struct load_options *o, const struct result *r) {
     char text[320] = "";
     list(text, sizeof(text), r->verify.lost, "messages lost without a word");
+    list(text, sizeof(text), r->verify.missing, "messages had not arrived when waiting ended");
     list(text, sizeof(text), r->verify.duplicates, "came twice");
     list(text, sizeof(text), r->is_order_checked ? r->verify.disordered : 0, "came out of order");
     list(text, sizeof(text), r->unanswered, "requests were not answered");

@@ -5,7 +5,8 @@
 //   1  messages were lost without a word, came twice or out of order, requests stayed without an
 //      answer or were rejected, the server dropped connections; announced loss with --fail-on-gap
 //   4  some connections were refused
-//   3  the client was the limit: its own CPU was busy for 95 % of the window or more, or its own
+//   3  the client was the limit: its own CPU was busy for 95 % of the window or more (not looked at
+//      with --flood, which fills it on purpose), or its own
 //      lateness (handing over a request after the time it was meant for) had a p99 above
 //      --send-lag-max-ms, or it achieved less than 99 % of what was offered while it was late
 //      itself

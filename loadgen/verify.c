@@ -77,5 +77,5 @@ bool verify_take_gap(struct verify_member *m, struct verify_totals *totals, uint
 
 void verify_finish(const struct verify_member *m, struct verify_totals *totals, uint64_t last) {
     if (m->highest != VERIFY_UNKNOWN && last > m->highest)
-        totals->lost += last - m->highest;
+        totals->missing += last - m->highest;
 }

@@ -30,6 +30,7 @@ struct verify_member {
 struct verify_totals {
     uint64_t received;
     uint64_t lost;       // neither delivered nor announced
+    uint64_t missing;    // lost or late: after the last number that came, nothing did until the end
     uint64_t announced;  // lost, and the member was told so
     uint64_t duplicates; // seen twice, or from before the join
     uint64_t disordered; // after a higher number
@@ -50,7 +51,7 @@ bool verify_take(struct verify_member *m, struct verify_totals *totals, uint64_t
 MUST_USE bool verify_take_gap(struct verify_member *m, struct verify_totals *totals, uint64_t from,
                               uint64_t to);
 
-// At the end: the room's last number is `last`; what is missing up to it is lost.
+// At the end: the room's last number is `last`; what this member has not got up to it is missing.
 void verify_finish(const struct verify_member *m, struct verify_totals *totals, uint64_t last);
 
 #endif
