@@ -38,9 +38,9 @@ static inline bool bytes_starts_with(struct bytes a, struct bytes prefix) {
 
 // The view without its first `count` bytes (at most all of them).
 static inline struct bytes bytes_skip(struct bytes a, size_t count) {
-    if (count == 0) // also the view of nothing, whose data is NULL
-        return a;
     count = count < a.size ? count : a.size;
+    if (count == 0) // the view of nothing, whose data is NULL, among them
+        return a;
     return (struct bytes){a.data + count, a.size - count};
 }
 
