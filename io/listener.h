@@ -14,6 +14,7 @@
 struct listener_config {
     struct sockaddr_storage address;
     socklen_t address_size;
+    bool is_first; // of its address: refuses a port that anybody listens on, with SO_REUSEPORT too
     uint32_t backlog;             // 0: 4096
     uint32_t send_buffer_bytes;   // SO_SNDBUF; 0: the kernel's own (3.9 MB for a peer that sleeps)
     uint32_t notsent_lowat_bytes; // TCP_NOTSENT_LOWAT; 0: none

@@ -113,6 +113,7 @@ void ring_arm_accept(struct ring *ring, uint32_t lane, int listen_fd, struct han
 void ring_submit_accept(struct ring *ring, uint32_t lane, int listen_fd, struct handle acceptor,
                         struct sockaddr *address, socklen_t *address_size);
 
+// As ring_submit_cancel; TOKEN_CANCEL_ACCEPT.
 void ring_submit_cancel_accept(struct ring *ring, uint32_t lane, struct handle acceptor);
 
 // Puts an open socket into the stream's descriptor and closes `fd`. 0, or -errno.
@@ -135,7 +136,9 @@ void ring_submit_sendmsg(struct ring *ring, struct handle stream, const struct i
 void ring_submit_shutdown(struct ring *ring, struct handle stream, int how);
 void ring_submit_close(struct ring *ring, struct handle stream);
 
-// Cancels this stream's operation `op`; its own last completion tells the outcome.
+// Cancels this stream's operation `op`, whose own last completion tells the outcome. Only a cancel
+// that found nothing completes (TOKEN_CANCEL, -ENOENT or -EALREADY): the operation has completed
+// before, or, a multishot receive at its cap (Linux 6.8), is between two runs and still armed.
 void ring_submit_cancel(struct ring *ring, struct handle stream, enum token_op op);
 
 // --- wake: see io/wake.h -------------------------------------------------------------------------

@@ -34,7 +34,7 @@ struct stream_config {
     uint32_t send_bytes_max;      // of one send; 0: 256 KiB
     uint32_t recv_turn_bytes_max; // of one stream in one turn, before it gets one buffer a turn
                                   // only; 0: 64 KiB
-    uint32_t park_after_s; // a hot stream that is quiet so long is parked; 0: 2; at most 100
+    uint32_t park_after_s;        // a hot stream that is quiet so long is parked; 0: 2; at most 100
     uint32_t linger_s; // after a flushing close: for the peer to take the rest; 0: 5; at most 100
     uint32_t queued_parcels_max; // nodes of all queues together; 0: 1 Mi
     bool connects; // a client: slots are chosen here (connect_open), nothing is accepted

@@ -101,7 +101,8 @@ struct streams {
     struct counters *counters;
     void *port;
     struct stream_config config;
-    uint32_t *dirty; // indices with STREAM_DIRTY
+    uint32_t *dirty; // indices with STREAM_DIRTY, and stale ones
+    uint32_t dirty_capacity;
     uint32_t dirty_count;
     uint32_t submitted_count;
     struct stream_submitted *submitted; // sends of the last flush

@@ -17,7 +17,8 @@
     X(SEND, "stream")                                                                              \
     X(SHUTDOWN, "stream")                                                                          \
     X(CLOSE, "stream")                                                                             \
-    X(CANCEL, "stream or acceptor")                                                                \
+    X(CANCEL, "stream")                                                                            \
+    X(CANCEL_ACCEPT, "acceptor")                                                                   \
     X(WAKE, "nothing: another scheduler woke this ring")                                           \
     X(WAKE_SENT, "nothing: a wake of ours failed")                                                 \
     X(EVENT, "nothing: a thread that is no scheduler woke this ring")                              \

@@ -1,0 +1,102 @@
+// What the stream modules call of each other; nobody else includes this.
+#ifndef FAIRLEAD_IO_STREAM_INTERNAL_H
+#define FAIRLEAD_IO_STREAM_INTERNAL_H
+
+#include "io/stream_state.h"
+
+// Counts of one pass over many streams, added to the counters once.
+struct stream_tally {
+    uint64_t bytes;
+    uint64_t delivered;
+};
+
+static inline struct stream *stream_at(const struct streams *streams, uint32_t index) {
+    return (struct stream *)slab_at(&streams->slots, index);
+}
+
+static inline uint8_t stream_second(const struct streams *streams) {
+    return (uint8_t)streams->now_s;
+}
+
+// --- stream.c ------------------------------------------------------------------------------------
+
+// The kernel put a socket into descriptor `index`.
+void stream_open_accepted(struct streams *streams, uint32_t index,
+                          const struct stream_opening *opening);
+
+// The peer is gone: tells the owner, drops what is queued, tears down.
+void stream_fail(struct streams *streams, uint32_t index, int error);
+
+// The peer sent FIN.
+void stream_on_peer_end(struct streams *streams, uint32_t index);
+
+// The queue ran empty while flushing.
+void stream_on_drained(struct streams *streams, uint32_t index);
+
+// Stops all and closes when nothing is in flight any more.
+void stream_quiesce(struct streams *streams, uint32_t index);
+
+// Goes on to the close when it is quiescing and nothing is in flight or unsettled.
+void stream_close_when_landed(struct streams *streams, uint32_t index);
+
+// One operation's last completion came.
+void stream_on_landed(struct streams *streams, uint32_t index);
+
+void stream_set_state(struct stream *stream, enum stream_state state);
+
+// Forgets entries of former owners when the list is full; live ones are at most one per stream.
+void stream_list_push(struct streams *streams, struct stream_list *list, struct handle handle);
+
+// --- stream_queue.c ------------------------------------------------------------------------------
+
+void stream_mark_dirty(struct streams *streams, uint32_t index);
+
+// The kernel took `bytes` more of the queue: parcels that are whole now are given back.
+void stream_queue_consume(struct streams *streams, struct stream *stream, size_t bytes,
+                          struct stream_tally *tally);
+
+void stream_tally_add(struct streams *streams, const struct stream_tally *tally);
+
+// Drops all, counted as closed.
+void stream_queue_clear(struct streams *streams, struct stream *stream);
+
+// Pieces of the next send, gaps encoded on the way. Returns their count and bytes.
+uint32_t stream_queue_gather(struct streams *streams, struct stream *stream, struct iovec *pieces,
+                             uint32_t *bytes);
+
+// stream_port_writable when the control bytes fell under half again.
+void stream_queue_tell_writable(struct streams *streams, uint32_t index);
+
+uint64_t stream_queue_validate(const struct streams *streams, uint32_t index);
+
+// --- stream_send.c -------------------------------------------------------------------------------
+
+void stream_on_send(struct streams *streams, const struct ring_completion *completion);
+void stream_on_poll_out(struct streams *streams, const struct ring_completion *completion);
+
+// --- stream_recv.c -------------------------------------------------------------------------------
+
+void stream_recv_arm_hot(struct streams *streams, uint32_t index);
+
+// Cancels what is armed to receive, if anything.
+void stream_recv_cancel(struct streams *streams, uint32_t index);
+
+// Arms again after something ended, as the stream's state asks.
+void stream_recv_arm_next(struct streams *streams, uint32_t index);
+
+void stream_recv_flush_starved(struct streams *streams);
+void stream_recv_park_quiet(struct streams *streams);
+void stream_on_recv(struct streams *streams, const struct ring_completion *completion);
+void stream_on_poll_in(struct streams *streams, const struct ring_completion *completion);
+void stream_on_cancel_failed(struct streams *streams, const struct ring_completion *completion);
+
+// --- accept.c ------------------------------------------------------------------------------------
+
+MUST_USE int accepting_init(struct streams *streams, struct memory_ledger *ledger);
+void accepting_on_slot_free(struct streams *streams);
+void accepting_flush(struct streams *streams); // arms what is due
+void accepting_tick(struct streams *streams);
+void accepting_on_completion(struct streams *streams, const struct ring_completion *completion);
+void accepting_on_cancel_failed(struct streams *streams, const struct ring_completion *completion);
+
+#endif
