@@ -59,7 +59,7 @@ static inline uint32_t lane_cq_tail(const struct lane *lane) {
 }
 
 static inline uint32_t lane_sq_flags(const struct lane *lane) {
-    return __atomic_load_n(lane->uring.sq.kflags, __ATOMIC_RELAXED);
+    return IO_URING_READ_ONCE(*lane->uring.sq.kflags);
 }
 
 // One io_uring_enter: submits what is prepared and gets events; wait_ns as ring_enter.
