@@ -17,6 +17,8 @@ static struct payload_header *header_of(const struct scheduler *scheduler, uint6
 }
 
 uint64_t payload_acquire(struct scheduler *scheduler, size_t size) {
+    if (size > SIZE_MAX - sizeof(struct payload_header))
+        return PAYLOAD_NONE;
     uint32_t id = blocks_acquire(scheduler->blocks, sizeof(struct payload_header) + size);
     if (id == BLOCK_NONE)
         return PAYLOAD_NONE;
