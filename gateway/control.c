@@ -29,6 +29,8 @@
 #define METRICS_TYPE "text/plain; version=0.0.4; charset=utf-8"
 #define DATA_POLICY "default-src 'none'; frame-ancestors 'none'"
 
+_Static_assert(CONTROL_ERROR_SIZE >= HOST_PORT_ERROR_SIZE, "it explains into the caller's buffer");
+
 struct server {
     struct MHD_Daemon *daemon;
     const struct control *control;
@@ -302,20 +304,6 @@ static void on_library_log(void *context, const char *format, va_list arguments)
     log_line(LOG_DEBUG, "event=control_http text=\"%s\"", text);
 }
 
-static bool refuse(char *error, const char *option, const struct config_address *address,
-                   int code) {
-    char text[CONFIG_ADDRESS_TEXT_SIZE], holder[160] = "";
-    if (code == EADDRINUSE)
-        snprintf(error, CONTROL_ERROR_SIZE,
-                 "--%s %s is in use by %s; stop that or choose another port with --%s", option,
-                 config_address_encode(address, text),
-                 host_port_holder(address, holder, sizeof(holder)), option);
-    else
-        snprintf(error, CONTROL_ERROR_SIZE, "--%s %s: %s", option,
-                 config_address_encode(address, text), strerror(code));
-    return false;
-}
-
 static int listen_on(const struct config_address *address) {
     struct sockaddr_storage sockaddr;
     socklen_t size = config_address_sockaddr(address, &sockaddr);
@@ -335,8 +323,10 @@ static int listen_on(const struct config_address *address) {
 
 static bool server_open(struct server *server, const char *option, char *error) {
     int fd = listen_on(&server->address);
-    if (fd < 0)
-        return refuse(error, option, &server->address, -fd);
+    if (fd < 0) {
+        host_port_explain(option, &server->address, -fd, error);
+        return false;
+    }
     server->daemon =
         MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | MHD_USE_ERROR_LOG, 0,
                          NULL, NULL, on_request, server, MHD_OPTION_EXTERNAL_LOGGER, on_library_log,
@@ -348,7 +338,8 @@ static bool server_open(struct server *server, const char *option, char *error) 
     if (server->daemon)
         return true;
     close(fd);
-    return refuse(error, option, &server->address, ENOMEM);
+    host_port_explain(option, &server->address, ENOMEM, error);
+    return false;
 }
 
 struct control *control_open(const struct control_config *config, char *error) {

@@ -4,13 +4,17 @@
 
 #include <ctype.h>
 #include <dirent.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #define INODES_MAX 64
+#define BIND_TRIES 20
+#define BIND_PAUSE_MS 50
 #define TCP_STATE_LISTEN 0x0a // net/tcp_states.h
 #define PATH_SIZE 512
 
@@ -128,4 +132,52 @@ const char *host_port_holder(const struct config_address *address, char *text, s
     if (!found)
         snprintf(text, text_size, "a process of another user or container (try `sudo ss -ltnp`)");
     return text;
+}
+
+void host_port_explain(const char *option, const struct config_address *address, int code,
+                       char *error) {
+    char text[CONFIG_ADDRESS_TEXT_SIZE], holder[160];
+    config_address_encode(address, text);
+    if (code == EADDRINUSE)
+        snprintf(error, HOST_PORT_ERROR_SIZE,
+                 "--%s %s is in use by %s; stop that or choose another port with --%s", option,
+                 text, host_port_holder(address, holder, sizeof(holder)), option);
+    else if (code == EACCES)
+        snprintf(error, HOST_PORT_ERROR_SIZE,
+                 "--%s %s may not be bound: ports below net.ipv4.ip_unprivileged_port_start need "
+                 "root or CAP_NET_BIND_SERVICE; choose one from 1024 up with --%s",
+                 option, text, option);
+    else if (code == EADDRNOTAVAIL)
+        snprintf(error, HOST_PORT_ERROR_SIZE,
+                 "--%s %s is no address of this machine; `ip address` lists those", option, text);
+    else
+        snprintf(error, HOST_PORT_ERROR_SIZE, "--%s %s: %s", option, text, strerror(code));
+}
+
+// 0, or the errno of the bind.
+static int try_bind(const struct config_address *address) {
+    struct sockaddr_storage sockaddr;
+    socklen_t size = config_address_sockaddr(address, &sockaddr);
+    int on = 1, code = 0, fd = socket(sockaddr.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return errno;
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0 ||
+        (sockaddr.ss_family == AF_INET6 &&
+         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) != 0) ||
+        bind(fd, (struct sockaddr *)&sockaddr, size) != 0)
+        code = errno;
+    close(fd);
+    return code;
+}
+
+bool host_port_is_free(const char *option, const struct config_address *address, char *error) {
+    const struct timespec pause = {.tv_nsec = BIND_PAUSE_MS * 1000000};
+    int code = try_bind(address);
+    for (int tries = 1; code == EADDRINUSE && tries < BIND_TRIES; tries++) {
+        nanosleep(&pause, NULL);
+        code = try_bind(address);
+    }
+    if (code != 0)
+        host_port_explain(option, address, code, error);
+    return code == 0;
 }

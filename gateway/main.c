@@ -1,5 +1,6 @@
 // `fairlead <verb>`: serve here, load by running fairlead-load beside this program, as git does.
 #include "gateway/host.h"
+#include "gateway/host_port.h"
 #include "gateway/metrics.h"
 #include "gateway/options.h"
 #include "gateway/serve.h"
@@ -105,6 +106,11 @@ static int run_serve(int argc, char **argv) {
         host_plan_print(&plan, stdout);
         return EXIT_SUCCESS;
     }
+    for (uint32_t i = 0; i < options.config.listen_count; i++)
+        if (!host_port_is_free("listen", &options.config.listen[i], error)) {
+            fprintf(stderr, "fairlead serve: %s\n", error);
+            return EXIT_FAILURE;
+        }
     return serve_run(&options.config, &plan);
 }
 
