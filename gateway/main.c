@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -111,6 +112,7 @@ static int run_serve(int argc, char **argv) {
             fprintf(stderr, "fairlead serve: %s\n", error);
             return EXIT_FAILURE;
         }
+    signal(SIGPIPE, SIG_IGN); // a client of the control plane that is gone is no reason to go
     return serve_run(&options.config, &plan);
 }
 
