@@ -165,11 +165,13 @@ static void on_answer(struct run *run, uint32_t index, uint64_t ref, uint64_t no
 static void on_join_reply(struct run *run, uint32_t index, const struct scan_message *message) {
     struct client *client = &run->clients[index];
     struct bytes status;
+    struct bytes reason = message->payload;
     char text[SHOWN_BYTES_MAX + 1];
     if (!scan_string(message->payload, "status", &status) || !bytes_equal_string(status, "ok")) {
+        (void)!scan_string(message->payload, "reason", &reason);
         client_fail(run, index, RESULT_JOIN, "the join of %.*s was refused: %s",
                     (int)message->topic.size, (const char *)message->topic.data,
-                    shown(message->payload, text));
+                    shown(reason, text));
         return;
     }
     uint64_t watermark = 0;

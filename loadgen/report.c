@@ -44,7 +44,7 @@ static void print_latencies(FILE *out, const struct load_options *o, const struc
     print_latency(out, "connect and join", &r->connect);
 }
 
-static void print_connections(FILE *out, const struct result *r) {
+static void print_connections(FILE *out, const struct result *r, const struct verdict *v) {
     fprintf(out, "connections   %s of %s joined", GROUPED(r->live_max), GROUPED(r->wanted));
     if (r->connected_ns > r->begin_ns) {
         double seconds = (double)(r->connected_ns - r->begin_ns) / (double)NS_PER_S;
@@ -56,7 +56,7 @@ static void print_connections(FILE *out, const struct result *r) {
         if (r->failures[i] > 0)
             fprintf(out, "              %u %s\n", r->failures[i],
                     result_failure_name((enum result_failure)i));
-    if (r->detail[0] != 0)
+    if (r->detail[0] != 0 && strstr(v->sentence, r->detail) == NULL)
         fprintf(out, "              the first: %s\n", r->detail);
 }
 
@@ -110,7 +110,7 @@ static void print_checks(FILE *out, const struct load_options *o, const struct r
 void report_print_table(FILE *out, const struct load_options *o, const struct result *r,
                         const struct verdict *v) {
     fprintf(out, "%s\n\n", v->sentence);
-    print_connections(out, r);
+    print_connections(out, r, v);
     if (v->window_s > 0) {
         print_rates(out, o, r, v);
         print_latencies(out, o, r);

@@ -322,7 +322,7 @@ START_TEST(receive_tells_why_a_join_was_refused) {
     put_text("[\"1\",\"1\",\"room:bench-0\",\"phx_reply\",{\"status\":\"error\",\"response\":"
              "{\"reason\":\"too many\"}}]");
     feed(0, server.size);
-    is_refused(RESULT_JOIN, "the join of room:bench-0 was refused");
+    is_refused(RESULT_JOIN, "the join of room:bench-0 was refused: too many");
 }
 END_TEST
 
