@@ -17,7 +17,6 @@
 int client_init(struct run *run) {
     const struct load_options *o = &run->options;
     run->flood_client = o->has_flood ? o->connections : SLAB_NONE;
-    run->client_count = o->connections + o->has_flood;
     run->room_count = load_options_room_count(o) + o->has_flood;
     run->clients =
         memory_reserve(&run->ledger, "clients", (size_t)run->client_count * sizeof(struct client));

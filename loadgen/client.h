@@ -7,7 +7,7 @@
 
 #include "loadgen/run.h"
 
-// Reserves tables for the options' connections. 0, or -ENOMEM.
+// Reserves tables for run->client_count. 0, or -ENOMEM.
 MUST_USE int client_init(struct run *run);
 
 // Begins the connects that are due, within --connecting-max.

@@ -57,6 +57,7 @@ static void begin(char *const *argv, int argc) {
     ck_assert_int_eq(load_options_parse(&run.options, argc, argv, error), LOAD_OPTIONS_RUN);
     ck_assert_int_eq(target_resolve(&targets, &run.options, error), 0);
     ck_assert_int_eq(blocks_init(&run.blocks, &run.ledger, 1 << 24), 0);
+    run.client_count = run.options.connections + run.options.has_flood;
     ck_assert_int_eq(client_init(&run), 0);
     ck_assert_int_eq(flight_init(&run.flights, &run.ledger, run.room_count), 0);
     ck_assert(scenario_init(&run, 0));
