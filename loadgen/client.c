@@ -98,7 +98,10 @@ void client_fail(struct run *run, uint32_t index, enum result_failure why, const
     va_end(arguments);
     if (client->state == CLIENT_GONE)
         return;
-    result_count_failure(run->result, why, "%s", sentence);
+    if (index == run->flood_client && client->state == CLIENT_LIVE)
+        snprintf(run->result->flood_end, sizeof(run->result->flood_end), "%s", sentence);
+    else
+        result_count_failure(run->result, why, "%s", sentence);
     stream_close(&run->streams, client->stream, STREAM_CLOSE_ABORT);
     leave_state(run, index);
 }
@@ -159,7 +162,7 @@ void client_on_end(struct run *run, uint32_t index, enum stream_end reason) {
 
 // --- beginnings ----------------------------------------------------------------------------------
 
-static void connect_one(struct run *run, uint32_t index, uint64_t intended_ns) {
+static void connect_one(struct run *run, uint32_t index, uint64_t intended_ns, uint64_t now_ns) {
     struct client *client = &run->clients[index];
     const struct target *target = target_of(run->targets, index);
     const struct sockaddr_storage *source = target_source_of(run->targets, index);
@@ -174,6 +177,7 @@ static void connect_one(struct run *run, uint32_t index, uint64_t intended_ns) {
     };
     client->state = CLIENT_CONNECTING;
     client->connect_ns = intended_ns;
+    client->started_ms = (uint32_t)((now_ns - run->result->begin_ns) / NS_PER_MS);
     run->waiting++;
     int status = connect_open(&run->streams, index, &config, &client->stream);
     if (status < 0) {
@@ -193,18 +197,19 @@ void client_connect_due(struct run *run, uint64_t now_ns) {
     uint64_t intended_ns;
     while (client_next_connect_ns(run) <= now_ns &&
            schedule_try_pop(&run->connects, now_ns, &intended_ns))
-        connect_one(run, run->next_client++, intended_ns);
+        connect_one(run, run->next_client++, intended_ns, now_ns);
 }
 
 void client_expire(struct run *run, uint64_t now_ns) {
-    uint64_t timeout_ns = (uint64_t)(run->options.connect_timeout_s * (double)NS_PER_S);
+    uint64_t timeout_ms = (uint64_t)(run->options.connect_timeout_s * 1000);
+    uint64_t now_ms = (now_ns - run->result->begin_ns) / NS_PER_MS;
     for (uint32_t i = run->first_waiting; i < run->next_client; i++) {
         struct client *client = &run->clients[i];
         if (!is_waiting(client)) {
             run->first_waiting += i == run->first_waiting;
             continue;
         }
-        if (now_ns - client->connect_ns < timeout_ns || now_ns < client->connect_ns)
+        if (now_ms < client->started_ms + timeout_ms)
             continue;
         receive_refusal(run, i);
         const char *missing = client->state == CLIENT_CONNECTING ? "TCP connection"

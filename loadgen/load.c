@@ -169,7 +169,7 @@ static bool start(struct run *run) {
     uint64_t now_ns = clock_monotonic_ns();
     run->rng.state = now_ns;
     run->result->begin_ns = now_ns;
-    run->result->wanted = run->options.connections;
+    run->result->wanted = run->client_count;
     if (client_init(run) < 0 || flight_init(&run->flights, &run->ledger, run->room_count) < 0 ||
         !scenario_init(run, now_ns)) {
         fprintf(stderr, "fairlead load: no memory for %u connections\n", run->options.connections);

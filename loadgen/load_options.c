@@ -94,6 +94,8 @@ static const struct option_row ROWS[] = {
              "echo: no Phoenix; each WebSocket message is expected back as it was"),
     ROW_FLAG("flood", has_flood,
              "one more connection sends `ping` as fast as it can, beside the measured ones"),
+    ROW_COUNT("flood-unanswered-max", flood_unanswered_max, "N", "1024", 64, 1000000000,
+              "pings of the flood under way at once"),
     ROW_GROUP("Time"),
     ROW_NUMBER("warmup-s", warmup_s, "S", "1", 0, DAY_S, "load before the measured window"),
     ROW_NUMBER("duration-s", duration_s, "S", "10", 0.1, DAY_S,

@@ -58,6 +58,7 @@ struct load_options {
     bool is_closed;  // --closed given, or --rate 0
     bool is_raw_echo;
     bool has_flood;
+    uint32_t flood_unanswered_max; // at least one parcel of 64
     bool is_quiet;
     bool fails_on_gap;
     bool holds_until_signal;

@@ -196,7 +196,11 @@ static void on_reply(struct run *run, uint32_t index, const struct scan_message 
         on_join_reply(run, index, message);
         return;
     }
-    run->result->flood_answered += ref == RECEIVE_REF_FLOOD;
+    run->result->heartbeats_answered += ref == RECEIVE_REF_HEARTBEAT;
+    if (ref == RECEIVE_REF_FLOOD) {
+        run->result->flood_answered++;
+        run->flood_unanswered--;
+    }
     if (ref < RECEIVE_REF_BASE)
         return;
     bool is_ok =
@@ -339,6 +343,7 @@ static void on_event(struct run *run, uint32_t index, const struct websocket_eve
         (void)!client_try_send(run, index, WEBSOCKET_PONG, event->payload);
         return;
     case WEBSOCKET_PONG:
+        run->result->heartbeats_answered++;
         return;
     case WEBSOCKET_CONTINUATION:
         break;

@@ -63,8 +63,11 @@ static void print_connections(FILE *out, const struct result *r, const struct ve
 static void print_rates(FILE *out, const struct load_options *o, const struct result *r,
                         const struct verdict *v) {
     const char *what = o->scenario == LOAD_OPTIONS_ECHO ? "requests" : "publishes";
-    if (o->scenario == LOAD_OPTIONS_HOLD)
+    if (o->scenario == LOAD_OPTIONS_HOLD) {
+        fprintf(out, "heartbeats    %s sent, %s answered\n", GROUPED(r->heartbeats),
+                GROUPED(r->heartbeats_answered));
         return;
+    }
     if (o->is_closed)
         fprintf(out, "%-13s closed loop, %s/s", what, GROUPED(v->achieved_rate));
     else
@@ -81,8 +84,8 @@ static void print_rates(FILE *out, const struct load_options *o, const struct re
             GROUPED(v->received_rate), (double)r->bytes_in / 1e6 / v->window_s,
             (double)r->bytes_out / 1e6 / v->window_s);
     if (o->has_flood)
-        fprintf(out, "flood         %s pings sent, %s answered\n", GROUPED(r->flood_sent),
-                GROUPED(r->flood_answered));
+        fprintf(out, "flood         %s pings sent, %s answered%s%s\n", GROUPED(r->flood_sent),
+                GROUPED(r->flood_answered), r->flood_end[0] ? "; it ended: " : "", r->flood_end);
 }
 
 static void print_checks(FILE *out, const struct load_options *o, const struct result *r) {

@@ -91,9 +91,12 @@ struct result {
     uint64_t bytes_in; // of the window
     uint64_t bytes_out;
     uint64_t heartbeats;
+    uint64_t heartbeats_answered;
     uint64_t strange; // messages that this tool did not understand
     uint64_t flood_sent;
     uint64_t flood_answered;
+    char flood_end[RESULT_DETAIL_BYTES]; // why the flooding connection ended; no failure of the
+                                         // others
 
     struct verify_totals verify;
     bool has_sequence;     // the server numbers its messages

@@ -38,8 +38,9 @@ struct client {
     uint64_t connect_ns;         // when the connect was meant to begin
     uint32_t cut;                // slot in run->cuts, SLAB_NONE when nothing is cut
     uint32_t unanswered;         // requests on their way
+    uint32_t started_ms;         // when it did begin, since the run did
     uint8_t state;               // enum client_state
-    uint8_t reserved[7];
+    uint8_t reserved[3];
 };
 
 _Static_assert(sizeof(struct client) == 48, "the memory that the header promises");
@@ -107,8 +108,9 @@ struct run {
     uint64_t last_progress_ns; // closed loop: something was answered
     bool sends_load;           // closed loop: answers make new requests
     bool floods;
-    bool gives_up;    // nobody answers: do not connect any more
-    bool is_stopping; // Ctrl-C
+    uint64_t flood_unanswered; // pings of the flood
+    bool gives_up;             // nobody answers: do not connect any more
+    bool is_stopping;          // Ctrl-C
     uint64_t straggle_from_ns;
     bool is_closing; // the run is over: ends are no failures any more
     bool progress_is_terminal;

@@ -182,8 +182,11 @@ static void send_flood(struct run *run) {
     const struct client *client = &run->clients[run->flood_client];
     while (client->state == CLIENT_LIVE &&
            stream_control_bytes(&run->streams, client->stream.index) < FLOOD_QUEUE_BYTES &&
-           client_try_push(run, run->flood_client, run->flood_parcel))
+           run->flood_unanswered + FLOOD_PINGS <= run->options.flood_unanswered_max &&
+           client_try_push(run, run->flood_client, run->flood_parcel)) {
         run->result->flood_sent += FLOOD_PINGS;
+        run->flood_unanswered += FLOOD_PINGS;
+    }
 }
 
 // The same bytes for everybody: encoded once, masked once (what RFC 6455 5.3 guards against,
