@@ -334,7 +334,8 @@ static void tick(struct run *run, uint64_t now_ns) {
 static void turn(struct run *run, uint64_t until_ns) {
     uint64_t now_ns = clock_monotonic_ns();
     struct ring_completion completion;
-    ring_enter(run->ring, until_ns > now_ns ? until_ns - now_ns : 0);
+    bool waits = until_ns > now_ns && !streams_has_starved(&run->streams);
+    ring_enter(run->ring, waits ? until_ns - now_ns : 0);
     while (ring_next(run->ring, &completion))
         stream_on_completion(&run->streams, &completion);
     stream_settle(&run->streams);
