@@ -109,8 +109,8 @@ async function row_memory(bench) {
 
 // Resident memory of servers that hold nothing: one more scheduler, nine more lanes.
 async function row_fixed(bench) {
-    const rss = async more => {
-        const server = await Server.start('fairlead', more);
+    const rss = async (more, cpus) => {
+        const server = await Server.start('fairlead', more, cpus);
         await sleep(700);
         const { rss: bytes } = memory_of(server.pid);
         const metrics = await server.metrics().catch(() => ({}));
@@ -119,7 +119,7 @@ async function row_fixed(bench) {
     };
     const cpus = `${lab.server_cpu},${lab.client_cpu}`;
     const one = await rss(['--connections-max', '10000']);
-    const two = await rss(['--connections-max', '20000', '--schedulers', '2', '--cpus', cpus]);
+    const two = await rss(['--connections-max', '20000', '--schedulers', '2', '--cpus', cpus], cpus);
     const lanes = await rss(['--connections-max', '190000']);
     const lane_count = lanes.lanes && one.lanes ? lanes.lanes - one.lanes : 9;
     const line = (title, bytes) => ({
