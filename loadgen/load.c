@@ -112,6 +112,16 @@ static bool pin(const char *list) {
     return false;
 }
 
+// Told before the run rather than after it.
+static bool can_write(const char *path) {
+    if (path[0] == 0 || strcmp(path, "-") == 0)
+        return true;
+    FILE *file = fopen(path, "a");
+    if (file == NULL)
+        fprintf(stderr, "fairlead load: %s: %s\n", path, strerror(errno));
+    return file != NULL && fclose(file) == 0;
+}
+
 static void prepare_process(void) {
     struct sigaction action = {.sa_handler = on_signal}; // no SA_RESTART: the wait must return
     sigaction(SIGINT, &action, NULL);
@@ -398,6 +408,8 @@ static int run_load(struct run *run, const struct load_options *options) {
     }
     prepare_process();
     if (!pin(options->cpus))
+        return VERDICT_USAGE;
+    if (!can_write(options->json_file) || !can_write(options->histogram_file))
         return VERDICT_USAGE;
     print_start(run);
     if (!start(run))
