@@ -225,7 +225,7 @@ function onJoined({ again, renewed }) {
   lost = false;
   restingUntil = again ? Date.now() + LEAVE_NOTICE_RESTART_MS : 0;
   onSocketState(socket.state);
-  if (renewed) notice("Reconnected. The room began anew; what was said in between is not shown.");
+  if (renewed) notice("Reconnected. The gateway was restarted in between.");
   else if (again) notice("Reconnected.");
 }
 

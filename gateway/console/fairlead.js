@@ -284,12 +284,12 @@
     #joined({ epoch, seq }) {
       const again = this.epoch !== null;
       const renewed = again && epoch !== this.epoch;
-      const from = this.seq + 1;
+      const from = renewed ? 1 : this.seq + 1;
       Object.assign(this, { state: "joined", epoch, seq });
       this.#tries = 0;
       this.#wanted.resolve({ epoch, seq });
       this.emit("joined", { epoch, seq, again, renewed });
-      if (again && !renewed && seq >= from) this.emit("gap", { from, to: seq, away: true });
+      if (again && seq >= from) this.emit("gap", { from, to: seq, away: true });
       for (const { event, payload, resolve, reject, timer } of this.#queue.splice(0)) {
         clearTimeout(timer);
         this.push(event, payload).then(resolve, reject);

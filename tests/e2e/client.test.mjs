@@ -153,7 +153,7 @@ describe("fairlead.js and a server that misbehaves", () => {
   async function serve(t, on = () => {}) {
     const port = await freePort();
     const server = new WebSocketServer({ port, host: "127.0.0.1" });
-    const state = { port, server, connections: 0, url: `ws://127.0.0.1:${port}/socket/websocket`, seq: 0 };
+    const state = { port, server, connections: 0, url: `ws://127.0.0.1:${port}/socket/websocket`, epoch: "e", seq: 0 };
     server.on("connection", (ws, request) => {
       state.connections++;
       state.request = request;
@@ -163,7 +163,7 @@ describe("fairlead.js and a server that misbehaves", () => {
         const [joinRef, ref, topic, event, payload] = JSON.parse(data);
         if (event === "phx_join") {
           state.joinRef = joinRef;
-          state.say(joinRef, ref, topic, "phx_reply", { status: "ok", response: { epoch: "e", seq: state.seq } });
+          state.say(joinRef, ref, topic, "phx_reply", { status: "ok", response: { epoch: state.epoch, seq: state.seq } });
         } else on(state, { joinRef, ref, topic, event, payload });
       });
     });
@@ -251,6 +251,21 @@ describe("fairlead.js and a server that misbehaves", () => {
     state.ws.terminate();
     await until("the gap", () => gaps.length > 0);
     assert.deepEqual(gaps, [{ from: 1, to: 7, away: true }]);
+  });
+
+  test("a room that began anew while away tells what its new life said before", async (t) => {
+    const state = await serve(t);
+    const room = connect(t, state).channel("room:a");
+    const events = [];
+    room.on("joined", ({ again, renewed }) => events.push({ again, renewed }));
+    room.on("gap", (gap) => events.push(plain(gap)));
+    await room.join();
+    state.say(null, null, "room:a", "shout", {}, 1);
+    await until("the first", () => room.seq === 1);
+    Object.assign(state, { epoch: "f", seq: 2 });
+    state.ws.terminate();
+    await until("the gap", () => events.length === 3);
+    assert.deepEqual(events.slice(1), [{ again: true, renewed: true }, { from: 1, to: 2, away: true }]);
   });
 
   test("presence: diffs before the state wait for it, joins come before leaves", async (t) => {

@@ -286,7 +286,9 @@ describe("page", () => {
     await gateway.start();
     for (const page of [ann, bob]) await connected(page, 30000);
     await told(ann, "Reconnected.");
-    await heard(ann, "Written while it was away");
+    await heard(bob, "Written while it was away"); // Ann was back in time, or is told of one missed
+    const complete = (page) => page.locator("#log", { hasText: /Written while it was away|1 message was missed/ }).waitFor();
+    await complete(ann);
     await say(ann, "After");
     await heard(bob, "After");
     await shot(ann, "back-desktop-light");

@@ -346,9 +346,13 @@ for (const [name, phoenix] of [["1.8", phoenixNow], ["1.7", phoenixOld]]) {
     });
 
     test("clients return after the gateway was killed", async () => {
-      const channel = connect({ user: "ann" }).channel(freshRoom());
+      const socket = connect({ user: "ann" });
+      const channel = socket.channel(freshRoom());
       await joined(channel);
+      let closes = 0;
+      socket.onClose(() => closes++);
       await gateway.restart("SIGKILL");
+      await until("the close", () => closes > 0);
       await until("joined again", () => channel.state === "joined");
       assert.deepEqual((await outcome(channel.push("shout", {}))).response, { seq: 1 });
     });

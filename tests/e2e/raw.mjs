@@ -2,6 +2,7 @@
 import net from "node:net";
 import { createHash, randomBytes } from "node:crypto";
 import assert from "node:assert/strict";
+import { openClients } from "./gateway.mjs";
 
 export const KEY = "dGhlIHNhbXBsZSBub25jZQ==";
 export const ACCEPT = createHash("sha1").update(`${KEY}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest("base64");
@@ -72,7 +73,9 @@ export class RawClient {
     this.socket.on("error", (error) => {
       this.reset = error.code === "ECONNRESET" || error.code === "EPIPE";
     });
+    openClients.add(this);
     this.socket.on("close", () => {
+      openClients.delete(this);
       this.closed = true;
       this.wake();
     });

@@ -10,10 +10,12 @@ const asked = process.argv.slice(2).map((name) => path.resolve(name));
 const files = asked.length > 0 ? asked
   : readdirSync(here).filter((name) => name.endsWith(".test.mjs")).sort().map((name) => path.join(here, name));
 
+const FILE_MS = 300000;
+
 let passed = 0;
 let failed = 0;
 // One file at a time: several gateways and a browser side by side make a small machine's clocks lie.
-const events = run({ files, concurrency: false });
+const events = run({ files, concurrency: false, timeout: FILE_MS });
 const isSuite = (event) => event.details?.type === "suite" || files.includes(path.resolve(event.name));
 events.on("test:pass", (event) => !isSuite(event) && !event.skip && passed++);
 events.on("test:fail", (event) => {
