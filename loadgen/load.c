@@ -208,11 +208,14 @@ static void count_window(struct run *run, uint64_t sign) {
     r->bytes_out += sign * r->bytes_out_all;
 }
 
-// For whoever measures the server: the same moments are in the JSON.
+// For whoever measures the server: the same moments are in the JSON. People on a terminal see the
+// phase in the progress line.
 static void say_phase(struct run *run, const char *phase) {
-    fprintf(stderr, "%sphase=%s connections=%u monotonic_ns=%llu realtime_ns=%llu\n",
-            run->progress_is_terminal ? "\r\033[K" : "", phase, run->result->live,
-            (unsigned long long)clock_monotonic_ns(), (unsigned long long)clock_realtime_ns());
+    if (run->progress_is_terminal)
+        return;
+    fprintf(stderr, "phase=%s connections=%u monotonic_ns=%llu realtime_ns=%llu\n", phase,
+            run->result->live, (unsigned long long)clock_monotonic_ns(),
+            (unsigned long long)clock_realtime_ns());
     fflush(stderr);
 }
 
@@ -340,14 +343,22 @@ static void turn(struct run *run, uint64_t until_ns) {
     stream_settle(&run->streams);
 }
 
+static void note_lateness(struct run *run, uint64_t until_ns, uint64_t now_ns) {
+    struct result_window *window = &run->result->window;
+    if (run->result->phase == RESULT_MEASURE && now_ns > until_ns + window->late_max_ns)
+        window->late_max_ns = now_ns - until_ns;
+}
+
 static void drive(struct run *run) {
     uint64_t now_ns = clock_monotonic_ns();
     run->next_tick_ns = now_ns + TICK_NS;
     while (step(run, now_ns)) {
         uint64_t until_ns = earlier(earlier(run->next_tick_ns, step_next_ns(run, now_ns)),
                                     earlier(scenario_next_ns(run), client_next_connect_ns(run)));
+        until_ns = until_ns > now_ns ? until_ns : now_ns;
         turn(run, until_ns);
         now_ns = clock_monotonic_ns();
+        note_lateness(run, until_ns, now_ns);
         tick(run, now_ns);
         client_connect_due(run, now_ns);
         scenario_turn(run, now_ns);

@@ -118,8 +118,11 @@ void report_print_table(FILE *out, const struct load_options *o, const struct re
         print_rates(out, o, r, v);
         print_latencies(out, o, r);
         print_checks(out, o, r);
-        fprintf(out, "client        CPU %.0f %% of one core in a window of %.1f s: %s\n",
-                v->cpu * 100, v->window_s, v->client_was_limit ? v->limit_cause : "not the limit");
+        fprintf(out,
+                "client        CPU %.0f %% of one core in a window of %.1f s, its loop %.1f ms "
+                "late at worst: %s\n",
+                v->cpu * 100, v->window_s, (double)r->window.late_max_ns / 1e6,
+                v->client_was_limit ? v->limit_cause : "not the limit");
     }
     if (r->strange > 0)
         fprintf(out, "strange       %s messages that are neither Phoenix nor ours\n",

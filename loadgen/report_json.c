@@ -132,6 +132,7 @@ static json_t *client(const struct result *r, const struct verdict *v) {
     json_object_set_new(o, "user_ns", number(r->window.user_ns));
     json_object_set_new(o, "cpu", json_real(v->cpu));
     json_object_set_new(o, "syscalls", number(r->window.syscalls));
+    json_object_set_new(o, "loop_late_max_ns", number(r->window.late_max_ns));
     json_object_set_new(o, "was_limit", json_boolean(v->client_was_limit));
     json_object_set_new(o, "limit_cause", json_string(v->limit_cause));
     return o;

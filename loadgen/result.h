@@ -60,6 +60,7 @@ struct result_window {
     uint64_t cpu_ns; // of this process, user and system
     uint64_t user_ns;
     uint64_t syscalls;
+    uint64_t late_max_ns; // the loop came round so much later than it wanted, at worst
 };
 
 struct result {
