@@ -16,7 +16,8 @@ int64_t churn_metrics_sum(const char *text, const char *name);
 uint32_t churn_metrics_unlike(const char *text, const char *name, int64_t expected, char *line,
                               size_t line_size);
 
-// The number of slabs in use beyond what `before` shows; the first is copied to `line`.
+// The number of slabs in use beyond what `before` shows (but for the tables of registries, which
+// stay); the first is copied to `line`.
 uint32_t churn_metrics_leaks(const char *text, const char *before, char *line, size_t line_size);
 
 #endif
