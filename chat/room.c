@@ -248,12 +248,15 @@ static bool send_news(struct chat *chat, struct room_leaf *leaf, const struct pr
     message.words[1] = wants ? news->state : PAYLOAD_NONE;
     if (message.words[0] == PAYLOAD_NONE && message.words[1] == PAYLOAD_NONE)
         return !news->has_lost_diff;
-    if (!scheduler_try_send(scheduler, &message))
+    // Before it is sent: a leaf that is gone gives its counts back at once.
+    for (uint32_t i = 0; i < 2; i++)
+        if (message.words[i] != PAYLOAD_NONE)
+            payload_ref(scheduler, message.words[i], 1);
+    if (!scheduler_try_send(scheduler, &message)) {
+        publish_discard(scheduler, &message);
         return false;
-    if (message.words[0] != PAYLOAD_NONE)
-        payload_ref(scheduler, message.words[0], 1);
+    }
     if (message.words[1] != PAYLOAD_NONE) {
-        payload_ref(scheduler, message.words[1], 1);
         leaf->wants_state = false;
         leaf->wants_state_all = false;
     }

@@ -13,6 +13,9 @@
 
 #define MEMBERSHIPS_PER_CONNECTION 4 // address space for members; more only while others have fewer
 #define CELLS_MIN (1u << 18)
+// Queues and buffers of a lane beyond the first: 176 KiB for 16,384 connections.
+#define CHILD_LANE_SIZES                                                                           \
+    .sq_entries = 512, .cq_entries = 4096, .buffer_count = 32, .buffer_bytes = 2048
 #define CUT_TIME_NS (2 * NS_PER_S)
 #define QUIET_TURNS 3
 
@@ -89,6 +92,7 @@ static int start_io(struct core *core) {
     const struct config *config = core->shared->config;
     struct ring_config ring = {.lane_count = plan->lane_count,
                                .descriptors_per_lane = plan->descriptors_per_lane,
+                               .child = {CHILD_LANE_SIZES},
                                .counters = &core->counters};
     int result = ring_open(&ring, &core->ledger, &core->ring);
     if (result < 0) {

@@ -120,6 +120,12 @@ static inline struct handle stream_handle(const struct streams *streams, uint32_
     return slab_handle(&streams->slots, index);
 }
 
+// Receives still wait for buffers after stream_flush_dirty: enter without waiting, the next flush
+// arms more. (Those armed may stay silent, so that nothing else would begin a turn.)
+static inline bool streams_has_starved(const struct streams *streams) {
+    return streams->starved.count > 0;
+}
+
 static inline void stream_prefetch(const struct streams *streams, uint32_t index) {
     __builtin_prefetch(slab_at(&streams->slots, index), 1);
 }

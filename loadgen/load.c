@@ -112,6 +112,16 @@ static bool pin(const char *list) {
     return false;
 }
 
+// Told before the run rather than after it.
+static bool can_write(const char *path) {
+    if (path[0] == 0 || strcmp(path, "-") == 0)
+        return true;
+    FILE *file = fopen(path, "a");
+    if (file == NULL)
+        fprintf(stderr, "fairlead load: %s: %s\n", path, strerror(errno));
+    return file != NULL && fclose(file) == 0;
+}
+
 static void prepare_process(void) {
     struct sigaction action = {.sa_handler = on_signal}; // no SA_RESTART: the wait must return
     sigaction(SIGINT, &action, NULL);
@@ -337,7 +347,8 @@ static void tick(struct run *run, uint64_t now_ns) {
 static void turn(struct run *run, uint64_t until_ns) {
     uint64_t now_ns = clock_monotonic_ns();
     struct ring_completion completion;
-    ring_enter(run->ring, until_ns > now_ns ? until_ns - now_ns : 0);
+    bool waits = until_ns > now_ns && !streams_has_starved(&run->streams);
+    ring_enter(run->ring, waits ? until_ns - now_ns : 0);
     while (ring_next(run->ring, &completion))
         stream_on_completion(&run->streams, &completion);
     stream_settle(&run->streams);
@@ -408,6 +419,8 @@ static int run_load(struct run *run, const struct load_options *options) {
     }
     prepare_process();
     if (!pin(options->cpus))
+        return VERDICT_USAGE;
+    if (!can_write(options->json_file) || !can_write(options->histogram_file))
         return VERDICT_USAGE;
     print_start(run);
     if (!start(run))

@@ -304,7 +304,7 @@ static bool floor_on_text(struct floor *floor, uint32_t slot, const char *text, 
     if (!floor_push_scan(text, size, &push))
         return false;
     if (floor_event_is(&push, "ping", 4)) {
-        floor_reply(floor, slot, &push, "{}", 2);
+        floor_reply(floor, slot, &push, push.payload, push.payload_size);
         floor->counters.echoes++;
     } else if (floor_event_is(&push, "phx_join", 8)) {
         if (!floor_room_join(floor, slot, push.at[2] + 1, push.size[2] - 2))

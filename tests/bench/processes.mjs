@@ -60,20 +60,22 @@ export const floors = { uring: join(build, 'bench/floor_uring'), epoll: join(bui
 export const fairlead = join(build, 'fairlead');
 export const load_tool = join(build, 'fairlead-load');
 
+const one_scheduler = ['--schedulers', '1', '--cpus', String(lab.server_cpu)];
+
 function server_command(kind, port, control, more) {
     if (floors[kind]) return [floors[kind], '--listen', `0.0.0.0:${port}`, '--cpu', String(lab.server_cpu)];
     return [fairlead, 'serve', '--listen', `0.0.0.0:${port}`, '--control', `127.0.0.1:${control}`,
-        '--allow-anonymous', '--schedulers', '1', '--cpus', String(lab.server_cpu), '--log-level', 'warn',
-        ...more];
+        '--allow-anonymous', '--log-level', 'warn', ...(more.includes('--schedulers') ? [] : one_scheduler), ...more];
 }
 
 export class Server {
-    static async start(kind, more = []) {
+    // `cpus`: more than the server's one only where schedulers are counted, not timed.
+    static async start(kind, more = [], cpus = String(lab.server_cpu)) {
         const server = new Server();
         server.kind = kind;
         server.port = take_port();
         server.control = 18490 + (server.port % 10);
-        server.child = start([...on_cpu(lab.server_cpu), ...server_command(kind, server.port, server.control, more)]);
+        server.child = start([...on_cpu(cpus), ...server_command(kind, server.port, server.control, more)]);
         for (let i = 0; i < 200 && !is_listening(server.port); i++) {
             if (server.child.exitCode !== null) break;
             await sleep(25);

@@ -63,6 +63,11 @@ export function sockets_open() {
     return Number(/^TCP: inuse (\d+)/m.exec(read('/proc/net/sockstat'))?.[1] ?? NaN);
 }
 
+// TCP sockets of all namespaces, those included that only wait to be freed.
+export function sockets_allocated() {
+    return Number(/^TCP: .* alloc (\d+)/m.exec(read('/proc/net/sockstat'))?.[1] ?? NaN);
+}
+
 export function is_listening(port) {
     const wanted = port.toString(16).toUpperCase().padStart(4, '0');
     return ['/proc/net/tcp', '/proc/net/tcp6'].some(

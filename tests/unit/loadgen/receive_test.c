@@ -1,71 +1,23 @@
 // Goal: whatever way the bytes of a server are cut into reads, the same is understood, and every
 // fault of a server is counted by its name. Method: the stream layer is replaced by a few lines
 // here that keep what is sent; a made-up server's bytes are fed whole and split at every byte.
-#include "loadgen/receive.h"
+#include "tests/unit/loadgen/fake_streams.h"
 
 #include "gateway/wire/http1.h"
 #include "gateway/wire/phoenix.h"
 #include "gateway/wire/ws_handshake.h"
-#include "io/connect.h"
-#include "loadgen/client.h"
-#include "loadgen/scenario.h"
 #include "loadgen/stamp.h"
-#include "tests/unit/unit.h"
 
 #define SERVER_BYTES_MAX 65536
-
-static struct run run;
-static struct result result;
-static struct target_set targets;
-static uint32_t pushes, closes;
-
-// --- in place of io ------------------------------------------------------------------------------
-
-enum stream_push_result stream_push(struct streams *streams, struct handle stream,
-                                    uint32_t parcel) {
-    pushes++;
-    return STREAM_PUSH_OK;
-}
-
-void stream_close(struct streams *streams, struct handle stream, enum stream_close_how how) {
-    closes++;
-}
-
-void stream_set_owner(struct streams *streams, uint32_t index, uint32_t owner) {
-}
-
-uint32_t stream_control_bytes(const struct streams *streams, uint32_t index) {
-    return 0;
-}
-
-int connect_open(struct streams *streams, uint32_t owner, const struct connect_config *config,
-                 struct handle *stream) {
-    *stream = (struct handle){owner, 0};
-    return 0;
-}
 
 // --- a run with a server made of bytes -----------------------------------------------------------
 
 static uint8_t server_bytes[SERVER_BYTES_MAX];
 static struct writer server;
 
+// Two clients that are connecting; messages count from the beginning.
 static void begin(char *const *argv, int argc) {
-    char error[LOAD_OPTIONS_ERROR_BYTES];
-    run = (struct run){.result = &result, .targets = &targets};
-    pushes = closes = 0;
-    result_init(&result);
-    ck_assert_int_eq(load_options_parse(&run.options, argc, argv, error), LOAD_OPTIONS_RUN);
-    ck_assert_int_eq(target_resolve(&targets, &run.options, error), 0);
-    ck_assert_int_eq(blocks_init(&run.blocks, &run.ledger, 1 << 24), 0);
-    run.client_count = run.options.connections + run.options.has_flood;
-    ck_assert_int_eq(client_init(&run), 0);
-    ck_assert_int_eq(flight_init(&run.flights, &run.ledger, run.room_count), 0);
-    ck_assert(scenario_init(&run, 0));
-    // The slots of the stream table: client_on_open asks for a handle.
-    ck_assert_int_eq(slab_init(&run.streams.slots, &run.ledger, "streams", 32, run.client_count),
-                     0);
-    schedule_init(&run.connects, 0, 1000000);
-    result.begin_ns = 1;
+    fake_begin(argv, argc);
     run.measure_from_ns = 0;
     client_connect_due(&run, NS_PER_S);
     server = writer_on(server_bytes, sizeof(server_bytes));
@@ -74,15 +26,6 @@ static void begin(char *const *argv, int argc) {
 #define BEGIN(...)                                                                                 \
     begin((char *[]){"fairlead-load", "--connections", "2", "--room-size", "2", __VA_ARGS__},      \
           (int)(sizeof((char *[]){__VA_ARGS__}) / sizeof(char *)) + 5)
-
-static void end(void) {
-    scenario_fini(&run);
-    for (uint32_t i = 0; i < run.client_count; i++)
-        client_release_cut(&run, &run.clients[i]);
-    slab_check_empty(&run.cuts);
-    blocks_check_empty(&run.blocks);
-    memory_release_all(&run.ledger);
-}
 
 static void put_upgrade(uint32_t client) {
     uint8_t key[WS_HANDSHAKE_KEY_SIZE];
@@ -145,8 +88,8 @@ static void everything_was_understood(void) {
     ck_assert_uint_eq(result.verify.disordered + result.verify.duplicates, 0);
     ck_assert_uint_eq(result.strange, 0);
     ck_assert_uint_eq(result.latency.count, 3);
-    ck_assert_uint_eq(pushes, 3); // upgrade, join, pong
-    ck_assert_uint_eq(closes, 0);
+    ck_assert_uint_eq(fake.pushes, 3); // upgrade, join, pong
+    ck_assert_uint_eq(fake.closes, 0);
     ck_assert_int_eq(run.numbers, RUN_NUMBERS_SERVER);
 }
 
@@ -156,7 +99,7 @@ START_TEST(receive_understands_a_whole_conversation_in_one_read) {
     put_everything();
     feed(0, server.size);
     everything_was_understood();
-    end();
+    fake_end();
 }
 END_TEST
 
@@ -170,7 +113,7 @@ START_TEST(receive_understands_the_same_split_in_two_at_every_byte) {
         feed(0, at);
         feed(at, size);
         everything_was_understood();
-        end();
+        fake_end();
     }
 }
 END_TEST
@@ -182,7 +125,7 @@ START_TEST(receive_understands_the_same_byte_by_byte) {
     for (size_t at = 0; at < server.size; at++)
         feed(at, at + 1);
     everything_was_understood();
-    end();
+    fake_end();
 }
 END_TEST
 
@@ -213,7 +156,7 @@ START_TEST(receive_joins_fragments_and_skips_what_is_too_large_to_keep) {
     ck_assert_uint_eq(result.verify.lost, 0);
     ck_assert_uint_eq(result.received_all, 1);
     ck_assert_uint_eq(run.clients[0].cut, SLAB_NONE);
-    end();
+    fake_end();
 }
 END_TEST
 
@@ -235,7 +178,7 @@ START_TEST(receive_counts_loss_duplicates_and_order) {
     ck_assert_uint_eq(result.verify.lost, 2);
     ck_assert_uint_eq(result.verify.missing, 2);
     ck_assert(result.has_sequence && result.is_order_checked);
-    end();
+    fake_end();
 }
 END_TEST
 
@@ -253,7 +196,7 @@ START_TEST(receive_falls_back_to_its_own_numbers) {
     ck_assert_uint_eq(result.verify.missing, 1); // 4
     ck_assert_uint_eq(result.verify.duplicates, 0);
     ck_assert(!result.has_sequence && result.is_order_checked);
-    end();
+    fake_end();
 }
 END_TEST
 
@@ -261,9 +204,9 @@ static void is_refused(enum result_failure why, const char *sentence) {
     ck_assert_int_eq(run.clients[0].state, CLIENT_GONE);
     ck_assert_uint_eq(result.failures[why], 1);
     ck_assert_msg(strstr(result.detail, sentence) != NULL, "told: %s", result.detail);
-    ck_assert_uint_eq(closes, 1);
+    ck_assert_uint_eq(fake.closes, 1);
     ck_assert_uint_eq(run.waiting, 1); // the other one
-    end();
+    fake_end();
 }
 
 START_TEST(receive_tells_http_status_and_body) {
@@ -373,7 +316,7 @@ START_TEST(receive_matches_replies_and_finds_those_that_come_twice_or_disordered
     ck_assert_uint_eq(result.rejected, 1);
     ck_assert_str_eq(result.rejected_detail, "busy");
     ck_assert_uint_eq(run.outstanding, 0);
-    end();
+    fake_end();
 }
 END_TEST
 
@@ -402,7 +345,7 @@ START_TEST(receive_checks_what_a_raw_echo_brings_back) {
     websocket_encode_frame(&server, WEBSOCKET_TEXT, bytes_of(payload, 64));
     feed(0, server.size);
     ck_assert_uint_eq(result.answered_all, 1);
-    end();
+    fake_end();
 }
 END_TEST
 
