@@ -15,7 +15,7 @@
 set -u
 
 server_cpu=${LAB_SERVER_CPU:-0}
-client_cpu=${LAB_CLIENT_CPU:-1}
+client_cpu=${LAB_CLIENT_CPU:-$(($(nproc) > 1))}
 net=10.201.0 # private to the two namespaces: it cannot collide with the host's networks
 ip_count=8   # one pair of addresses gives at most 55,535 connections to one port; clients have four
 client_ip_range='200 201 202 203'

@@ -1,15 +1,22 @@
-// The rows of docs/BENCHMARKS.md about memory: the slope of the server's resident memory over many idle
-// connections, what a scheduler and a lane take before any, and the kernel's half of a connection.
+// The rows of docs/BENCHMARKS.md about memory: the slope of the server's resident memory over many
+// idle connections, what a scheduler and a lane take before any, and the kernel's half of one.
 import { Server, Load, wait_connected, sleep, lab, start, end_of } from './processes.mjs';
 import { memory_of, slabs, sockets_allocated, sockets_open } from './sample.mjs';
 
 // Smaller ones are for trying the runner itself.
-const FIRST = Number(process.env.MEMORY_FIRST ?? 50000), ALL = Number(process.env.MEMORY_ALL ?? 190000);
+const FIRST = Number(process.env.MEMORY_FIRST ?? 50000),
+    ALL = Number(process.env.MEMORY_ALL ?? 190000);
 const at_most = value => ({ op: '<=', value });
 
 const hold = (connections, first_user) => ({
-    connections, 'room-size': 100, 'connect-rate': 12000, 'first-user': first_user,
-    'first-room': first_user / 100, 'heartbeat-s': 3600, 'warmup-s': 0, 'hold-until-signal': true,
+    connections,
+    'room-size': 100,
+    'connect-rate': 12000,
+    'first-user': first_user,
+    'first-room': first_user / 100,
+    'heartbeat-s': 3600,
+    'warmup-s': 0,
+    'hold-until-signal': true,
     'connect-timeout-s': 60,
 });
 
@@ -30,7 +37,7 @@ async function fill(bench, server, connections, first_user) {
     const load = Load.start('hold', server, hold(connections, first_user), { addresses: 8 });
     load.sampler.stop();
     const wanted = first_user + connections;
-    if (!await wait_connected(wanted, connections / 12 + 30000)) {
+    if (!(await wait_connected(wanted, connections / 12 + 30000))) {
         const why = `${sockets_open()} of ${wanted} connected: ${load.child.errors.trim().split('\n').pop()}`;
         await load.kill();
         throw new Error(why);
@@ -40,9 +47,14 @@ async function fill(bench, server, connections, first_user) {
 
 // Slab caches that grew by at least a tenth of the connections, bytes per connection.
 function grown_caches(before, after, connections) {
-    const grown = Object.entries(after).map(([name, { count, size }]) =>
-        ({ name, each: (count - (before[name]?.count ?? 0)) / connections, size }));
-    return grown.filter(cache => cache.each >= 0.1).map(cache => ({ ...cache, bytes: cache.each * cache.size }))
+    const grown = Object.entries(after).map(([name, { count, size }]) => ({
+        name,
+        each: (count - (before[name]?.count ?? 0)) / connections,
+        size,
+    }));
+    return grown
+        .filter(cache => cache.each >= 0.1)
+        .map(cache => ({ ...cache, bytes: cache.each * cache.size }))
         .sort((a, b) => b.bytes - a.bytes);
 }
 
@@ -64,46 +76,75 @@ async function server_half(bench, server, loads, idle, both) {
     const half = grown_caches(idle.slabs, slabs(), ALL);
     await network('link', 'set', 'veth0', 'up');
     const client = total(both) - total(half);
-    bench.say('  kernel, server half: ' +
-        half.map(cache => `${cache.name} ${cache.each.toFixed(2)} × ${cache.size}`).join(' + ') +
-        ` = ${Math.round(total(half))} B; client half ${Math.round(client)} B`);
+    bench.say(
+        '  kernel, server half: ' +
+            half
+                .map(cache => `${cache.name} ${cache.each.toFixed(2)} × ${cache.size}`)
+                .join(' + ') +
+            ` = ${Math.round(total(half))} B; client half ${Math.round(client)} B`,
+    );
     bench.kernel_caches = half;
     const sockets = half.find(cache => cache.name === 'TCP')?.each ?? 0;
     return { bytes: total(half), is_whole: sockets_open() >= ALL && Math.abs(sockets - 1) < 0.02 };
 }
 
 async function row_memory(bench) {
-    const server = await Server.start('fairlead',
-        ['--connections-max', '200000', '--idle-timeout-s', '7200', '--presence', 'list']);
+    const server = await Server.start('fairlead', [
+        '--connections-max',
+        '200000',
+        '--idle-timeout-s',
+        '7200',
+        '--presence',
+        'list',
+    ]);
     const loads = [];
     try {
         await sleep(500);
-        const idle = { slabs: slabs(), sockets: sockets_allocated() }, empty = memory_of(server.pid);
+        const idle = { slabs: slabs(), sockets: sockets_allocated() },
+            empty = memory_of(server.pid);
         loads.push(await fill(bench, server, FIRST, 0));
         const first = await settle(server.pid);
         bench.say(`  ${FIRST} connections: ${Math.round(first.rss / 1024)} KiB`);
         loads.push(await fill(bench, server, ALL - FIRST, FIRST));
         const all = await settle(server.pid);
         const joined = await server.metrics();
-        bench.say(`  ${ALL} connections: ${Math.round(all.rss / 1024)} KiB, members ${joined.fairlead_members}`);
-        if (joined.fairlead_members < ALL) throw new Error(`only ${joined.fairlead_members} members of ${ALL}`);
+        bench.say(
+            `  ${ALL} connections: ${Math.round(all.rss / 1024)} KiB, members ${joined.fairlead_members}`,
+        );
+        if (joined.fairlead_members < ALL)
+            throw new Error(`only ${joined.fairlead_members} members of ${ALL}`);
         const both = grown_caches(idle.slabs, slabs(), ALL);
-        const lines = [{
-            title: 'user-space memory per idle connection (50,000 to 190,000, rooms of 100, presence list)',
-            unit: 'B', judge: 'fairlead', fairlead: [(all.rss - first.rss) / (ALL - FIRST)],
-            bar: at_most(256), stretch: at_most(160),
-        }, {
-            title: 'the same over all, fixed memory included', unit: 'B', judge: 'fairlead',
-            fairlead: [(all.rss - empty.rss) / ALL],
-        }];
+        const lines = [
+            {
+                title: 'user-space memory per idle connection, 50,000 to 190,000, presence list',
+                unit: 'B',
+                judge: 'fairlead',
+                fairlead: [(all.rss - first.rss) / (ALL - FIRST)],
+                bar: at_most(256),
+                stretch: at_most(160),
+            },
+            {
+                title: 'the same over all, fixed memory included',
+                unit: 'B',
+                judge: 'fairlead',
+                fairlead: [(all.rss - empty.rss) / ALL],
+            },
+        ];
         const kernel = {
-            title: 'kernel memory per idle connection, server half', unit: 'B', judge: 'fairlead', fairlead: [],
-            bar: at_most(4000), stretch: at_most(3950),
+            title: 'kernel memory per idle connection, server half',
+            unit: 'B',
+            judge: 'fairlead',
+            fairlead: [],
+            bar: at_most(4000),
+            stretch: at_most(3950),
         };
         if (lab.kind === 'lab' && Object.keys(idle.slabs).length > 0) {
             const half = await server_half(bench, server, loads, idle, both);
             if (half.is_whole) kernel.fairlead = [half.bytes];
-            else bench.remark('no kernel figure: connections were lost, or others opened and closed sockets meanwhile');
+            else
+                bench.remark(
+                    'no kernel figure: connections were lost, or others had sockets meanwhile',
+                );
         } else {
             bench.remark('kernel memory needs the lab and /proc/slabinfo (root)');
         }
@@ -128,16 +169,25 @@ async function row_fixed(bench) {
     };
     const cpus = `${lab.server_cpu},${lab.client_cpu}`;
     const one = await rss(['--connections-max', '10000']);
-    const two = await rss(['--connections-max', '20000', '--schedulers', '2', '--cpus', cpus], cpus);
+    const two = await rss(
+        ['--connections-max', '20000', '--schedulers', '2', '--cpus', cpus],
+        cpus,
+    );
     const lanes = await rss(['--connections-max', '190000']);
     const lane_count = lanes.lanes && one.lanes ? lanes.lanes - one.lanes : 9;
     const line = (title, bytes) => ({
-        title, unit: 'KiB', judge: 'fairlead', fairlead: [Math.round(bytes / 1024)],
+        title,
+        unit: 'KiB',
+        judge: 'fairlead',
+        fairlead: [Math.round(bytes / 1024)],
     });
     return [
         line('fixed memory: the process with one scheduler and one lane', one.bytes),
         line('fixed memory of another scheduler', two.bytes - one.bytes),
-        line(`fixed memory of another lane (mean of ${lane_count})`, (lanes.bytes - one.bytes) / lane_count),
+        line(
+            `fixed memory of another lane (mean of ${lane_count})`,
+            (lanes.bytes - one.bytes) / lane_count,
+        ),
     ];
 }
 

@@ -1,6 +1,6 @@
 // One member of a room, in a process of its own: how late does it get each message? It joins last,
 // so it stands at the end of the room's walk, and sees what the last receiver sees. Prints lines
-// "<received, ms> <lag from the intended send time, ms>" (CLOCK_MONOTONIC) when its input or life ends.
+// "<received, ms> <lag from the intended send time, ms>" (CLOCK_MONOTONIC) at its end.
 //
 // node probe.mjs HOST PORT ROOM
 import { connect } from 'node:net';
@@ -19,7 +19,8 @@ function frame(text) {
 
 function take_frame() {
     if (buffer.length < 4) return null;
-    let size = buffer[1] & 127, head = 2;
+    let size = buffer[1] & 127,
+        head = 2;
     if (size === 126) [size, head] = [buffer.readUInt16BE(2), 4];
     if (size === 127) {
         if (buffer.length < 10) return null;
@@ -32,9 +33,11 @@ function take_frame() {
 }
 
 const socket = connect({ host, port: Number(port), noDelay: true }, () => {
-    socket.write('GET /socket/websocket?user=probe&vsn=2.0.0 HTTP/1.1\r\n' +
-        `Host: ${host}:${port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n` +
-        'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n');
+    socket.write(
+        'GET /socket/websocket?user=probe&vsn=2.0.0 HTTP/1.1\r\n' +
+            `Host: ${host}:${port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n` +
+            'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n',
+    );
 });
 socket.on('data', data => {
     const now_ms = Number(process.hrtime.bigint()) / 1e6;

@@ -1,5 +1,5 @@
-// Starts and stops servers and load tools, each on its side of the lab and on its CPU. This program runs
-// inside the server's side (lab.sh with ...), so that the control plane is at 127.0.0.1 here.
+// Starts and stops servers and load tools, each on its side of the lab and on its CPU. This program
+// runs inside the server's side (lab.sh with ...), so the control plane is at 127.0.0.1 here.
 import { spawn } from 'node:child_process';
 import { readFileSync, existsSync, rmSync, mkdirSync } from 'node:fs';
 import { get } from 'node:http';
@@ -23,7 +23,10 @@ const children = new Set();
 export const sleep = ms => new Promise(done => setTimeout(done, ms));
 
 function start(command, options = {}) {
-    const child = spawn(command[0], command.slice(1), { stdio: ['ignore', 'pipe', 'pipe'], ...options });
+    const child = spawn(command[0], command.slice(1), {
+        stdio: ['ignore', 'pipe', 'pipe'],
+        ...options,
+    });
     child.output = '';
     child.errors = '';
     child.stdout.on('data', data => (child.output += data));
@@ -56,16 +59,31 @@ const client_side = lab.kind === 'lab' ? ['ip', 'netns', 'exec', `${lab.name}-c`
 let next_port = 0;
 const take_port = () => 18400 + (next_port++ % 90);
 
-export const floors = { uring: join(build, 'bench/floor_uring'), epoll: join(build, 'bench/floor_epoll') };
+export const floors = {
+    uring: join(build, 'bench/floor_uring'),
+    epoll: join(build, 'bench/floor_epoll'),
+};
 export const fairlead = join(build, 'fairlead');
 export const load_tool = join(build, 'fairlead-load');
 
 const one_scheduler = ['--schedulers', '1', '--cpus', String(lab.server_cpu)];
 
 function server_command(kind, port, control, more) {
-    if (floors[kind]) return [floors[kind], '--listen', `0.0.0.0:${port}`, '--cpu', String(lab.server_cpu)];
-    return [fairlead, 'serve', '--listen', `0.0.0.0:${port}`, '--control', `127.0.0.1:${control}`,
-        '--allow-anonymous', '--log-level', 'warn', ...(more.includes('--schedulers') ? [] : one_scheduler), ...more];
+    if (floors[kind])
+        return [floors[kind], '--listen', `0.0.0.0:${port}`, '--cpu', String(lab.server_cpu)];
+    return [
+        fairlead,
+        'serve',
+        '--listen',
+        `0.0.0.0:${port}`,
+        '--control',
+        `127.0.0.1:${control}`,
+        '--allow-anonymous',
+        '--log-level',
+        'warn',
+        ...(more.includes('--schedulers') ? [] : one_scheduler),
+        ...more,
+    ];
 }
 
 export class Server {
@@ -75,13 +93,18 @@ export class Server {
         server.kind = kind;
         server.port = take_port();
         server.control = 18490 + (server.port % 10);
-        server.child = start([...on_cpu(cpus), ...server_command(kind, server.port, server.control, more)]);
+        server.child = start([
+            ...on_cpu(cpus),
+            ...server_command(kind, server.port, server.control, more),
+        ]);
         for (let i = 0; i < 200 && !is_listening(server.port); i++) {
             if (server.child.exitCode !== null) break;
             await sleep(25);
         }
         if (server.child.exitCode !== null || !is_listening(server.port))
-            throw new Error(`${kind} did not start: ${server.child.errors.trim().split('\n').pop()}`);
+            throw new Error(
+                `${kind} did not start: ${server.child.errors.trim().split('\n').pop()}`,
+            );
         server.pid = server.child.pid;
         return server;
     }
@@ -106,11 +129,14 @@ export class Server {
     // {name: value} of /metrics, summed over cores; labels other than the core stay in the name.
     metrics() {
         return new Promise((done, fail) => {
-            const request = get({ host: '127.0.0.1', port: this.control, path: '/metrics', timeout: 2000 }, reply => {
-                let text = '';
-                reply.on('data', data => (text += data));
-                reply.on('end', () => done(parse_metrics(text)));
-            });
+            const request = get(
+                { host: '127.0.0.1', port: this.control, path: '/metrics', timeout: 2000 },
+                reply => {
+                    let text = '';
+                    reply.on('data', data => (text += data));
+                    reply.on('end', () => done(parse_metrics(text)));
+                },
+            );
             request.on('timeout', () => request.destroy(new Error('/metrics took over 2 s')));
             request.on('error', fail);
         });
@@ -122,15 +148,19 @@ function parse_metrics(text) {
     for (const line of text.split('\n')) {
         const match = /^(\w+)(?:\{(.*)\})? (\S+)$/.exec(line);
         if (!match) continue;
-        const labels = (match[2] ?? '').split(',').filter(label => label && !/^(core|scheduler)=/.test(label));
+        const labels = (match[2] ?? '')
+            .split(',')
+            .filter(label => label && !/^(core|scheduler)=/.test(label));
         const name = labels.length ? `${match[1]}{${labels}}` : match[1];
         all[name] = (all[name] ?? 0) + Number(match[3]);
     }
     return all;
 }
 
-const targets_of = (server, count) => lab.server_ips.slice(0, count)
-    .flatMap(ip => ['--target', `ws://${ip}:${server.port}/socket/websocket`]);
+const targets_of = (server, count) =>
+    lab.server_ips
+        .slice(0, count)
+        .flatMap(ip => ['--target', `ws://${ip}:${server.port}/socket/websocket`]);
 
 let run_number = 0;
 
@@ -140,28 +170,46 @@ export class Load {
         const load = new Load();
         load.json = join(scratch, `load-${process.pid}-${run_number++}.json`);
         const flags = Object.entries(options).flatMap(([name, value]) =>
-            value === true ? [`--${name}`] : [`--${name}`, String(value)]);
-        const sources = addresses > 1 && lab.client_ips.length ? ['--sources', lab.client_ips.join(',')] : [];
-        load.child = start([...client_side, ...on_cpu(lab.client_cpu), load_tool, scenario,
-            ...targets_of(server, addresses), ...sources, '--cpus', String(lab.client_cpu), '--quiet',
-            '--json', load.json, ...flags]);
+            value === true ? [`--${name}`] : [`--${name}`, String(value)],
+        );
+        const sources =
+            addresses > 1 && lab.client_ips.length ? ['--sources', lab.client_ips.join(',')] : [];
+        load.child = start([
+            ...client_side,
+            ...on_cpu(lab.client_cpu),
+            load_tool,
+            scenario,
+            ...targets_of(server, addresses),
+            ...sources,
+            '--cpus',
+            String(lab.client_cpu),
+            '--quiet',
+            '--json',
+            load.json,
+            ...flags,
+        ]);
         load.server = server;
         load.begin_ns = now_ns();
         load.sampler = new Sampler(lab.server_cpu, server.pid, load.child.pid);
         return load;
     }
 
-    // The load tool's JSON with `cpu`, what the server took in its window. Throws when there was no run.
+    // The load tool's JSON with `cpu`, what the server took in its window. Throws without one.
     async result(timeout_ms) {
         const end = await end_of(this.child, timeout_ms);
         this.sampler.stop();
         if (!existsSync(this.json) || ![0, 1, 3].includes(end.code))
-            throw new Error(`fairlead-load against ${this.server.kind} ended with ${end.code ?? end.signal}: ` +
-                (this.child.errors + this.child.output).trim().split('\n').pop());
+            throw new Error(
+                `fairlead-load against ${this.server.kind} ended with ${end.code ?? end.signal}: ` +
+                    (this.child.errors + this.child.output).trim().split('\n').pop(),
+            );
         const result = JSON.parse(readFileSync(this.json, 'utf8'));
         rmSync(this.json);
         result.begin_ns = this.begin_ns;
-        result.cpu = this.sampler.cut(result.window.begin_monotonic_ns, result.window.end_monotonic_ns);
+        result.cpu = this.sampler.cut(
+            result.window.begin_monotonic_ns,
+            result.window.end_monotonic_ns,
+        );
         return result;
     }
 
@@ -185,8 +233,18 @@ export async function wait_connected(count, timeout_ms) {
 
 // A member of the room in a process of its own: see probe.mjs.
 export function start_probe(server, room) {
-    return start([...client_side, ...on_cpu(lab.client_cpu), 'nice', '-n', '-10', process.execPath,
-        'tests/bench/probe.mjs', lab.server_ips[0], String(server.port), room]);
+    return start([
+        ...client_side,
+        ...on_cpu(lab.client_cpu),
+        'nice',
+        '-n',
+        '-10',
+        process.execPath,
+        'tests/bench/probe.mjs',
+        lab.server_ips[0],
+        String(server.port),
+        room,
+    ]);
 }
 
 export { start, end_of };

@@ -3,8 +3,14 @@ import { spread, verdict } from './stats.mjs';
 
 function number(value, unit) {
     if (!Number.isFinite(value)) return '–';
-    const text = Math.abs(value) >= 100 ? Math.round(value).toLocaleString('en')
-        : Math.abs(value) >= 10 ? value.toFixed(1) : Math.abs(value) >= 0.1 ? value.toFixed(2) : value.toPrecision(2);
+    const text =
+        Math.abs(value) >= 100
+            ? Math.round(value).toLocaleString('en')
+            : Math.abs(value) >= 10
+              ? value.toFixed(1)
+              : Math.abs(value) >= 0.1
+                ? value.toFixed(2)
+                : value.toPrecision(2);
     return unit && unit !== '/s' ? `${text} ${unit}` : text + (unit ?? '');
 }
 
@@ -13,19 +19,23 @@ const bar_text = bar => (bar ? `${bar.op === '<=' ? '≤' : '≥'} ${bar.value}`
 // A line of a row, judged: what a reader sees.
 export function judged(line) {
     const judges_ratio = line.judge !== 'fairlead';
-    const own = spread(line.fairlead), floor = line.floor ? spread(line.floor) : null;
+    const own = spread(line.fairlead),
+        floor = line.floor ? spread(line.floor) : null;
     const ratio = line.ratio ? spread(line.ratio) : null;
     const range = judges_ratio ? ratio : own;
-    const with_range = (s, unit) => (s.count > 1 ? `${number(s.median, unit)} [${number(s.min)}–${number(s.max)}]`
-        : number(s.median, unit));
+    const with_range = (s, unit) =>
+        s.count > 1
+            ? `${number(s.median, unit)} [${number(s.min)}–${number(s.max)}]`
+            : number(s.median, unit);
     return {
         ...line,
         cells: [
             line.title,
             own.count ? with_range(own, line.unit) : 'not measured',
-            floor?.count ? with_range(floor, line.unit) : line.floor_text ?? '',
+            floor?.count ? with_range(floor, line.unit) : (line.floor_text ?? ''),
             ratio?.count ? with_range(ratio, '') : '',
-            bar_text(line.bar), bar_text(line.stretch),
+            bar_text(line.bar),
+            bar_text(line.stretch),
             verdict(range, line.bar) + (line.is_noisy ? ' (noisy)' : ''),
         ],
         verdict: verdict(range, line.bar),
@@ -38,11 +48,26 @@ const HEADINGS = ['row', 'Fairlead', 'floor', 'ratio', 'bar', 'stretch', 'verdic
 export function table(lines) {
     const all = [HEADINGS, ...lines.map(line => line.cells)];
     const widths = HEADINGS.map((_, i) => Math.max(...all.map(cells => cells[i].length)));
-    return all.map(cells => cells.map((cell, i) => cell.padEnd(widths[i])).join('  ').trimEnd()).join('\n');
+    return all
+        .map(cells =>
+            cells
+                .map((cell, i) => cell.padEnd(widths[i]))
+                .join('  ')
+                .trimEnd(),
+        )
+        .join('\n');
 }
 
 export function markdown(lines, heading, remarks) {
     const row = cells => `| ${cells.join(' | ')} |`;
-    return [heading, '', row(HEADINGS), row(HEADINGS.map(() => '---')), ...lines.map(line => row(line.cells)), '',
-        ...remarks.map(remark => `- ${remark}`), ''].join('\n');
+    return [
+        heading,
+        '',
+        row(HEADINGS),
+        row(HEADINGS.map(() => '---')),
+        ...lines.map(line => row(line.cells)),
+        '',
+        ...remarks.map(remark => `- ${remark}`),
+        '',
+    ].join('\n');
 }

@@ -1,8 +1,8 @@
 // What the kernel says about CPUs, processes and memory.
 //
-// The server's CPU is measured as a whole (everything that is not idle or stolen), because the kernel
-// does part of a server's work outside of its process: packets that arrive are taken through TCP in
-// a soft interrupt on that CPU. The process's own time (schedstat, ns) is kept beside it.
+// The server's CPU is measured as a whole (everything that is not idle or stolen), because the
+// kernel does part of a server's work outside of its process: packets that arrive are taken through
+// TCP in a soft interrupt on that CPU. The process's own time (schedstat, ns) is kept beside it.
 import { readFileSync, readdirSync, existsSync } from 'node:fs';
 import { interpolate } from './stats.mjs';
 
@@ -19,7 +19,9 @@ function read(path) {
 }
 
 function cpu_line(name) {
-    const line = read('/proc/stat').split('\n').find(text => text.startsWith(name + ' '));
+    const line = read('/proc/stat')
+        .split('\n')
+        .find(text => text.startsWith(name + ' '));
     return line.trim().split(/\s+/).slice(1).map(Number);
 }
 
@@ -52,7 +54,8 @@ function everybody_user_ns() {
 
 export function memory_of(pid) {
     const text = read(`/proc/${pid}/smaps_rollup`);
-    const field = name => Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(text)?.[1] ?? NaN) * 1024;
+    const field = name =>
+        Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(text)?.[1] ?? NaN) * 1024;
     return { rss: field('Rss'), anonymous: field('Anonymous') };
 }
 
@@ -71,7 +74,8 @@ export function sockets_allocated() {
 export function is_listening(port) {
     const wanted = port.toString(16).toUpperCase().padStart(4, '0');
     return ['/proc/net/tcp', '/proc/net/tcp6'].some(
-        path => existsSync(path) && new RegExp(`:${wanted} [0-9A-F]+:0000 0A`).test(read(path)));
+        path => existsSync(path) && new RegExp(`:${wanted} [0-9A-F]+:0000 0A`).test(read(path)),
+    );
 }
 
 // {name: {count, size}} of every slab cache (root only).
@@ -94,8 +98,7 @@ export class Sampler {
                 idle_ns: idle_ns(cpu),
                 process_ns: process_ns(server_pid),
                 everybody_ns: everybody_user_ns(),
-                ours_ns: user_ns(server_pid) + user_ns(client_pid) +
-                    process.cpuUsage().user * 1e3,
+                ours_ns: user_ns(server_pid) + user_ns(client_pid) + process.cpuUsage().user * 1e3,
             });
         };
         take();
@@ -111,13 +114,15 @@ export class Sampler {
     cut(begin_ns, end_ns) {
         const alive = this.samples.filter(sample => Number.isFinite(sample.ours_ns));
         const last_ns = alive[alive.length - 1].at_ns;
-        const end = Math.min(end_ns, last_ns), begin = Math.max(begin_ns, alive[0].at_ns + 1);
+        const end = Math.min(end_ns, last_ns),
+            begin = Math.max(begin_ns, alive[0].at_ns + 1);
         const grown = pick => interpolate(alive, end, pick) - interpolate(alive, begin, pick);
         const wall_ns = end - begin;
         const busy_ns = wall_ns - grown(sample => sample.idle_ns);
         const foreign_ns = grown(sample => sample.everybody_ns - sample.ours_ns);
         return {
-            wall_ns, busy_ns,
+            wall_ns,
+            busy_ns,
             process_ns: grown(sample => sample.process_ns),
             busy: busy_ns / wall_ns,
             foreign: Math.max(0, foreign_ns / wall_ns),

@@ -9,12 +9,19 @@ export function median(values) {
 
 export function quantile(values, q) {
     const sorted = [...values].sort((a, b) => a - b);
-    return sorted.length ? sorted[Math.min(sorted.length - 1, Math.ceil(q * sorted.length) - 1)] : NaN;
+    return sorted.length
+        ? sorted[Math.min(sorted.length - 1, Math.ceil(q * sorted.length) - 1)]
+        : NaN;
 }
 
 export function spread(values) {
     const real = values.filter(Number.isFinite);
-    return { median: median(real), min: Math.min(...real), max: Math.max(...real), count: real.length };
+    return {
+        median: median(real),
+        min: Math.min(...real),
+        max: Math.max(...real),
+        count: real.length,
+    };
 }
 
 // What a row's spread says about a bar {op: '<=' | '>=', value}: a range that lies on both sides of
@@ -32,7 +39,8 @@ export function verdict(range, bar) {
 export function interpolate(samples, at_ns, pick) {
     const after = samples.findIndex(sample => sample.at_ns >= at_ns);
     if (after <= 0) throw new Error('the window lies outside of what was sampled');
-    const a = samples[after - 1], b = samples[after];
+    const a = samples[after - 1],
+        b = samples[after];
     const share = (at_ns - a.at_ns) / (b.at_ns - a.at_ns);
     return pick(a) + (pick(b) - pick(a)) * share;
 }
