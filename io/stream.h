@@ -79,7 +79,8 @@ static inline struct handle stream_handle(const struct streams *streams, uint32_
 enum stream_push_result stream_push(struct streams *streams, struct handle stream,
                                     uint32_t parcel_id);
 
-static inline bool streams_has_starved(const struct streams *streams);
+// After stream_flush_dirty: enter without waiting, the next turn has more to do.
+static inline bool streams_wants_turn(const struct streams *streams);
 
 // A hint for a walk over many streams, a few pushes ahead.
 static inline void stream_prefetch(const struct streams *streams, uint32_t index);

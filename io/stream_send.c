@@ -30,6 +30,13 @@ static uint32_t submit_list(struct streams *streams, struct stream *stream, uint
     return bytes;
 }
 
+// True exactly when settling this send lets something go on: the rest of a queue that is longer
+// than one send, the end of a stream, an owner that waits for its queue to shrink.
+static bool is_awaited(const struct stream *stream, uint32_t bytes) {
+    return stream->state == STREAM_FLUSHING || stream->flags & STREAM_OVER_HALF ||
+           stream->room_bytes + stream->control_bytes - stream->head_sent_bytes > bytes;
+}
+
 static void submit(struct streams *streams, struct stream *stream, uint32_t index) {
     uint32_t bytes;
     if (LIKELY(!(stream->flags & STREAM_LISTED))) {
@@ -46,6 +53,7 @@ static void submit(struct streams *streams, struct stream *stream, uint32_t inde
         return;
     }
     stream->flags |= STREAM_SUBMITTED;
+    streams->is_awaiting_settle |= is_awaited(stream, bytes);
     streams->submitted[streams->submitted_count++] = (struct stream_submitted){index, bytes};
 }
 
@@ -111,6 +119,7 @@ void stream_settle(struct streams *streams) {
     }
     stream_tally_add(streams, &tally);
     streams->submitted_count = 0;
+    streams->is_awaiting_settle = false;
 }
 
 static bool is_full(int32_t result) {

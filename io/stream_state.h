@@ -105,6 +105,7 @@ struct streams {
     uint32_t dirty_capacity;
     uint32_t dirty_count;
     uint32_t submitted_count;
+    bool is_awaiting_settle; // something waits for a submitted send (stream_send.c: is_awaited)
     struct stream_submitted *submitted; // sends of the last flush
     struct stream_list hot;             // to look at for parking
     struct stream_list lingering;       // flushing and lingering
@@ -120,10 +121,11 @@ static inline struct handle stream_handle(const struct streams *streams, uint32_
     return slab_handle(&streams->slots, index);
 }
 
-// Receives still wait for buffers after stream_flush_dirty: enter without waiting, the next flush
-// arms more. (Those armed may stay silent, so that nothing else would begin a turn.)
-static inline bool streams_has_starved(const struct streams *streams) {
-    return streams->starved.count > 0;
+// Receives still wait for buffers: the next flush arms more. Or something waits for a send to be
+// settled. (The receives that are armed, and the send, may stay silent, so that nothing else would
+// begin a turn.)
+static inline bool streams_wants_turn(const struct streams *streams) {
+    return streams->starved.count > 0 || streams->is_awaiting_settle;
 }
 
 static inline void stream_prefetch(const struct streams *streams, uint32_t index) {

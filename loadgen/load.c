@@ -347,7 +347,7 @@ static void tick(struct run *run, uint64_t now_ns) {
 static void turn(struct run *run, uint64_t until_ns) {
     uint64_t now_ns = clock_monotonic_ns();
     struct ring_completion completion;
-    bool waits = until_ns > now_ns && !streams_has_starved(&run->streams);
+    bool waits = until_ns > now_ns && !streams_wants_turn(&run->streams);
     ring_enter(run->ring, waits ? until_ns - now_ns : 0);
     while (ring_next(run->ring, &completion))
         stream_on_completion(&run->streams, &completion);

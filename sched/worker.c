@@ -58,7 +58,7 @@ void worker_run(struct worker *worker) {
         if (has_ready && next == WORKER_WAIT)
             next = WORKER_AGAIN;
         stream_flush_dirty(worker->streams); // one corked send per connection
-        if (next == WORKER_WAIT && streams_has_starved(worker->streams))
+        if (next == WORKER_WAIT && streams_wants_turn(worker->streams))
             next = WORKER_AGAIN;
         wake_sleepers(worker);
         uint64_t turn_ns = clock_monotonic_ns() - begin_ns;

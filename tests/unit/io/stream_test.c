@@ -290,8 +290,44 @@ START_TEST(streams_survive_a_storm_of_every_order) {
 }
 END_TEST
 
+// Without it the rest would wait for whatever comes next: a send that was taken whole is silent.
+START_TEST(a_send_that_something_waits_for_wants_another_turn_and_no_other_does) {
+    struct rig *rig = rig_listening(&one_lane, &(struct stream_config){0});
+    uint32_t peer = ring_sim_connect(rig->ring, LISTEN_FD);
+    rig_turns(rig, 2, 0);
+    struct handle stream = rig->peers[0].stream;
+    (void)rig_push(rig, stream, PARCEL_CONTROL, "one", 3);
+    stream_flush_dirty(&rig->streams);
+    ck_assert(!streams_wants_turn(&rig->streams));
+    rig_turns(rig, 2, 0);
+    for (uint32_t i = 0; i < RING_IOVECS_MAX + 1; i++)
+        (void)rig_push(rig, stream, PARCEL_CONTROL, "one", 3);
+    stream_flush_dirty(&rig->streams);
+    ck_assert(streams_wants_turn(&rig->streams));
+    rig_turn(rig, 0);
+    stream_flush_dirty(&rig->streams);
+    ck_assert(!streams_wants_turn(&rig->streams));
+    rig_turn(rig, 0);
+    ck_assert(stream_is_empty(&rig->streams, stream.index));
+    (void)rig_push(rig, stream, PARCEL_CONTROL, "bye", 3);
+    stream_close(&rig->streams, stream, STREAM_CLOSE_FLUSH);
+    stream_flush_dirty(&rig->streams);
+    ck_assert(streams_wants_turn(&rig->streams));
+    rig_turns(rig, 2, 0);
+    char data[512];
+    ck_assert_uint_eq(ring_sim_peer_receive(rig->ring, peer, data, sizeof(data)),
+                      3 * (RING_IOVECS_MAX + 3));
+    ck_assert(ring_sim_peer_saw_fin(rig->ring, peer));
+    ring_sim_peer_fin(rig->ring, peer);
+    turn_until_ended(rig);
+    rig_free(rig, 0);
+}
+END_TEST
+
 UNIT_MAIN("io/stream", stream_ends_with_peer_closed_after_fin, stream_close_flush_walks_every_step,
           stream_close_flush_of_a_paused_stream_still_sees_the_fin,
           stream_of_a_peer_that_never_reads_is_dropped_after_the_linger,
           stream_without_an_owner_gets_no_upcall, stale_completions_change_nothing,
-          connect_that_fails_says_why_and_leaves_nothing, streams_survive_a_storm_of_every_order)
+          connect_that_fails_says_why_and_leaves_nothing,
+          a_send_that_something_waits_for_wants_another_turn_and_no_other_does,
+          streams_survive_a_storm_of_every_order)
