@@ -150,6 +150,17 @@ void conn_drain_at(struct gateway *gateway, uint32_t index, uint64_t at_ns) {
         arm(gateway, index, at_ns);
 }
 
+void conn_upgraded(struct gateway *gateway, uint32_t index, enum conn_state state) {
+    const struct config *config = gateway->parts.config;
+    struct conn *conn = conn_at(gateway, index);
+    conn_become(conn, state);
+    conn->heard_s = now_s(gateway);
+    gateway_count(gateway, COUNTER_UPGRADES);
+    // Usually the handshake's timer fires first, and is then armed for the silence.
+    if (config->idle_timeout_s < config->handshake_timeout_s)
+        arm(gateway, index, second_ns((uint64_t)conn->heard_s + config->idle_timeout_s));
+}
+
 // --- the actor -----------------------------------------------------------------------------------
 
 struct conn_birth {

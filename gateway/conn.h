@@ -78,6 +78,9 @@ static inline bool conn_is_live(const struct conn *conn) {
 
 void conn_become(struct conn *conn, enum conn_state state);
 
+// The handshake is done: open or echo. From now on silence is what ends it.
+void conn_upgraded(struct gateway *gateway, uint32_t index, enum conn_state state);
+
 // Queues a control parcel and takes its one reference. BLOCK_NONE (memory was out), a full budget
 // or a stream that is going doom the connection or are ignored, so that callers need not look.
 void conn_push(struct gateway *gateway, uint32_t index, uint32_t parcel);

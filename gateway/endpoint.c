@@ -10,7 +10,6 @@
 #include "gateway/refusal.h"
 #include "gateway/wire/utf8.h"
 #include "gateway/wire/ws_handshake.h"
-#include "sched/base/clock.h"
 
 #define FIRST_BYTE_TLS 0x16 // RFC 8446 5.1: a handshake record
 
@@ -161,9 +160,7 @@ static bool upgrade(struct gateway *gateway, uint32_t index, const struct http1_
     struct writer w = writer_on(text, sizeof(text));
     ws_handshake_encode_response(&w, request->ws_key,
                                  is_named ? BYTES_LITERAL("phoenix") : (struct bytes){0});
-    conn_become(conn, state);
-    conn->heard_s = (uint32_t)(gateway_now_ns(gateway) / NS_PER_S);
-    gateway_count(gateway, COUNTER_UPGRADES);
+    conn_upgraded(gateway, index, state);
     conn_push(gateway, index, frame_out_raw(gateway->parts.blocks, writer_bytes(&w)));
     return true;
 }

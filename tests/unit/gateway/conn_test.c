@@ -181,6 +181,19 @@ START_TEST(an_idle_connection_is_closed_with_1001_and_traffic_keeps_it) {
 }
 END_TEST
 
+START_TEST(an_idle_timeout_below_that_of_the_handshake_holds_from_the_upgrade) {
+    rig_config_default(&rig.config);
+    rig.config.idle_timeout_s = 2;
+    rig_open(16, 1);
+    uint32_t ada = rig_user("ada");
+    rig_wait_ms(1500);
+    ck_assert(rig.peers[ada].is_open);
+    rig_wait_ms(3000);
+    RIG_EXPECT_CLOSE(ada, "1001 idle");
+    rig_close();
+}
+END_TEST
+
 START_TEST(who_takes_no_replies_is_not_read_and_then_closed_with_1008) {
     open_default();
     uint32_t ada = rig_user("ada");
@@ -500,6 +513,7 @@ UNIT_MAIN("gateway/conn", an_idle_connection_takes_48_bytes_and_holds_no_reader,
           every_fault_closes_with_its_code, a_message_over_the_limit_closes_with_1009_at_its_header,
           a_close_is_answered_with_its_code_and_what_follows_is_not_looked_at,
           an_idle_connection_is_closed_with_1001_and_traffic_keeps_it,
+          an_idle_timeout_below_that_of_the_handshake_holds_from_the_upgrade,
           who_takes_no_replies_is_not_read_and_then_closed_with_1008,
           a_slow_member_of_a_room_that_closes_is_closed_and_the_others_go_on,
           presence_that_found_no_room_comes_when_there_is_some,
