@@ -11,6 +11,8 @@ const TYPING_EVERY_MS = 2000;
 const TYPING_EXPIRES_MS = 5000;
 const TYPING_SHOWN_MAX = 3;
 const TYPING_ROOM_MAX = 50; // in larger rooms nobody is told who types
+const PRESENCE_LATE_MS = 2000;
+const EVENT_SHOWN_MAX = 160; // characters of an event that is no message
 const LEAVE_NOTICE_MS = 2500; // a reload leaves and joins again: no notice for that
 const LEAVE_NOTICE_RESTART_MS = 8000; // after a restart people return one by one
 
@@ -223,6 +225,7 @@ let restingUntil = 0; // leaves before this moment are told late: people are sti
 
 function onJoined({ again, renewed }) {
   lost = false;
+  setTimeout(drawPeopleSoon, PRESENCE_LATE_MS); // where presence is off nothing comes: that is said
   restingUntil = again ? Date.now() + LEAVE_NOTICE_RESTART_MS : 0;
   onSocketState(socket.state);
   if (renewed) notice("Reconnected. The gateway was restarted in between.");
@@ -242,7 +245,8 @@ function onEvent(payload, { event }) {
   const { user, text, id } = payload || {};
   if (event !== "message" || typeof text !== "string") {
     const line = make("p", "notice event");
-    line.append(make("code", "", `${event} ${JSON.stringify(payload)}`.slice(0, 300)));
+    const whole = `${event} ${JSON.stringify(payload)}`;
+    line.append(make("code", "", whole.length > EVENT_SHOWN_MAX ? `${whole.slice(0, EVENT_SHOWN_MAX)}…` : whole));
     return append(line);
   }
   const author = typeof user === "string" && user !== "" ? user.slice(0, NAME_BYTES_MAX) : "someone";
@@ -452,12 +456,16 @@ function drawPeopleSoon() {
 function drawPeople() {
   const { users, count } = room;
   const total = count ? count.users : users.size;
+  $("people-toggle-count").textContent = total > 0 ? number.format(total) : "?";
+  if (total === 0) { // presence is off here
+    $("people-count").textContent = "This room does not tell who is here.";
+    return $("people-list").replaceChildren();
+  }
   const connections = count ? count.connections : [...users.values()].reduce((sum, metas) => sum + metas.length, 0);
-  const byName = new Intl.Collator().compare;
-  const sorted = [...users.keys()].sort((a, b) => (b === me) - (a === me) || byName(a, b));
-  $("people-toggle-count").textContent = number.format(total);
+  const byName = new Intl.Collator(undefined, { numeric: true }).compare;
+  const others = [...users.keys()].filter((user) => user !== me).sort(byName);
   $("people-count").textContent = `${counted(total, "person", "people")}, ${counted(connections, "device", "devices")}`;
-  const items = sorted.slice(0, PEOPLE_SHOWN_MAX).map((user) => personElement(user, users.get(user)));
+  const items = [me, ...others.slice(0, PEOPLE_SHOWN_MAX)].map((user) => personElement(user, users.get(user) || []));
   const rest = total - items.length;
   if (rest > 0) items.push(make("li", "person people-count", `and ${counted(rest, "other", "others")}`));
   $("people-list").replaceChildren(...items);

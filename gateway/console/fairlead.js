@@ -39,6 +39,8 @@
   "use strict";
   const TEXT = new TextEncoder();
   const NAMES = new TextDecoder();
+  const SAMPLE_MAX = 50; // users in the sample of a room too big to list
+  const COUNT_MS = 8000;
 
   class Emitter {
     #listeners = new Map();
@@ -215,6 +217,7 @@
     #joinRef = null;
     #tries = 0;
     #timer = 0;
+    #countTimer = 0;
     state = "closed";
     epoch = null;
     seq = 0;
@@ -277,6 +280,7 @@
 
     onDrop() {
       clearTimeout(this.#timer);
+      clearTimeout(this.#countTimer);
       this.state = "closed";
       this.#joinRef = null;
     }
@@ -338,6 +342,7 @@
       if (event === "presence_state") return this.#presenceState(payload);
       if (event === "presence_diff") return this.#presenceDiff(payload);
       if (event === "presence_count") {
+        clearTimeout(this.#countTimer);
         this.count = payload;
         return this.emit("presence", { joins: [], leaves: [], first: false });
       }
@@ -355,12 +360,23 @@
       this.emit("*", payload, { event, seq });
     }
 
+    // A room too big to list follows each change with a count; one that shrank sends no more.
+    #doubtCount() {
+      clearTimeout(this.#countTimer);
+      if (!this.count) return;
+      this.#countTimer = setTimeout(() => {
+        this.count = null;
+        this.emit("presence", { joins: [], leaves: [], first: false });
+      }, COUNT_MS);
+    }
+
     // A state replaces the list wholesale; diffs that overtook it are applied after it.
     #presenceState(state) {
       const before = this.users;
       const first = before.size === 0;
       this.users = new Map(Object.entries(state).map(([user, { metas }]) => [user, metas]));
-      if (this.count && this.count.users <= this.users.size) this.count = null;
+      if (this.users.size > SAMPLE_MAX) this.count = null;
+      this.#doubtCount();
       const joins = [...this.users.keys()].filter((user) => !before.has(user));
       const leaves = [...before.keys()].filter((user) => !this.users.has(user));
       const early = this.#early || [];
@@ -385,6 +401,7 @@
         if (kept.length > 0) this.users.set(user, kept);
         else if (this.users.delete(user)) leaves.push(user);
       }
+      this.#doubtCount();
       this.emit("presence", { joins, leaves, first: false });
     }
   }

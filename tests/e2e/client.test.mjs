@@ -292,6 +292,14 @@ describe("fairlead.js and a server that misbehaves", () => {
     state.say(null, null, "room:a", "presence_count", { users: 5000, connections: 7000 });
     await until("the count", () => room.count);
     assert.deepEqual(plain(room.count), { users: 5000, connections: 7000 });
+    const metas = { metas: [{ phx_ref: "1" }] };
+    const users = (size) => Object.fromEntries(Array.from({ length: size }, (_, n) => [`u${n}`, metas]));
+    state.say(null, null, "room:a", "presence_state", users(50));
+    await until("the sample", () => room.users.size === 50);
+    assert.equal(room.count.users, 5000);
+    state.say(null, null, "room:a", "presence_state", users(51));
+    await until("the list", () => room.users.size === 51);
+    assert.equal(room.count, null);
   });
 
   test("messages of a former join are ignored", async (t) => {

@@ -247,6 +247,23 @@ describe("page", () => {
     await close(ann);
   });
 
+  test("a room that counts, and one that does not tell, say so", async () => {
+    for (const [mode, text_] of [["counts", "2 people, 2 devices"], ["off", "This room does not tell who is here."]]) {
+      const other = await startGateway(["--presence", mode]);
+      const ann = await person(browser, other.origin);
+      const bob = await person(browser, other.origin, PHONE);
+      await enter(ann, "Ann", mode);
+      await enter(bob, "Bob", mode);
+      await ann.getByText(text_).waitFor();
+      await say(ann, "Hello");
+      await heard(bob, "Hello");
+      await shot(ann, `presence-${mode}`);
+      assert.deepEqual([...ann.problems, ...bob.problems], []);
+      await close(ann, bob);
+      await other.finish();
+    }
+  });
+
   test("the log is bounded, and a reader who scrolled up is not pulled down", async () => {
     const ann = await open();
     await enter(ann, "Ann", "bounded");
