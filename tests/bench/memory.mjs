@@ -1,6 +1,6 @@
 // The rows of docs/BENCHMARKS.md about memory: the slope of the server's resident memory over many
 // idle connections, what a scheduler and a lane take before any, and the kernel's half of one.
-import { Server, Load, wait_connected, sleep, lab, start, end_of } from './processes.mjs';
+import { Server, Load, wait_connected, sleep, lab, start, end_of, fairlead } from './processes.mjs';
 import { memory_of, slabs, sockets_allocated, sockets_open } from './sample.mjs';
 
 // Smaller ones are for trying the runner itself.
@@ -13,7 +13,7 @@ const hold = (connections, first_user) => ({
     'room-size': 100,
     'connect-rate': 12000,
     'first-user': first_user,
-    'first-room': first_user / 100,
+    'first-room': Math.ceil(first_user / 100),
     'heartbeat-s': 3600,
     'warmup-s': 0,
     'hold-until-signal': true,
@@ -157,15 +157,40 @@ async function row_memory(bench) {
     }
 }
 
-// Resident memory of servers that hold nothing: one more scheduler, nine more lanes.
+// A lane is made when a connection first needs it: what 2,000 connections add across the border of
+// two lanes, less what 2,000 add within one.
+async function lane_bytes(bench) {
+    const ledger = start([fairlead, 'serve', '--print-memory', '--connections-max', '60000']);
+    await end_of(ledger, 5000);
+    const per_lane = Number(/\(of (\d+) descriptors\)/.exec(ledger.output)?.[1] ?? NaN);
+    if (!Number.isFinite(per_lane))
+        throw new Error('--print-memory does not say what a lane holds');
+    const server = await Server.start('fairlead', ['--connections-max', String(per_lane * 3)]);
+    const loads = [],
+        steps = [];
+    try {
+        let connected = 0;
+        for (const wanted of [per_lane - 3000, per_lane - 1000, per_lane + 1000]) {
+            loads.push(await fill(bench, server, wanted - connected, connected));
+            connected = wanted;
+            steps.push((await settle(server.pid)).rss);
+        }
+        return steps[2] - steps[1] - (steps[1] - steps[0]);
+    } finally {
+        for (const load of loads) await load.kill();
+        server.signal('SIGKILL');
+        await server.stop();
+    }
+}
+
+// Resident memory of servers that hold nothing, and of one more lane.
 async function row_fixed(bench) {
     const rss = async (more, cpus) => {
         const server = await Server.start('fairlead', more, cpus);
         await sleep(700);
         const { rss: bytes } = memory_of(server.pid);
-        const metrics = await server.metrics().catch(() => ({}));
         await server.stop();
-        return { bytes, lanes: metrics.fairlead_lanes };
+        return bytes;
     };
     const cpus = `${lab.server_cpu},${lab.client_cpu}`;
     const one = await rss(['--connections-max', '10000']);
@@ -173,21 +198,17 @@ async function row_fixed(bench) {
         ['--connections-max', '20000', '--schedulers', '2', '--cpus', cpus],
         cpus,
     );
-    const lanes = await rss(['--connections-max', '190000']);
-    const lane_count = lanes.lanes && one.lanes ? lanes.lanes - one.lanes : 9;
+    const lane = await lane_bytes(bench);
     const line = (title, bytes) => ({
         title,
         unit: 'KiB',
         judge: 'fairlead',
-        fairlead: [Math.round(bytes / 1024)],
+        fairlead: [bytes / 1024],
     });
     return [
-        line('fixed memory: the process with one scheduler and one lane', one.bytes),
-        line('fixed memory of another scheduler', two.bytes - one.bytes),
-        line(
-            `fixed memory of another lane (mean of ${lane_count})`,
-            (lanes.bytes - one.bytes) / lane_count,
-        ),
+        line('fixed memory: the process with one scheduler and one lane', one),
+        line('fixed memory of another scheduler', two - one),
+        line('fixed memory of another lane in use', lane),
     ];
 }
 
