@@ -36,7 +36,7 @@ uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/fairlead $(DESTDIR)$(PREFIX)/bin/fairlead-load $(DESTDIR)$(UNITDIR)/fairlead.service
 	! cmp -s $(DESTDIR)$(DOCDIR)/fairlead.yaml $(DESTDIR)$(SYSCONFDIR)/fairlead/fairlead.yaml || \
 	    rm -f $(DESTDIR)$(SYSCONFDIR)/fairlead/fairlead.yaml
-	-rmdir $(DESTDIR)$(SYSCONFDIR)/fairlead 2>/dev/null
+	rmdir $(DESTDIR)$(SYSCONFDIR)/fairlead 2>/dev/null || true
 	rm -rf $(DESTDIR)$(DOCDIR)
 
 # The tables of docs/OPERATING.md, printed by the program.
