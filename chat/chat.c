@@ -76,7 +76,12 @@ int chat_init(struct chat *chat, const struct chat_config *config, struct schedu
                           .scheduler = scheduler,
                           .port = port,
                           .rng = {config->rng_seed},
-                          .dirty_head = SLAB_NONE};
+                          .dirty_head = SLAB_NONE,
+                          .dirty_tail = SLAB_NONE};
+    if (chat->config.turn_deliveries_max == 0)
+        chat->config.turn_deliveries_max = CHAT_TURN_DELIVERIES;
+    if (chat->config.publishes_max == 0)
+        chat->config.publishes_max = CHAT_PUBLISHES_MAX / config->core_count;
     registry_init(&chat->rooms, scheduler->blocks, config->seed);
     registry_init(&chat->leaves, scheduler->blocks, config->seed);
     if (slab_init(&chat->members, ledger, "members", sizeof(struct member), config->members_max) ||
@@ -101,6 +106,7 @@ void chat_fini(struct chat *chat) {
         if (slab_is_used(rooms, i))
             scheduler_exit(chat->scheduler, KIND_ROOM, i, EXIT_SHUTDOWN);
     scheduler_exit(chat->scheduler, KIND_CHAT, 0, EXIT_SHUTDOWN);
+    CHECK(chat->scheduler->kinds[KIND_LEAF].slab.used_count == 0);
     slab_check_empty(&chat->users);
     slab_check_empty(&chat->metas);
     registry_fini(&chat->rooms);
@@ -128,6 +134,9 @@ uint32_t chat_join(struct chat *chat, const struct chat_join_request *request,
                               .type = CHAT_JOIN,
                               .words = {payload, handle_pack(slab_handle(&chat->members, index))}};
     bool is_sent = false;
+    const struct slab *leaves = &scheduler->kinds[KIND_LEAF].slab;
+    if (leaf_index == SLAB_NONE && leaves->used_count == leaves->slots_max)
+        *reason = REFUSAL_TOO_MANY_ROOMS;
     if (payload != PAYLOAD_NONE) {
         *reason = REFUSAL_BUSY;
         message.sender = scheduler_pid(scheduler, KIND_LEAF, leaf_index);
@@ -177,18 +186,23 @@ bool chat_publish(struct chat *chat, uint32_t member_index, const struct chat_pu
     struct scheduler *scheduler = chat->scheduler;
     const struct member *member = chat_member(chat, member_index);
     CHECK(!(member->slab_word & (MEMBER_PENDING | MEMBER_ORPHAN)));
-    uint64_t payload = publish_pack(scheduler, publish);
-    *reason = REFUSAL_MEMORY;
-    if (payload == PAYLOAD_NONE)
+    bool is_busy = chat->publish_count >= chat->config.publishes_max;
+    uint64_t payload = is_busy ? PAYLOAD_NONE : publish_pack(scheduler, publish);
+    if (payload == PAYLOAD_NONE) {
+        *reason = is_busy ? REFUSAL_BUSY : REFUSAL_MEMORY;
+        counter_add(scheduler->counters, COUNTER_BUSY, is_busy);
         return false;
+    }
     struct message message = {
         .target = leaf_at(chat, member->leaf)->room,
         .sender = scheduler_pid(scheduler, KIND_LEAF, member->leaf),
         .type = CHAT_PUBLISH,
         .flags = publish->is_whisper,
         .words = {payload, handle_pack(slab_handle(&chat->members, member_index)), 0}};
-    if (scheduler_try_send(scheduler, &message))
+    if (scheduler_try_send(scheduler, &message)) {
+        chat->publish_count++;
         return true;
+    }
     *reason = REFUSAL_BUSY;
     counter_add(scheduler->counters, COUNTER_BUSY, 1);
     payload_unref(scheduler, payload);
@@ -200,14 +214,7 @@ void chat_member_writable(struct chat *chat, uint32_t member_index) {
     if (!(member->slab_word & MEMBER_STALE) || member->slab_word & (MEMBER_PENDING | MEMBER_ORPHAN))
         return;
     member->slab_word = (member->slab_word & ~MEMBER_STALE) | MEMBER_WAITING;
-    struct leaf *leaf = leaf_at(chat, member->leaf);
-    if (leaf->wants_state)
-        return;
-    leaf->wants_state = true;
-    struct message want = {.target = leaf->room,
-                           .sender = scheduler_pid(chat->scheduler, KIND_LEAF, member->leaf),
-                           .type = CHAT_WANT_STATE};
-    scheduler_send(chat->scheduler, &want);
+    leaf_want_state(chat, member->leaf, false);
 }
 
 struct bytes chat_room_name(const struct chat *chat, uint32_t member_index) {

@@ -35,14 +35,23 @@ struct member {
 #define MEMBER_WAITING 0x04000000u // gets the next presence_state, no diffs before it
 #define MEMBER_STALE 0x08000000u   // missed presence; asks for a state once its queue is empty
 
+// What one turn hands to members at most: some 10 ms.
+#define CHAT_TURN_DELIVERIES 16384
+
+// Publishes under way from all cores together. Each ends in a message that is always sent, so a
+// core needs as many cells for those whose way back is full (see scheduler_send).
+#define CHAT_PUBLISHES_MAX 65536
+
 struct chat_config {
     uint32_t core_count; // schedulers; a room's home is hash(name) mod core_count
     uint32_t rooms_max;  // on this core as home; leaves: the same again
     uint32_t members_max;
-    uint32_t users_max;       // presence entries of rooms whose home is here
-    uint32_t batch_bytes_max; // a leaf's messages per turn (half of --out-queue-bytes-max)
-    uint64_t seed;            // the same on all cores
-    uint64_t rng_seed;        // different on each core
+    uint32_t users_max;           // presence entries of rooms whose home is here
+    uint32_t batch_bytes_max;     // a leaf's messages per turn (half of --out-queue-bytes-max)
+    uint32_t turn_deliveries_max; // to members, in one chat_flush; 0: CHAT_TURN_DELIVERIES
+    uint32_t publishes_max;       // of this core and not answered yet; 0: CHAT_PUBLISHES_MAX
+    uint64_t seed;                // the same on all cores
+    uint64_t rng_seed;            // different on each core
 };
 
 struct chat {
@@ -57,7 +66,9 @@ struct chat {
     struct texts texts;
     struct rng rng;
     uint64_t pid;        // this core's KIND_CHAT
-    uint32_t dirty_head; // leaves with something to deliver at the turn's end
+    uint32_t dirty_head; // leaves with something to deliver at the turn's end, oldest first
+    uint32_t dirty_tail;
+    uint32_t publish_count; // publishes and whispers of members here that were not answered yet
 };
 
 // Registers its kinds of actors with the scheduler. Returns 0, or -ENOMEM.

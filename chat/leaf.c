@@ -97,12 +97,32 @@ void leaf_close_if_unused(struct chat *chat, uint32_t index) {
         scheduler_exit(chat->scheduler, KIND_LEAF, index, EXIT_NORMAL);
 }
 
+void leaf_want_state(struct chat *chat, uint32_t index, bool is_for_all) {
+    struct leaf *leaf = leaf_at(chat, index);
+    if (leaf->wants_state && !is_for_all)
+        return;
+    leaf->wants_state = true;
+    struct message want = {.target = leaf->room,
+                           .sender = scheduler_pid(chat->scheduler, KIND_LEAF, index),
+                           .type = CHAT_WANT_STATE,
+                           .flags = is_for_all};
+    scheduler_send(chat->scheduler, &want);
+}
+
+void leaf_push_dirty(struct chat *chat, uint32_t index) {
+    leaf_at(chat, index)->dirty_next = SLAB_NONE;
+    if (chat->dirty_tail == SLAB_NONE)
+        chat->dirty_head = index;
+    else
+        leaf_at(chat, chat->dirty_tail)->dirty_next = index;
+    chat->dirty_tail = index;
+}
+
 static void mark_dirty(struct chat *chat, struct leaf *leaf, uint32_t index) {
     if (leaf->is_dirty)
         return;
     leaf->is_dirty = true;
-    leaf->dirty_next = chat->dirty_head;
-    chat->dirty_head = index;
+    leaf_push_dirty(chat, index);
 }
 
 // Appends a part; takes the parcel. False: no memory for it, the parcel is given back.
@@ -130,6 +150,8 @@ static void note_lost(struct leaf *leaf, uint64_t from, uint64_t to) {
 
 // Tells all members of what this core never got or could not encode, in its place in the order.
 static void push_gap(struct chat *chat, struct leaf *leaf, uint32_t index) {
+    if (leaf->members.count + leaf->joining.count == 0)
+        leaf->lost_to = 0; // those who were owed it have left
     if (leaf->lost_to == 0)
         return;
     uint32_t parcel = chat_port_encode_gap(chat->port, registry_name(&chat->leaves, leaf->name),
@@ -156,7 +178,6 @@ static void push_message(struct chat *chat, struct leaf *leaf, uint32_t index,
                          const struct chat_publish *publish, uint64_t sequence) {
     struct counters *counters = chat->scheduler->counters;
     uint32_t receivers = leaf->members.count + leaf->joining.count;
-    counter_add(counters, COUNTER_RELAYS_TAKEN, 1);
     counter_add(counters, COUNTER_DUE, receivers);
     push_gap(chat, leaf, index);
     uint32_t id = chat_port_encode_message(chat->port, registry_name(&chat->leaves, leaf->name),
@@ -178,11 +199,24 @@ static void push_message(struct chat *chat, struct leaf *leaf, uint32_t index,
     note_lost(leaf, sequence, sequence);
 }
 
+// What a message to a leaf settles, also to one that is gone: a relay is taken, a publish answered.
+static void settle(struct chat *chat, const struct message *message) {
+    bool is_relay = message->type == CHAT_RELAY;
+    if (is_relay && message->words[1] > 0)
+        counter_add(chat->scheduler->counters, COUNTER_RELAYS_TAKEN, 1);
+    if (message->type == CHAT_REFUSED || message->type == CHAT_ACCEPTED ||
+        (is_relay && message->small)) {
+        CHECK(chat->publish_count > 0);
+        chat->publish_count--;
+    }
+}
+
 static void on_relay(struct chat *chat, struct leaf *leaf, uint32_t index,
                      const struct message *message) {
     struct scheduler *scheduler = chat->scheduler;
     struct chat_publish publish = publish_view(scheduler, message->words[0]);
     uint32_t publisher = SLAB_NONE;
+    settle(chat, message);
     if (message->small) {
         const struct member *member = slab_lookup(&chat->members, handle_unpack(message->words[2]));
         if (member && !(member->slab_word & MEMBER_ORPHAN)) {
@@ -202,6 +236,7 @@ static void on_relay(struct chat *chat, struct leaf *leaf, uint32_t index,
 }
 
 static void on_refused(struct chat *chat, const struct message *message) {
+    settle(chat, message);
     struct chat_publish publish = publish_view(chat->scheduler, message->words[0]);
     const struct member *member = slab_lookup(&chat->members, handle_unpack(message->words[2]));
     if (member && !(member->slab_word & MEMBER_ORPHAN) && publish.wants_reply)
@@ -218,10 +253,13 @@ static void send_leave(struct chat *chat, const struct leaf *leaf, uint32_t inde
     scheduler_send(chat->scheduler, &leave);
 }
 
-// Into the array, or behind the parts that wait to be delivered.
+// Into the array, or behind the parts that wait to be delivered. False: memory is out.
 static bool admit(struct chat *chat, struct leaf *leaf, uint32_t index, uint32_t member_index) {
     struct member *member = chat_member(chat, member_index);
     uint32_t members = leaf->members.count + leaf->joining.count + 1;
+    push_gap(chat, leaf, index); // what is owed now is not owed to the joiner
+    if (leaf->lost_to)
+        return false;
     if (!array_reserve(chat, &leaf->members, sizeof(struct leaf_entry), members))
         return false;
     if (leaf->parts.count > 0) {
@@ -287,17 +325,15 @@ static void push_presence(struct chat *chat, struct leaf *leaf, uint32_t index, 
                                       records_view(chat->scheduler, payload), kind != PART_DIFF);
         struct leaf_part part = {
             .parcel = parcel, .batch = BLOCK_NONE, .exclude = SLAB_NONE, .kind = (uint32_t)kind};
-        if (parcel == BLOCK_NONE || !part_push(chat, leaf, index, &part)) {
-            // Out of memory: all get a state as soon as there is some.
-            for (uint32_t i = 0; i < leaf->members.count; i++)
-                chat_member(chat, entries_of(chat, leaf)[i].member)->slab_word |= MEMBER_STALE;
-        }
+        if (parcel == BLOCK_NONE || !part_push(chat, leaf, index, &part))
+            leaf_want_state(chat, index, true);
     }
     payload_unref(chat->scheduler, payload);
 }
 
 static void on_count(struct chat *chat, struct leaf *leaf, uint32_t index,
                      const struct message *message) {
+    leaf->wants_state = false;
     if (leaf->members.count + leaf->joining.count == 0)
         return;
     uint32_t parcel =
@@ -305,8 +341,8 @@ static void on_count(struct chat *chat, struct leaf *leaf, uint32_t index,
                                (uint32_t)message->words[0], (uint32_t)message->words[1]);
     struct leaf_part part = {
         .parcel = parcel, .batch = BLOCK_NONE, .exclude = SLAB_NONE, .kind = PART_COUNT};
-    if (parcel != BLOCK_NONE)
-        (void)part_push(chat, leaf, index, &part);
+    if (parcel == BLOCK_NONE || !part_push(chat, leaf, index, &part))
+        leaf_want_state(chat, index, true);
 }
 
 static void on_message(void *context, void *state, uint32_t index, const struct message *message) {
@@ -345,6 +381,7 @@ static void on_message(void *context, void *state, uint32_t index, const struct 
 }
 
 static void on_discard(void *context, const struct message *message) {
+    settle(context, message);
     publish_discard(((struct chat *)context)->scheduler, message);
 }
 

@@ -2,15 +2,14 @@
 // in a turn is encoded once and gathered in parts; chat_flush gives every member all parts, runs of
 // room messages as one batch parcel where the member's queue is empty.
 //
-// Full: past batch_bytes_max the leaf is paused until its walk is done; a walk goes in slices of
-// LEAF_SLICE_MEMBERS per turn. While a walk lasts no message is taken, so parts and joins stand
-// still; members may leave at any time.
+// Full: past batch_bytes_max the leaf is paused until its walk is done. The leaves of a core share
+// turn_deliveries_max per turn, oldest first; a walk that is cut short goes on in the next turn,
+// and no message is taken meanwhile, so parts and joins stand still; members may leave at any time.
 #ifndef FAIRLEAD_CHAT_LEAF_H
 #define FAIRLEAD_CHAT_LEAF_H
 
 #include "chat/chat.h"
 
-#define LEAF_SLICE_MEMBERS 16384
 #define LEAF_MAILBOX_MAX 16384
 #define LEAF_PARTS_MAX 4096
 
@@ -64,7 +63,7 @@ struct leaf {
     bool is_dirty;    // true exactly when it is in chat's dirty list
     bool is_walking;
     bool is_paused;
-    bool wants_state; // CHAT_WANT_STATE is under way
+    bool wants_state; // CHAT_WANT_STATE for one member is under way
     bool close_when_over;
 };
 
@@ -74,8 +73,14 @@ extern const struct behaviour leaf_behaviour;
 // full.
 MUST_USE uint32_t leaf_open(struct chat *chat, struct bytes name);
 
+// Asks the home for presence that a member missed, or, when this core could not encode it, all did.
+void leaf_want_state(struct chat *chat, uint32_t index, bool is_for_all);
+
 // Ends the leaf when nobody needs it any more.
 void leaf_close_if_unused(struct chat *chat, uint32_t index);
+
+// Behind the last of those that have something to deliver at the turn's end.
+void leaf_push_dirty(struct chat *chat, uint32_t index);
 
 // Takes a member that has joined out of the leaf. What it had not been given is delivered when
 // `flush`, else counted as dropped.

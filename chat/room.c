@@ -20,6 +20,10 @@ static bool has_counts(const struct room *room) {
     return room->presence.phase == PHASE_COUNTS || room->presence.phase == PHASE_SAMPLED;
 }
 
+static bool has_list(const struct room *room) {
+    return room->presence.phase == PHASE_LIST || room->presence.phase == PHASE_SAMPLED;
+}
+
 static uint64_t window_ns(const struct room *room) {
     uint64_t share = room->connection_count * PRESENCE_WINDOW_NS_PER_CONNECTION;
     if (share < PRESENCE_WINDOW_NS)
@@ -120,10 +124,15 @@ static void on_join(struct chat *chat, struct room *room, uint32_t index,
     bool is_new_list = false;
     if (presence_join(chat, &room->presence, join.user, join.meta, &reply.small, &is_new_list)) {
         reply.type = CHAT_JOINED;
-        reply.flags = room->presence.phase == PHASE_LIST || room->presence.phase == PHASE_SAMPLED;
+        reply.flags = has_list(room);
         struct room_leaf *leaf = &leaves_of(chat, room)[pid_core(message->sender)];
         leaf->leaf = message->sender;
         leaf->member_count++;
+        if (leaf->lost_to) // before the joiner, to whom it is not owed
+            scheduler_send(scheduler, &(struct message){.target = leaf->leaf,
+                                                        .type = CHAT_LOST,
+                                                        .words = {leaf->lost_from, leaf->lost_to}});
+        leaf->lost_to = 0;
         leaf->wants_state |= reply.flags;
         room->connection_count++;
         room->empty_since_ns = 0;
@@ -314,6 +323,18 @@ static void on_timer(struct chat *chat, struct room *room, uint32_t index) {
     rearm(chat, room, index);
 }
 
+// A member there missed what was last said about presence, or with flags all members did.
+static void on_want_state(struct chat *chat, struct room *room, const struct message *message) {
+    struct room_leaf *leaf = &leaves_of(chat, room)[pid_core(message->sender)];
+    if (leaf->member_count == 0)
+        return;
+    room->is_count_due = true;
+    if (!has_list(room))
+        return;
+    leaf->wants_state = true;
+    leaf->wants_state_all |= message->flags;
+}
+
 static void on_message(void *context, void *state, uint32_t index, const struct message *message) {
     struct chat *chat = context;
     struct room *room = state;
@@ -333,7 +354,7 @@ static void on_message(void *context, void *state, uint32_t index, const struct 
             return;
         break;
     case CHAT_WANT_STATE:
-        leaves_of(chat, room)[pid_core(message->sender)].wants_state = true;
+        on_want_state(chat, room, message);
         break;
     default:
         CHECKF(false, "room got message %u", message->type);

@@ -20,6 +20,11 @@ static struct leaf_entry *entries_of(const struct chat *chat, const struct leaf 
     return blocks_at(blocks_of(chat), leaf->members.block);
 }
 
+static void mark_stale(struct chat *chat, struct member *member) {
+    member->slab_word |= MEMBER_STALE;
+    counter_add(chat->scheduler->counters, COUNTER_PRESENCE_STALE, 1);
+}
+
 // Presence: a member that does not keep up misses it, and asks for a state later.
 static void deliver_presence(struct chat *chat, const struct leaf_part *part,
                              struct leaf_entry entry) {
@@ -30,8 +35,7 @@ static void deliver_presence(struct chat *chat, const struct leaf_part *part,
     if (!is_state && (part->kind == PART_STATE || is_waiting || is_stale))
         return;
     if (!chat_port_deliver_state(chat->port, entry.address, part->parcel)) {
-        member->slab_word |= MEMBER_STALE;
-        counter_add(chat->scheduler->counters, COUNTER_PRESENCE_STALE, 1);
+        mark_stale(chat, member);
     } else if (is_state) {
         member->slab_word &= ~(MEMBER_WAITING | MEMBER_STALE);
     }
@@ -48,7 +52,8 @@ static void deliver_one(struct chat *chat, const struct leaf_part *part, struct 
             chat_port_deliver(chat->port, entry.address, part->parcel);
         break;
     case PART_COUNT:
-        (void)chat_port_deliver_state(chat->port, entry.address, part->parcel);
+        if (!chat_port_deliver_state(chat->port, entry.address, part->parcel))
+            mark_stale(chat, chat_member(chat, entry.member));
         break;
     case PART_DIFF:
     case PART_STATE:
@@ -58,10 +63,13 @@ static void deliver_one(struct chat *chat, const struct leaf_part *part, struct 
     }
 }
 
-static void deliver_parts(struct chat *chat, const struct leaf *leaf, struct leaf_entry entry,
-                          uint32_t part_first) {
+// Returns how many parcels that were.
+static uint32_t deliver_parts(struct chat *chat, const struct leaf *leaf, struct leaf_entry entry,
+                              uint32_t part_first) {
     const struct leaf_part *parts = parts_of(chat, leaf);
+    uint32_t deliveries = 0;
     for (uint32_t i = part_first; i < leaf->parts.count; i++) {
+        deliveries++;
         if (parts[i].run > 1 && chat_port_is_empty(chat->port, entry.address)) {
             counter_subtract(chat->scheduler->counters, COUNTER_GATHERED, parts[i].run);
             chat_port_deliver(chat->port, entry.address, parts[i].batch);
@@ -70,6 +78,7 @@ static void deliver_parts(struct chat *chat, const struct leaf *leaf, struct lea
             deliver_one(chat, &parts[i], entry);
         }
     }
+    return deliveries;
 }
 
 // One parcel of `run` parts from `first`; left out when memory is short: members then get the
@@ -128,7 +137,7 @@ static void admit_joining(struct chat *chat, struct leaf *leaf) {
         const struct leaf_joining *joining = blocks_at(blocks_of(chat), leaf->joining.block);
         struct member *member = chat_member(chat, joining[i].member);
         struct leaf_entry entry = {joining[i].member, member->address};
-        deliver_parts(chat, leaf, entry, joining[i].part_first);
+        (void)deliver_parts(chat, leaf, entry, joining[i].part_first);
         member->position = leaf->members.count;
         entries_of(chat, leaf)[leaf->members.count++] = entry;
     }
@@ -154,20 +163,20 @@ static void walk_end(struct chat *chat, struct leaf *leaf, uint32_t index) {
     }
 }
 
-// One slice. Returns true when the walk is done.
-static bool walk_slice(struct chat *chat, struct leaf *leaf, uint32_t index) {
+// One slice, at most *budget deliveries and those to one member. Returns true when the walk is
+// done.
+static bool walk_slice(struct chat *chat, struct leaf *leaf, uint32_t index, uint32_t *budget) {
     if (!leaf->is_walking)
         walk_begin(chat, leaf);
     uint32_t end = leaf->members.count;
-    if (end - leaf->cursor > LEAF_SLICE_MEMBERS)
-        end = leaf->cursor + LEAF_SLICE_MEMBERS;
-    for (; leaf->cursor < end; leaf->cursor++) {
+    for (; leaf->cursor<end && * budget> 0; leaf->cursor++) {
         const struct leaf_entry *entry = &entries_of(chat, leaf)[leaf->cursor];
         if (leaf->cursor + PREFETCH_AHEAD < end)
             chat_port_prefetch(chat->port, entry[PREFETCH_AHEAD].address);
-        deliver_parts(chat, leaf, *entry, 0);
+        uint32_t deliveries = deliver_parts(chat, leaf, *entry, 0);
+        *budget -= deliveries < *budget ? deliveries : *budget;
     }
-    if (leaf->cursor < leaf->members.count) {
+    if (leaf->cursor < end) {
         if (!leaf->is_paused) {
             leaf->is_paused = true;
             scheduler_pause(chat->scheduler, KIND_LEAF, index);
@@ -178,21 +187,25 @@ static bool walk_slice(struct chat *chat, struct leaf *leaf, uint32_t index) {
     return true;
 }
 
+// The oldest dirty leaf, out of the list.
+static uint32_t dirty_pop(struct chat *chat) {
+    uint32_t index = chat->dirty_head;
+    chat->dirty_head = leaf_at(chat, index)->dirty_next;
+    if (chat->dirty_head == SLAB_NONE)
+        chat->dirty_tail = SLAB_NONE;
+    return index;
+}
+
 bool chat_flush(struct chat *chat) {
-    uint32_t again = SLAB_NONE;
-    while (chat->dirty_head != SLAB_NONE) {
-        uint32_t index = chat->dirty_head;
-        struct leaf *leaf = leaf_at(chat, index);
-        chat->dirty_head = leaf->dirty_next;
-        if (walk_slice(chat, leaf, index)) {
+    uint32_t budget = chat->config.turn_deliveries_max;
+    while (chat->dirty_head != SLAB_NONE && budget > 0) {
+        uint32_t index = dirty_pop(chat);
+        if (walk_slice(chat, leaf_at(chat, index), index, &budget))
             leaf_close_if_unused(chat, index);
-        } else {
-            leaf->dirty_next = again;
-            again = index;
-        }
+        else
+            leaf_push_dirty(chat, index); // behind the others, who have their go in the next turn
     }
-    chat->dirty_head = again;
-    return again != SLAB_NONE;
+    return chat->dirty_head != SLAB_NONE;
 }
 
 static void drop_parts(struct chat *chat, const struct leaf *leaf, uint32_t part_first) {
@@ -242,7 +255,7 @@ void leaf_remove(struct chat *chat, uint32_t member_index, bool flush) {
         part_first = leaf->parts.count;
     if (leaf->parts.count > part_first) {
         if (flush)
-            deliver_parts(chat, leaf, entry, part_first);
+            (void)deliver_parts(chat, leaf, entry, part_first);
         else
             drop_parts(chat, leaf, part_first);
     }

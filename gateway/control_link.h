@@ -20,7 +20,8 @@ struct control_link {
 MUST_USE int control_link_open(struct core *core);
 void control_link_close(struct core *core);
 
-// Frees answers that came too late.
+// Main, after all threads have ended: frees questions that no core took and answers that came too
+// late.
 void control_link_drain(struct control_link *link);
 
 #endif

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <sched.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "gateway/control_link.h"
@@ -12,12 +13,14 @@
 #include "sched/base/clock.h"
 
 #define MEMBERSHIPS_PER_CONNECTION 4 // address space for members; more only while others have fewer
-#define CELLS_MIN (1u << 18)
+#define CELLS_MIN (1u << 20) // a sixteenth of them: CHAT_PUBLISHES_MAX answers that cannot go yet
 // Queues and buffers of a lane beyond the first: 176 KiB for 16,384 connections.
 #define CHILD_LANE_SIZES                                                                           \
     .sq_entries = 512, .cq_entries = 4096, .buffer_count = 32, .buffer_bytes = 2048
 #define CUT_TIME_NS (2 * NS_PER_S)
-#define QUIET_TURNS 3
+#define CUT_STEP_NS_MAX (100 * NS_PER_MS) // a longer turn is no time that connections had to go
+#define CUT_INTERVAL_NS (100 * NS_PER_MS)
+#define QUIET_LOOK_NS (1 * NS_PER_MS)
 
 static uint32_t bounded(uint64_t value, uint32_t max) {
     return value < max ? (uint32_t)value : max;
@@ -160,30 +163,42 @@ static void drain_begin(struct core *core) {
 // Connections that did not go in time are cut; those the kernel does not give back are left.
 static void cut(struct core *core) {
     uint64_t now_ns = core->scheduler.now_ns;
-    if (core->stop_ns == 0) {
-        core->stop_ns = now_ns;
-        gateway_stop(&core->gateway);
-    } else if (now_ns - core->stop_ns > CUT_TIME_NS && !core->is_empty) {
-        core->has_leaked = true;
+    uint64_t step_ns = core->cut_ns ? now_ns - core->cut_ns : 0;
+    core->cut_time_ns += step_ns < CUT_STEP_NS_MAX ? step_ns : CUT_STEP_NS_MAX;
+    if (core->cut_ns == 0 || core->cut_time_ns >= core->next_cut_ns) {
+        core->next_cut_ns = core->cut_time_ns + CUT_INTERVAL_NS;
+        gateway_stop(&core->gateway); // again and again: an accept may have been under way
     }
+    core->cut_ns = now_ns;
 }
 
-// A core stops once every core is without connections and it has taken what others sent before.
+// Nobody of this core is left who could start anything.
+static bool is_deserted(const struct core *core) {
+    return gateway_is_empty(&core->gateway) && accept_is_quiet(&core->streams) &&
+           streams_used_count(&core->streams) == 0 && core->chat.members.used_count == 0;
+}
+
+// A core stops once no core has a connection or a member and no message is under way.
 static enum worker_next stop_when_quiet(struct core *core, bool has_work) {
-    bool is_gone = gateway_is_empty(&core->gateway) && accept_is_quiet(&core->streams) &&
-                   streams_used_count(&core->streams) == 0;
-    if (!core->is_empty && (is_gone || core->has_leaked)) {
-        core->is_empty = true;
-        atomic_fetch_add_explicit(&core->shared->empty_count, 1, memory_order_acq_rel);
-    }
-    uint32_t empty = atomic_load_explicit(&core->shared->empty_count, memory_order_acquire);
-    if (empty == core->shared->plan->scheduler_count && !has_work &&
-        scheduler_wait_ns(&core->scheduler, core->scheduler.now_ns) != 0)
-        core->quiet_turns++;
-    if (core->quiet_turns > QUIET_TURNS)
+    struct serve_shared *shared = core->shared;
+    if (core->cut_time_ns > CUT_TIME_NS && !is_deserted(core))
+        core->has_leaked = true;
+    if (core->cut_time_ns > 2 * CUT_TIME_NS) { // a core beside it never gets quiet
+        core->has_leaked = true;
         return WORKER_STOP;
-    // Nobody wakes a core for another's end: look again soon.
-    return core->is_empty || has_work ? WORKER_AGAIN : WORKER_WAIT;
+    }
+    bool is_quiet = !has_work && (is_deserted(core) || core->has_leaked) &&
+                    scheduler_is_quiet(&core->scheduler);
+    if (!is_quiet) {
+        quiescence_clear(&shared->quiescence, core->id);
+        return has_work ? WORKER_AGAIN : WORKER_WAIT;
+    }
+    quiescence_mark(&shared->quiescence, &shared->mesh, core->id);
+    if (quiescence_is_reached(&shared->quiescence, &shared->mesh))
+        return WORKER_STOP;
+    // Nobody wakes a core for another's end: look again soon, and leave the CPU to the others.
+    nanosleep(&(struct timespec){.tv_nsec = QUIET_LOOK_NS}, NULL);
+    return WORKER_AGAIN;
 }
 
 enum worker_next worker_port_turn_end(void *port) {
@@ -205,23 +220,27 @@ void worker_port_second(void *port, uint32_t now_s) {
     (void)now_s;
 }
 
-bool core_close(struct core *core) {
-    bool is_clean = !core->has_leaked;
-    if (is_clean) {
-        chat_fini(&core->chat);
-        gateway_fini(&core->gateway);
-        control_link_close(core);
-        blocks_collect(&core->blocks);
-        uint64_t pending = counter_read(&core->counters, COUNTER_PENDING) +
-                           counter_read(&core->counters, COUNTER_GATHERED);
-        is_clean =
-            core->blocks.bytes_used == 0 && core->scheduler.cells.used_count == 0 && pending == 0;
-    }
-    if (!is_clean)
-        log_line(LOG_ERROR, "event=leak scheduler=%u connections=%lu blocks_bytes=%zu messages=%u",
-                 core->id, counter_read(&core->counters, COUNTER_CONNECTIONS),
-                 core->blocks.bytes_used, core->scheduler.cells.used_count);
+void core_end_actors(struct core *core) {
+    chat_fini(&core->chat);
+    gateway_fini(&core->gateway);
+    control_link_close(core);
+}
+
+bool core_is_clean(struct core *core) {
+    blocks_collect(&core->blocks);
+    uint64_t pending = counter_read(&core->counters, COUNTER_PENDING) +
+                       counter_read(&core->counters, COUNTER_GATHERED);
+    if (!core->has_leaked && core->blocks.bytes_used == 0 &&
+        core->scheduler.cells.used_count == 0 && pending == 0)
+        return true;
+    log_line(LOG_ERROR,
+             "event=leak scheduler=%u connections=%lu blocks_bytes=%zu messages=%u pending=%lu",
+             core->id, counter_read(&core->counters, COUNTER_CONNECTIONS), core->blocks.bytes_used,
+             core->scheduler.cells.used_count, pending);
+    return false;
+}
+
+void core_close(struct core *core) {
     blocks_fini(&core->blocks);
     memory_release_all(&core->ledger);
-    return is_clean;
 }

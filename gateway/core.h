@@ -2,8 +2,9 @@
 // gateway) and the thread that turns it. Opened and closed by `serve`.
 //
 // Life: core_open (main) → thread: core_start (ring, accepts) → worker_run → core_stop (ring) →
-// core_close (main, after all threads have ended). The shared struct serve_shared is written by
-// main, read by the cores.
+// core_end_actors,
+// core_is_clean, core_close (main, after all threads have ended). The shared struct serve_shared is
+// written by main, read by the cores.
 #ifndef FAIRLEAD_CORE_H
 #define FAIRLEAD_CORE_H
 
@@ -13,6 +14,7 @@
 #include "gateway/config.h"
 #include "gateway/gateway.h"
 #include "gateway/host.h"
+#include "sched/quiescence.h"
 #include "sched/worker.h"
 
 #define CORE_ERROR_SIZE 512
@@ -33,7 +35,7 @@ struct serve_shared {
     uint64_t seed;                // of room names and tables, the same on all cores
     uint64_t drain_deadline_ns;   // written before the phase changes
     _Atomic int phase;            // enum serve_phase
-    _Atomic uint32_t empty_count; // cores without connections while stopping
+    struct quiescence quiescence; // of cores that have nothing left, while draining
 };
 
 struct core {
@@ -52,11 +54,11 @@ struct core {
     struct worker worker;
     int listen_fds[CONFIG_LISTEN_MAX];
     uint64_t rng_seed;
-    uint64_t stop_ns;     // when the last connections were cut, 0: not yet
-    uint32_t quiet_turns; // since all cores are empty
+    uint64_t cut_ns;      // of the latest turn since connections are cut, 0: they are not
+    uint64_t cut_time_ns; // the core has turned since then; a stopped process does not count
+    uint64_t next_cut_ns; // of cut_time_ns
     bool is_draining;
-    bool is_empty;   // it has counted itself in empty_count
-    bool has_leaked; // connections were left when it stopped
+    bool has_leaked; // connections, or messages under way, were left when it stopped
     _Atomic bool has_ended;
     char error[CORE_ERROR_SIZE]; // why it could not start; empty: it did
 };
@@ -67,8 +69,15 @@ MUST_USE int core_open(struct core *core, struct serve_shared *shared, uint32_t 
 // The thread: waits at the barrier twice, turns until the process stops.
 void *core_run(void *core);
 
-// Main, after every core's thread has ended: checks that nothing is left and gives the memory back.
-// Returns false, after a log line, when something leaked.
-bool core_close(struct core *core);
+// Main, after every core's thread has ended, for all cores, then core_is_clean for all, then
+// core_close: cores hold each other's memory. Ends the actors that are left; not when any core's
+// connections leaked, whose members they would miss.
+void core_end_actors(struct core *core);
+
+// Main: nothing is left; else says in the log what.
+MUST_USE bool core_is_clean(struct core *core);
+
+// Main: gives the memory back.
+void core_close(struct core *core);
 
 #endif

@@ -164,9 +164,16 @@ static bool close_cores(struct serve *serve) {
     bool is_clean = true;
     for (uint32_t i = 0; i < serve->core_count; i++)
         pthread_join(serve->cores[i].thread, NULL);
-    control_link_drain(&serve->link);
+    if (serve->link.shared) // else no control plane was opened
+        control_link_drain(&serve->link);
     for (uint32_t i = 0; i < serve->core_count; i++)
-        is_clean &= core_close(&serve->cores[i]);
+        is_clean &= !serve->cores[i].has_leaked;
+    for (uint32_t i = 0; is_clean && i < serve->core_count; i++)
+        core_end_actors(&serve->cores[i]);
+    for (uint32_t i = 0; i < serve->core_count; i++)
+        is_clean &= core_is_clean(&serve->cores[i]);
+    for (uint32_t i = 0; i < serve->core_count; i++)
+        core_close(&serve->cores[i]);
     return is_clean;
 }
 

@@ -129,6 +129,24 @@ void mesh_sleep_end(struct mesh *mesh, uint32_t to) {
     atomic_store_explicit(&mesh->endpoints[to].sleeping, false, memory_order_relaxed);
 }
 
+uint64_t mesh_taken_count(const struct mesh *mesh, uint32_t to) {
+    uint64_t sum = 0;
+    for (uint32_t from = 0; from < mesh->scheduler_count; from++)
+        sum += atomic_load_explicit(&mesh->rings[from * mesh->endpoint_count + to].taken,
+                                    memory_order_acquire);
+    return sum;
+}
+
+bool mesh_has_untaken(const struct mesh *mesh, uint32_t to) {
+    for (uint32_t from = 0; from < mesh->scheduler_count; from++) {
+        const struct mesh_ring *ring = &mesh->rings[from * mesh->endpoint_count + to];
+        if (atomic_load_explicit(&ring->published, memory_order_acquire) !=
+            atomic_load_explicit(&ring->taken, memory_order_acquire))
+            return true;
+    }
+    return false;
+}
+
 void mesh_validate(struct mesh *mesh) {
     for (uint32_t i = 0; i < mesh->endpoint_count * mesh->endpoint_count; i++) {
         struct mesh_ring *ring = &mesh->rings[i];

@@ -83,6 +83,11 @@ MUST_USE bool mesh_receive(struct mesh *mesh, uint32_t to, struct message *messa
 MUST_USE bool mesh_sleep_begin(struct mesh *mesh, uint32_t to);
 void mesh_sleep_end(struct mesh *mesh, uint32_t to);
 
+// Any thread: messages that endpoint `to` has taken from schedulers since the start (modulo 2^32
+// per ring), and whether some that schedulers published are not taken yet. Outsiders do not count.
+uint64_t mesh_taken_count(const struct mesh *mesh, uint32_t to);
+MUST_USE bool mesh_has_untaken(const struct mesh *mesh, uint32_t to);
+
 // taken ≤ published ≤ written ≤ taken + ring_cells in every ring. No thread may use the mesh
 // meanwhile.
 void mesh_validate(struct mesh *mesh);

@@ -391,6 +391,11 @@ uint64_t scheduler_wait_ns(const struct scheduler *scheduler, uint64_t now_ns) {
     return first > now_ns ? first - now_ns : 0;
 }
 
+bool scheduler_is_quiet(const struct scheduler *scheduler) {
+    return scheduler->run_head == SLAB_NONE && !scheduler->backlog_set && !scheduler->is_holding &&
+           (!scheduler->mesh || scheduler->mesh->endpoints[scheduler->core].touched == 0);
+}
+
 uint64_t scheduler_publish(struct scheduler *scheduler) {
     if (!scheduler->mesh)
         return 0;

@@ -107,6 +107,10 @@ uint64_t scheduler_publish(struct scheduler *scheduler);
 void scheduler_arm(struct scheduler *scheduler, uint8_t kind, uint32_t index, uint64_t deadline_ns);
 void scheduler_disarm(struct scheduler *scheduler, uint8_t kind, uint32_t index);
 
+// No actor is ready and nothing waits to be sent or taken in: only mail, timers or the caller can
+// make it busy again. Between scheduler_turn and scheduler_publish.
+bool scheduler_is_quiet(const struct scheduler *scheduler);
+
 // The actor's state, or NULL when it is gone or lives on another core.
 static inline void *scheduler_lookup(const struct scheduler *scheduler, uint64_t pid) {
     if (UNLIKELY(pid_core(pid) != scheduler->core))
