@@ -32,15 +32,21 @@ void *payload_data(const struct scheduler *scheduler, uint64_t payload) {
 }
 
 void payload_ref(const struct scheduler *scheduler, uint64_t payload, uint32_t count) {
-    atomic_fetch_add_explicit(&header_of(scheduler, payload)->refs, count, memory_order_relaxed);
+    uint32_t refs = atomic_fetch_add_explicit(&header_of(scheduler, payload)->refs, count,
+                                              memory_order_relaxed);
+    CHECKF(refs > 0, "payload %lx counted up after its end", payload);
 }
 
 void payload_unref(struct scheduler *scheduler, uint64_t payload) {
     struct payload_header *header = header_of(scheduler, payload);
     // A sole holder needs no read-modify-write: nobody else can count up from nothing.
-    if (atomic_load_explicit(&header->refs, memory_order_acquire) != 1 &&
-        atomic_fetch_sub_explicit(&header->refs, 1, memory_order_acq_rel) != 1)
+    uint32_t refs = atomic_load_explicit(&header->refs, memory_order_acquire);
+    if (refs != 1)
+        refs = atomic_fetch_sub_explicit(&header->refs, 1, memory_order_acq_rel);
+    CHECKF(refs > 0, "payload %lx released twice", payload);
+    if (refs != 1)
         return;
+    atomic_store_explicit(&header->refs, 0, memory_order_relaxed);
     struct blocks *blocks = blocks_of(scheduler, payload);
     if (blocks == scheduler->blocks)
         blocks_release(blocks, (uint32_t)payload);

@@ -599,6 +599,20 @@ START_TEST(chat_a_room_that_dies_comes_back_with_a_new_epoch) {
 }
 END_TEST
 
+// The room's timer comes before the leave in its mailbox: its news finds the leaf gone.
+START_TEST(chat_presence_news_for_a_leaf_that_is_gone_frees_nothing_twice) {
+    struct world *world = world_open(1, list_settings, 1024, 32768);
+    client_join(world, 0, 0, "lobby");
+    client_join(world, 2, 0, "lobby");
+    world_run(world, 20, 20 * NS_PER_MS); // the first window has ended
+    client_leave(world, 0, true);
+    world_run(world, 1, NS_PER_MS); // its leave makes the list dirty
+    client_leave(world, 2, true);
+    world_run(world, 1, NS_PER_S);
+    world_close(world);
+}
+END_TEST
+
 // Random schedules: joins, leaves (also while pending), publishes, whispers, blocked members,
 // stalled cores.
 static void campaign(uint64_t seed) {
@@ -670,4 +684,5 @@ UNIT_MAIN("chat/chat", chat_every_member_gets_every_message_in_order_and_the_sen
           chat_a_leaf_pauses_at_its_batch_bound_and_delivers_all,
           chat_rooms_beyond_the_limit_are_refused_by_name,
           chat_a_room_that_dies_comes_back_with_a_new_epoch,
+          chat_presence_news_for_a_leaf_that_is_gone_frees_nothing_twice,
           chat_random_schedules_keep_order_presence_and_the_audit)
