@@ -4,6 +4,7 @@
 #include "gateway/metrics.h"
 #include "gateway/options.h"
 #include "gateway/serve.h"
+#include "io/features.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -51,7 +52,8 @@ static int run_tune(void) {
 }
 
 static void print_version(void) {
-    printf("fairlead %s\n", FAIRLEAD_VERSION);
+    printf("fairlead %s\n\n", FAIRLEAD_VERSION);
+    features_print(stdout);
 }
 
 static int check_config(const struct config *config, const struct host_plan *plan) {

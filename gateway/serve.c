@@ -18,6 +18,7 @@
 
 #include "gateway/control.h"
 #include "gateway/control_link.h"
+#include "io/features.h"
 #include "io/listener.h"
 #include "sched/base/clock.h"
 
@@ -200,6 +201,13 @@ int serve_run(const struct config *config, const struct host_plan *plan) {
     if (serve.core_count + 1 > MESH_ENDPOINTS_MAX) {
         fprintf(stderr, "fairlead serve: --schedulers %u: at most %u\n", serve.core_count,
                 MESH_ENDPOINTS_MAX - 1);
+        return EXIT_FAILURE;
+    }
+    struct features features;
+    char error[CORE_ERROR_SIZE];
+    features_probe(&features);
+    if (!features_is_usable(&features, error, sizeof(error))) {
+        fprintf(stderr, "fairlead serve: %s\n", error);
         return EXIT_FAILURE;
     }
     sigset_t signals;
