@@ -146,8 +146,12 @@ void stream_resume_reading(struct streams *streams, uint32_t index) {
         return;
     stream->flags &= ~STREAM_PAUSED & 0xfffu;
     // While a cancel is on its way its last completion arms again, while starved the next flush.
-    if (stream->recv == STREAM_RECV_NONE)
+    if (stream->recv != STREAM_RECV_NONE)
+        return;
+    if (stream->flags & STREAM_FAIR)
         starve(streams, index);
+    else
+        stream_recv_arm_hot(streams, index);
 }
 
 void stream_recv_park_quiet(struct streams *streams) {

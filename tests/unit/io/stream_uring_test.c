@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -462,6 +463,76 @@ START_TEST(wake_ends_a_wait_from_a_ring_and_from_outside) {
 }
 END_TEST
 
+struct late_sender {
+    int fds[12];
+    uint32_t rounds;
+};
+
+// Sends to one client after the other, late enough that the ring sleeps.
+static void *send_late(void *argument) {
+    const struct late_sender *sender = argument;
+    for (uint32_t round = 0; round < sender->rounds; round++) {
+        usleep(3000);
+        CHECK(send(sender->fds[round % 12], "x", 1, 0) == 1);
+    }
+    return NULL;
+}
+
+START_TEST(bytes_on_a_child_lane_end_a_wait_without_end) {
+    struct ring_config ring = {.lane_count = 3, .descriptors_per_lane = 4};
+    int listen_fd = listen_anywhere(0);
+    struct rig *rig = rig_listening(&ring, &(struct stream_config){0}, listen_fd);
+    struct late_sender sender = {.rounds = 120};
+    for (int i = 0; i < 12; i++)
+        sender.fds[i] = client_to(listen_fd, 0);
+    turn_until_open(rig, 12);
+    rig_turns(rig, 10, 1000000);
+    pthread_t thread;
+    ck_assert_int_eq(pthread_create(&thread, NULL, send_late, &sender), 0);
+    // A signal that got lost would hang here.
+    while (counter_read(&rig->counters, COUNTER_RECV_BYTES) < sender.rounds)
+        rig_turn(rig, RING_WAIT_FOREVER);
+    pthread_join(thread, NULL);
+    for (int i = 0; i < 12; i++)
+        close(sender.fds[i]);
+    turn_until_ended(rig);
+    rig_free(rig, WAIT_NS);
+    close(listen_fd);
+}
+END_TEST
+
+START_TEST(overflow_of_the_completion_queue_loses_nothing) {
+    enum { CLIENTS = 64, ROUNDS = 20 };
+    struct ring_config ring = {.lane_count = 2, .descriptors_per_lane = 32};
+    ring.first.sq_entries = ring.child.sq_entries = 4;
+    ring.first.cq_entries = ring.child.cq_entries = 8; // far below the burst
+    int listen_fd = listen_anywhere(0);
+    struct rig *rig = rig_listening(&ring, &(struct stream_config){0}, listen_fd);
+    rig->echo = true;
+    int clients[CLIENTS];
+    for (int i = 0; i < CLIENTS; i++)
+        clients[i] = client_to(listen_fd, 0);
+    turn_until_open(rig, CLIENTS);
+    uint64_t sent = 0;
+    for (int round = 0; round < ROUNDS; round++) {
+        for (int i = 0; i < CLIENTS; i++)
+            sent += send(clients[i], "ping", 4, 0) == 4 ? 4 : 0;
+        rig_turn(rig, 1000000);
+    }
+    for (int turn = 0; turn < 500 && counter_read(&rig->counters, COUNTER_SENT_BYTES) < sent;
+         turn++)
+        rig_turn(rig, 1000000);
+    ck_assert_uint_eq(counter_read(&rig->counters, COUNTER_RECV_BYTES), sent);
+    ck_assert_uint_eq(counter_read(&rig->counters, COUNTER_SENT_BYTES), sent);
+    ck_assert_uint_gt(counter_read(&rig->counters, COUNTER_CQ_OVERFLOWS), 0);
+    for (int i = 0; i < CLIENTS; i++)
+        reset(clients[i]);
+    turn_until_ended(rig);
+    rig_free(rig, WAIT_NS);
+    close(listen_fd);
+}
+END_TEST
+
 START_TEST(listener_names_who_holds_a_port) {
     struct listener_config config = {.is_first = true};
     char error[512], text[64], pid[32];
@@ -495,5 +566,7 @@ UNIT_MAIN("io/stream (real ring)", stream_echoes_what_a_client_sends,
           streams_survive_resets_at_any_moment, accept_beyond_the_limit_is_marked_and_then_paused,
           accept_tells_the_peers_address_when_asked,
           connect_opens_many_over_lanes_and_reports_refusal,
-          wake_ends_a_wait_from_a_ring_and_from_outside, listener_names_who_holds_a_port,
+          wake_ends_a_wait_from_a_ring_and_from_outside,
+          bytes_on_a_child_lane_end_a_wait_without_end,
+          overflow_of_the_completion_queue_loses_nothing, listener_names_who_holds_a_port,
           features_that_are_required_are_there)
