@@ -13,7 +13,8 @@
 #include "io/stream_internal.h"
 #include "sched/base/log.h"
 
-#define ONES_MAX 64 // one-shots in flight per acceptor
+#define ONES_MAX 256 // one-shots in flight per acceptor, so accepts in one turn
+#define ONES_WORDS (ONES_MAX / 64)
 // Slots that a multishot may fill before its completions are looked at: a backlog (4096), and what
 // comes while it is taken in.
 #define MARGIN 6144
@@ -27,14 +28,12 @@ struct acceptor {
     bool multi_cancelled;
     uint32_t multi_lane;
     uint32_t ones_lane;
-    uint64_t ones; // bit: that one-shot is in flight
+    uint64_t ones[ONES_WORDS]; // bit: that one-shot is in flight
     uint32_t ones_count;
     uint32_t backoff_s;
     struct sockaddr_storage addresses[ONES_MAX];
     socklen_t address_sizes[ONES_MAX];
 };
-
-_Static_assert(ONES_MAX == 64, "one bit each");
 
 struct accepting {
     bool due;                             // accepting_flush has something to look at
@@ -114,15 +113,28 @@ static void put_off(struct streams *streams, struct acceptor *acceptor) {
     streams->accepting->retry_s = streams->now_s + acceptor->backoff_s;
 }
 
+static bool is_one_armed(const struct acceptor *acceptor, uint32_t slot) {
+    return (acceptor->ones[slot / 64] & 1ull << slot % 64) != 0;
+}
+
+// Of the one-shots at least one is not in flight.
+static uint32_t take_free_one(struct acceptor *acceptor) {
+    uint32_t word = 0;
+    while (~acceptor->ones[word] == 0)
+        word++;
+    uint32_t bit = (uint32_t)__builtin_ctzll(~acceptor->ones[word]);
+    acceptor->ones[word] |= 1ull << bit;
+    acceptor->ones_count++;
+    return word * 64 + bit;
+}
+
 static void arm_ones(struct streams *streams, uint32_t number, uint32_t lane) {
     struct accepting *accepting = streams->accepting;
     struct acceptor *acceptor = &accepting->acceptors[number];
     uint32_t share = ones_share(streams);
     while (acceptor->ones_count < share && lane_room(streams, lane) > 0 &&
            slots_left(streams) > 0) {
-        uint32_t slot = (uint32_t)__builtin_ctzll(~acceptor->ones);
-        acceptor->ones |= 1ull << slot;
-        acceptor->ones_count++;
+        uint32_t slot = take_free_one(acceptor);
         accepting->armed_count++;
         accepting->lane_armed[lane]++;
         acceptor->address_sizes[slot] = sizeof(acceptor->addresses[slot]);
@@ -235,7 +247,7 @@ void accepting_on_completion(struct streams *streams, const struct ring_completi
     CHECKF(number < accepting->count && slot <= ONES_MAX, "acceptor %u", completion->index);
     struct acceptor *acceptor = &accepting->acceptors[number];
     if (slot < ONES_MAX) {
-        acceptor->ones &= ~(1ull << slot);
+        acceptor->ones[slot / 64] &= ~(1ull << slot % 64);
         acceptor->ones_count--;
         accepting->armed_count--;
         accepting->lane_armed[completion->lane]--;
@@ -255,7 +267,7 @@ void accepting_on_cancel_failed(struct streams *streams, const struct ring_compl
     uint32_t number = completion->index & 255u;
     uint32_t slot = completion->index >> 8;
     struct acceptor *acceptor = &streams->accepting->acceptors[number];
-    bool is_armed = slot < ONES_MAX ? (acceptor->ones & 1ull << slot) != 0 : acceptor->multi_armed;
+    bool is_armed = slot < ONES_MAX ? is_one_armed(acceptor, slot) : acceptor->multi_armed;
     if (is_armed && (slot == ONES_MAX || streams->accepting->closing))
         ring_submit_cancel_accept(streams->ring, completion->lane, token_of(number, slot));
 }
@@ -284,7 +296,7 @@ void accept_close_all(struct streams *streams) {
             ring_submit_cancel_accept(streams->ring, acceptor->multi_lane, token_of(i, ONES_MAX));
         }
         for (uint32_t slot = 0; slot < ONES_MAX; slot++) {
-            if (acceptor->ones & 1ull << slot)
+            if (is_one_armed(acceptor, slot))
                 ring_submit_cancel_accept(streams->ring, acceptor->ones_lane, token_of(i, slot));
         }
     }

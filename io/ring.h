@@ -47,7 +47,7 @@ struct ring_config {
     uint32_t lane_count;           // at most; all but the first are made when needed
     uint32_t descriptors_per_lane; // rounded down to a power of two, <= RLIMIT_NOFILE, 2^20
     struct ring_lane_config first; // zeroes: 1024, 16384, 512, 4096
-    struct ring_lane_config child; // zeroes: 1024, 8192, 64, 4096
+    struct ring_lane_config child; // zeroes: 1024, 8192, 128, 2048
     uint32_t min_wait_us; // when busy, wait this long for more (0: never; Linux 6.12, else unused)
     struct counters *counters; // borrowed for the ring's life
 };

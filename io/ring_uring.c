@@ -141,7 +141,7 @@ int ring_open(const struct ring_config *config, struct memory_ledger *ledger, st
     ring->config.lane_count = lane_count;
     ring->counters = config->counters;
     set_defaults(&ring->config.first, (struct ring_lane_config){1024, 16384, 512, 4096});
-    set_defaults(&ring->config.child, (struct ring_lane_config){1024, 8192, 64, 4096});
+    set_defaults(&ring->config.child, (struct ring_lane_config){1024, 8192, 128, 2048});
     uint32_t descriptors = power_of_two_down(config->descriptors_per_lane);
     ring->lane_shift = (uint32_t)__builtin_ctz(descriptors);
     ring->buffer_area = memory_reserve(ledger, "recv buffers",

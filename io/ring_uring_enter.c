@@ -59,7 +59,9 @@ static void enter_kernel(struct ring *ring, struct lane *lane, uint64_t wait_ns)
 void lane_enter(struct ring *ring, struct lane *lane, uint64_t wait_ns) {
     enter_kernel(ring, lane, wait_ns);
     for (uint32_t round = 0; round < WORK_ROUNDS_MAX; round++) {
-        if (!(lane_sq_flags(lane) & IORING_SQ_TASKRUN))
+        // More would find no buffers; what is left keeps the next enter from waiting.
+        uint32_t ready = lane_cq_tail(lane) - lane->cq_head;
+        if (!(lane_sq_flags(lane) & IORING_SQ_TASKRUN) || ready >= lane->buffer_count / 2)
             break;
         enter_kernel(ring, lane, 0);
     }

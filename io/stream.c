@@ -51,6 +51,20 @@ static void *reserve_list(struct memory_ledger *ledger, const char *name, struct
     return list->items;
 }
 
+static bool reserve_starved(struct streams *streams, struct memory_ledger *ledger) {
+    struct stream_list all;
+    uint32_t lanes = ring_lane_count(streams->ring);
+    uint32_t per_lane = ring_descriptors_per_lane(streams->ring);
+    streams->starved = memory_reserve(ledger, "starved lanes", lanes * sizeof(all));
+    if (!streams->starved || !reserve_list(ledger, "starved streams", &all, lanes * per_lane))
+        return false;
+    for (uint32_t lane = 0; lane < lanes; lane++) {
+        streams->starved[lane].items = all.items + (size_t)lane * per_lane * 2;
+        streams->starved[lane].capacity = per_lane * 2;
+    }
+    return true;
+}
+
 static void set_defaults(struct stream_config *config, uint32_t slots) {
     if (config->connections_max == 0 || config->connections_max > slots)
         config->connections_max = slots;
@@ -100,7 +114,7 @@ int streams_init(struct streams *streams, struct memory_ledger *ledger, struct r
     if (!streams->dirty || !streams->submitted || !streams->lane_used ||
         !reserve_list(ledger, "hot streams", &streams->hot, slots) ||
         !reserve_list(ledger, "lingering streams", &streams->lingering, slots) ||
-        !reserve_list(ledger, "starved streams", &streams->starved, slots))
+        !reserve_starved(streams, ledger))
         return -ENOMEM;
     return accepting_init(streams, ledger);
 }
@@ -129,10 +143,11 @@ void stream_set_owner(struct streams *streams, uint32_t index, uint32_t owner) {
 void stream_list_push(struct streams *streams, struct stream_list *list, struct handle handle) {
     if (UNLIKELY(list->count == list->capacity)) {
         uint32_t kept = 0;
-        for (uint32_t i = 0; i < list->count; i++) {
+        for (uint32_t i = list->first; i < list->count; i++) {
             if (slab_lookup(&streams->slots, list->items[i]))
                 list->items[kept++] = list->items[i];
         }
+        list->first = 0;
         list->count = kept;
     }
     CHECKF(list->count < list->capacity, "stream list of %u", list->capacity);

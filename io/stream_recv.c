@@ -66,17 +66,15 @@ void stream_recv_arm_hot(struct streams *streams, uint32_t index) {
 
 static void starve(struct streams *streams, uint32_t index) {
     set_recv(stream_at(streams, index), STREAM_RECV_STARVED);
-    stream_list_push(streams, &streams->starved, stream_handle(streams, index));
+    struct stream_list *list = &streams->starved[ring_lane_of(streams->ring, index)];
+    stream_list_push(streams, list, stream_handle(streams, index));
+    streams->is_starved = true;
 }
 
-void stream_recv_flush_starved(struct streams *streams) {
-    struct stream_list *list = &streams->starved;
-    if (LIKELY(list->count == 0))
-        return;
-    uint16_t armed[RING_LANES_MAX] = {0};
-    uint32_t kept = 0;
-    for (uint32_t i = 0; i < list->count; i++) {
-        struct handle handle = list->items[i];
+// At most as many as there are buffers: the others keep their place.
+static void flush_lane(struct streams *streams, struct stream_list *list, uint32_t buffers) {
+    while (list->first < list->count && buffers > 0) {
+        struct handle handle = list->items[list->first++];
         struct stream *stream = slab_lookup(&streams->slots, handle);
         if (!stream || stream->recv != STREAM_RECV_STARVED)
             continue;
@@ -84,18 +82,28 @@ void stream_recv_flush_starved(struct streams *streams) {
             set_recv(stream, STREAM_RECV_NONE);
             continue;
         }
-        uint32_t lane = ring_lane_of(streams->ring, handle.index);
-        if (armed[lane] >= ring_buffers_free(streams->ring, lane)) {
-            list->items[kept++] = handle; // its turn comes with the next buffers
-            continue;
-        }
-        armed[lane]++;
+        buffers--;
         if (stream->flags & STREAM_FAIR)
             arm_once(streams, handle.index);
         else
             stream_recv_arm_hot(streams, handle.index);
     }
-    list->count = kept;
+    if (list->first == list->count)
+        list->first = list->count = 0;
+}
+
+void stream_recv_flush_starved(struct streams *streams) {
+    if (LIKELY(!streams->is_starved))
+        return;
+    streams->is_starved = false;
+    uint32_t lanes = ring_lane_count(streams->ring);
+    for (uint32_t lane = 0; lane < lanes; lane++) {
+        struct stream_list *list = &streams->starved[lane];
+        if (list->count == 0)
+            continue;
+        flush_lane(streams, list, ring_buffers_free(streams->ring, lane));
+        streams->is_starved = streams->is_starved || list->count > 0;
+    }
 }
 
 void stream_recv_arm_next(struct streams *streams, uint32_t index) {

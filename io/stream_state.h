@@ -88,7 +88,8 @@ struct stream_submitted {
 // Indices, appended; address space for every stream, committed on touch.
 struct stream_list {
     struct handle *items;
-    uint32_t count;
+    uint32_t first; // taken off the front so far (the starved ones)
+    uint32_t count; // with those
     uint32_t capacity;
 };
 
@@ -109,7 +110,8 @@ struct streams {
     struct stream_submitted *submitted; // sends of the last flush
     struct stream_list hot;             // to look at for parking
     struct stream_list lingering;       // flushing and lingering
-    struct stream_list starved;         // receives to arm at the next flush, in order
+    struct stream_list *starved;        // per lane: receives to arm at the next flush, in order
+    bool is_starved;                    // one of them has entries
     uint32_t *lane_used;                // streams per lane
     struct accepting *accepting;
     uint32_t now_s;
