@@ -127,7 +127,7 @@ static inline struct handle stream_handle(const struct streams *streams, uint32_
 // settled. (The receives that are armed, and the send, may stay silent, so that nothing else would
 // begin a turn.)
 static inline bool streams_wants_turn(const struct streams *streams) {
-    return streams->starved.count > 0 || streams->is_awaiting_settle;
+    return streams->is_starved || streams->is_awaiting_settle;
 }
 
 static inline void stream_prefetch(const struct streams *streams, uint32_t index) {
