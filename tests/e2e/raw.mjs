@@ -83,7 +83,7 @@ export class RawClient {
   }
 
   static async open(port, options = {}) {
-    const client = new RawClient(port);
+    const client = new RawClient(port, options.host);
     await client.connected;
     client.write(upgrade(port, options));
     const { status, headers } = await client.response();
