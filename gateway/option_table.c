@@ -91,7 +91,7 @@ const struct option_spec option_table[] = {
      .section = OPTION_CLIENTS,
      LIST(trusted_proxies, trusted_proxy_count, CONFIG_PROXIES_MAX),
      .value_name = "CIDR",
-     .help = "proxies whose X-Forwarded-For is believed: 10.0.0.0/8"},
+     .help = "proxies whose X-Forwarded-Host counts in place of Host: 10.0.0.0/8"},
     {.name = "echo",
      .type = OPTION_BOOL,
      .section = OPTION_CLIENTS,
