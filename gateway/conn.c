@@ -301,11 +301,22 @@ const struct behaviour conn_behaviour = {
 
 // --- what the stream calls upward ----------------------------------------------------------------
 
+// The kernel spreads connections unevenly, so that a core may hold more than its share: what is
+// exact is the sum.
+static bool is_process_full(const struct gateway *gateway) {
+    const struct gateway_parts *parts = &gateway->parts;
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < parts->core_count; i++)
+        sum += counter_read(parts->core_counters[i], COUNTER_CONNECTIONS);
+    return parts->core_count > 0 && sum >= parts->connections_total_max;
+}
+
 void stream_port_open(void *port, uint32_t index, const struct stream_opening *opening) {
     struct gateway *gateway = port;
     const struct conn_birth birth = {
         .stream = index,
-        .is_over_limit = opening->by == STREAM_ACCEPTED_OVER_LIMIT || gateway->drain_begin_ns != 0,
+        .is_over_limit = opening->by == STREAM_ACCEPTED_OVER_LIMIT ||
+                         gateway->drain_begin_ns != 0 || is_process_full(gateway),
         .is_trusted = endpoint_is_trusted(gateway, opening->peer),
     };
     uint64_t pid = scheduler_spawn(gateway->parts.scheduler, KIND_CONNECTION, &birth);

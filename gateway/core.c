@@ -64,6 +64,9 @@ static int open_actors(struct core *core) {
         .connections_spare = spare_connections(plan),
         .control_bytes_max = limits_control_bytes(config),
         .rng_seed = core->rng_seed,
+        .core_counters = shared->counters,
+        .core_count = plan->scheduler_count,
+        .connections_total_max = plan->connections_max,
     };
     result = gateway_init(&core->gateway, &parts);
     if (result < 0)
@@ -85,6 +88,7 @@ int core_open(struct core *core, struct serve_shared *shared, uint32_t id) {
     core->id = id;
     core->cpu = shared->plan->cpus[id];
     core->shared = shared;
+    shared->counters[id] = &core->counters;
     int result = blocks_init(&core->blocks, &core->ledger, blocks_bytes_max(shared->plan));
     return result < 0 ? result : open_actors(core);
 }

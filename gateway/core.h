@@ -30,6 +30,7 @@ struct serve_shared {
     const struct host_plan *plan;
     struct mesh mesh;
     struct ring_wake_target wake_targets[MESH_ENDPOINTS_MAX];
+    const struct counters *counters[MESH_ENDPOINTS_MAX]; // by core
     pthread_barrier_t barrier;    // main and all cores: rings are open; then: go, or not
     bool is_refused;              // some core could not start; written before the second barrier
     uint64_t seed;                // of room names and tables, the same on all cores

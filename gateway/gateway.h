@@ -32,6 +32,11 @@ struct gateway_parts {
     uint32_t connections_spare; // beyond it: answered with 503
     uint32_t control_bytes_max; // what streams_init got (limits_control_bytes)
     uint64_t rng_seed;          // different on each core
+    // All cores together: who opens one too many is answered with 503 wherever it landed.
+    // core_count 0: this core alone counts. Races let in at most one connection per other core.
+    const struct counters *const *core_counters;
+    uint32_t core_count;
+    uint64_t connections_total_max;
 };
 
 struct gateway {
