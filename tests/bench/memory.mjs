@@ -118,6 +118,7 @@ async function row_memory(bench) {
             {
                 title: 'user-space memory per idle connection, 50,000 to 190,000, presence list',
                 unit: 'B',
+                is_single: true,
                 judge: 'fairlead',
                 fairlead: [(all.rss - first.rss) / (ALL - FIRST)],
                 bar: at_most(256),
@@ -133,6 +134,7 @@ async function row_memory(bench) {
         const kernel = {
             title: 'kernel memory per idle connection, server half',
             unit: 'B',
+            is_single: true,
             judge: 'fairlead',
             fairlead: [],
             bar: at_most(4000),

@@ -16,6 +16,14 @@ function number(value, unit) {
 
 const bar_text = bar => (bar ? `${bar.op === '<=' ? '≤' : '≥'} ${bar.value}` : '');
 
+// What a verdict is worth: a figure of a steady machine, from pairs enough.
+function caution(line, range) {
+    if (!line.bar || !range?.count) return line.is_noisy ? ' (noisy)' : '';
+    const few = line.is_single || range.count >= 5 ? [] : [`${range.count} pairs`];
+    const all = [...few, ...(line.is_noisy ? ['noisy'] : [])];
+    return all.length ? ` (${all.join(', ')})` : '';
+}
+
 // A line of a row, judged: what a reader sees.
 export function judged(line) {
     const judges_ratio = line.judge !== 'fairlead';
@@ -36,7 +44,7 @@ export function judged(line) {
             ratio?.count ? with_range(ratio, '') : '',
             bar_text(line.bar),
             bar_text(line.stretch),
-            verdict(range, line.bar) + (line.is_noisy ? ' (noisy)' : ''),
+            verdict(range, line.bar) + caution(line, range),
         ],
         verdict: verdict(range, line.bar),
         stretch_verdict: line.stretch ? verdict(range, line.stretch) : '',
