@@ -18,7 +18,7 @@
 #define META_LEFT 0x02000000u
 #define META_HIDDEN 0x04000000u
 
-_Static_assert(sizeof(struct presence_user) == 20 && sizeof(struct presence_meta) == 20,
+_Static_assert(sizeof(struct presence_user) == 24 && sizeof(struct presence_meta) == 24,
                "part of the 256 B budget of a connection");
 
 struct json_block {
@@ -134,12 +134,24 @@ static void user_free(struct chat *chat, struct presence *presence, uint32_t ind
     slab_release(&chat->users, index);
 }
 
+static void meta_link(struct chat *chat, struct presence_user *user, uint32_t index) {
+    struct presence_meta *meta = meta_at(chat, index);
+    meta->previous = SLAB_NONE;
+    meta->next = user->metas_head;
+    if (meta->next != SLAB_NONE)
+        meta_at(chat, meta->next)->previous = index;
+    user->metas_head = index;
+}
+
+// Not counted any more by its user.
 static void meta_free(struct chat *chat, uint32_t index) {
     struct presence_meta *meta = meta_at(chat, index);
-    uint32_t *link = &user_at(chat, meta->user)->metas_head;
-    while (*link != index)
-        link = &meta_at(chat, *link)->next;
-    *link = meta->next;
+    if (meta->previous == SLAB_NONE)
+        user_at(chat, meta->user)->metas_head = meta->next;
+    else
+        meta_at(chat, meta->previous)->next = meta->next;
+    if (meta->next != SLAB_NONE)
+        meta_at(chat, meta->next)->previous = meta->previous;
     if (meta->json != BLOCK_NONE)
         blocks_release(chat->scheduler->blocks, meta->json);
     slab_release(&chat->metas, index);
@@ -154,25 +166,15 @@ static void mark_dirty(struct chat *chat, struct presence *presence, uint32_t in
     presence->dirty_head = index;
 }
 
-struct user_tally {
-    uint32_t live;
-    uint32_t shown;  // live and not hidden
-    uint32_t hidden; // slot of a hidden meta, SLAB_NONE
-};
-
-static struct user_tally tally(const struct chat *chat, const struct presence_user *user) {
-    struct user_tally result = {.hidden = SLAB_NONE};
-    for (uint32_t at = user->metas_head; at != SLAB_NONE; at = meta_at(chat, at)->next) {
-        const struct presence_meta *meta = meta_at(chat, at);
-        if (!is_live(meta))
-            continue;
-        result.live++;
-        if (meta->slab_word & META_HIDDEN)
-            result.hidden = at;
-        else
-            result.shown++;
-    }
-    return result;
+// A user may have thousands of devices: hidden ones are newer than the shown, or else those were
+// promoted, so at most the shown and those that left in this window stand before the first.
+static uint32_t find_hidden(const struct chat *chat, const struct presence_user *user) {
+    if (user->live_count == user->shown_count)
+        return SLAB_NONE;
+    uint32_t at = user->metas_head;
+    while (!(meta_at(chat, at)->slab_word & META_HIDDEN))
+        at = meta_at(chat, at)->next;
+    return at;
 }
 
 static uint32_t user_make(struct chat *chat, struct presence *presence, uint32_t hash,
@@ -233,6 +235,7 @@ static void user_settle(struct chat *chat, uint32_t index, bool is_shown) {
         meta->slab_word &= ~(META_NEW | META_HIDDEN);
         meta->slab_word |= show ? 0 : META_HIDDEN;
     }
+    user->shown_count = shown & 63u;
 }
 
 static void free_gone_users(struct chat *chat, struct presence *presence) {
@@ -260,8 +263,8 @@ static void change_phase(struct chat *chat, struct presence *presence, enum pres
         if (!entry)
             continue;
         struct presence_user *user = user_at(chat, entry - 1);
-        bool is_shown = phase == PHASE_LIST || (tally(chat, user).live > 0 &&
-                                                presence->sample_count < PRESENCE_SAMPLE_USERS);
+        bool is_shown = phase == PHASE_LIST ||
+                        (user->live_count > 0 && presence->sample_count < PRESENCE_SAMPLE_USERS);
         user->slab_word &= ~USER_SAMPLED;
         if (phase == PHASE_SAMPLED && is_shown) {
             user->slab_word |= USER_SAMPLED;
@@ -291,22 +294,24 @@ bool presence_join(struct chat *chat, struct presence *presence, struct bytes na
         return false;
     }
     struct presence_user *user = user_at(chat, index);
-    struct user_tally before = tally(chat, user);
-    if (presence->phase == PHASE_SAMPLED && !(user->slab_word & USER_SAMPLED) && before.live == 0 &&
+    bool is_first = user->live_count == 0;
+    if (presence->phase == PHASE_SAMPLED && !(user->slab_word & USER_SAMPLED) && is_first &&
         presence->sample_count < PRESENCE_SAMPLE_USERS) {
         user->slab_word |= USER_SAMPLED;
         presence->sample_count++;
     }
     bool is_shown = (presence->phase == PHASE_LIST || user->slab_word & USER_SAMPLED) &&
-                    before.shown < PRESENCE_METAS_PER_USER_MAX;
+                    user->shown_count < PRESENCE_METAS_PER_USER_MAX;
     meta->slab_word |= is_shown ? META_NEW : META_HIDDEN;
     meta->user = index;
     meta->ref = presence->next_ref++;
-    meta->next = user->metas_head;
-    user->metas_head = *meta_index;
-    if (is_shown)
+    meta_link(chat, user, *meta_index);
+    user->live_count++;
+    if (is_shown) {
+        user->shown_count++;
         mark_dirty(chat, presence, index);
-    presence->user_count += before.live == 0;
+    }
+    presence->user_count += is_first;
     if (presence->phase == PHASE_LIST && presence->user_count > presence->list_max) {
         change_phase(chat, presence, PHASE_SAMPLED);
         *is_new_list = true;
@@ -322,20 +327,24 @@ void presence_leave(struct chat *chat, struct presence *presence, uint32_t meta_
     CHECK(is_live(meta));
     uint32_t index = meta->user;
     struct presence_user *user = user_at(chat, index);
+    user->live_count--;
+    if (!(meta->slab_word & META_HIDDEN))
+        user->shown_count--;
     if (meta->slab_word & (META_NEW | META_HIDDEN)) {
         meta_free(chat, meta_index);
     } else {
         meta->slab_word |= META_LEFT;
         mark_dirty(chat, presence, index);
     }
-    struct user_tally left = tally(chat, user);
     bool may_show = presence->phase == PHASE_LIST || user->slab_word & USER_SAMPLED;
-    if (may_show && left.hidden != SLAB_NONE && left.shown < PRESENCE_METAS_PER_USER_MAX) {
-        struct presence_meta *promoted = meta_at(chat, left.hidden);
+    uint32_t hidden = may_show ? find_hidden(chat, user) : SLAB_NONE;
+    if (hidden != SLAB_NONE && user->shown_count < PRESENCE_METAS_PER_USER_MAX) {
+        struct presence_meta *promoted = meta_at(chat, hidden);
         promoted->slab_word = (promoted->slab_word & ~META_HIDDEN) | META_NEW;
+        user->shown_count++;
         mark_dirty(chat, presence, index);
     }
-    presence->user_count -= left.live == 0;
+    presence->user_count -= user->live_count == 0;
     if (user->metas_head == SLAB_NONE && !(user->slab_word & USER_DIRTY))
         user_free(chat, presence, index);
     if (presence->phase == PHASE_SAMPLED &&
@@ -459,6 +468,24 @@ void presence_fini(struct chat *chat, struct presence *presence) {
     presence->table = BLOCK_NONE;
 }
 
+// The user's metas are linked both ways, are its own, and as many as it counts.
+static void user_validate(const struct chat *chat, uint32_t index) {
+    const struct presence_user *user = user_at(chat, index);
+    uint32_t live = 0;
+    uint32_t shown = 0;
+    uint32_t previous = SLAB_NONE;
+    for (uint32_t at = user->metas_head; at != SLAB_NONE; at = meta_at(chat, at)->next) {
+        const struct presence_meta *meta = meta_at(chat, at);
+        CHECK(meta->user == index && meta->previous == previous);
+        previous = at;
+        live += is_live(meta);
+        shown += is_live(meta) && !(meta->slab_word & META_HIDDEN);
+    }
+    CHECK(live == user->live_count && shown == user->shown_count);
+    CHECK(shown <= PRESENCE_METAS_PER_USER_MAX);
+    CHECK(user->metas_head != SLAB_NONE || user->slab_word & USER_DIRTY);
+}
+
 void presence_validate(const struct chat *chat, const struct presence *presence) {
     uint32_t entries = 0;
     uint32_t live_users = 0;
@@ -468,12 +495,10 @@ void presence_validate(const struct chat *chat, const struct presence *presence)
         if (!entry)
             continue;
         const struct presence_user *user = user_at(chat, entry - 1);
-        struct user_tally count = tally(chat, user);
+        user_validate(chat, entry - 1);
         entries++;
-        live_users += count.live > 0;
+        live_users += user->live_count > 0;
         sampled += (user->slab_word & USER_SAMPLED) != 0;
-        CHECK(count.shown <= PRESENCE_METAS_PER_USER_MAX);
-        CHECK(user->metas_head != SLAB_NONE || user->slab_word & USER_DIRTY);
         CHECK(table_find(chat, presence, user->hash, text_bytes(&chat->texts, user->name)) ==
               entry - 1);
     }

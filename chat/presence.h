@@ -33,11 +33,14 @@ struct presence_user {
     uint32_t hash;
     uint32_t metas_head;
     uint32_t dirty_next;
+    uint32_t live_count : 26;
+    uint32_t shown_count : 6; // live and not hidden
 };
 
 struct presence_meta {
     uint32_t slab_word; // owner bits: META_*
     uint32_t next;
+    uint32_t previous;
     uint32_t user;
     uint32_t ref;
     uint32_t json; // block, BLOCK_NONE for {}
