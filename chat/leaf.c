@@ -314,21 +314,36 @@ static void on_join_refused(struct chat *chat, struct leaf *leaf, uint32_t index
     leaf_close_if_unused(chat, index);
 }
 
-static void push_presence(struct chat *chat, struct leaf *leaf, uint32_t index, uint64_t payload,
+// False: memory was out.
+static bool push_presence(struct chat *chat, struct leaf *leaf, uint32_t index, uint64_t payload,
                           enum leaf_part_kind kind) {
-    if (payload == PAYLOAD_NONE)
-        return;
-    bool has_receivers = leaf->members.count + leaf->joining.count > 0;
-    if (has_receivers) {
-        uint32_t parcel =
-            chat_port_encode_presence(chat->port, registry_name(&chat->leaves, leaf->name),
-                                      records_view(chat->scheduler, payload), kind != PART_DIFF);
-        struct leaf_part part = {
-            .parcel = parcel, .batch = BLOCK_NONE, .exclude = SLAB_NONE, .kind = (uint32_t)kind};
-        if (parcel == BLOCK_NONE || !part_push(chat, leaf, index, &part))
-            leaf_want_state(chat, index, true);
+    uint32_t parcel =
+        chat_port_encode_presence(chat->port, registry_name(&chat->leaves, leaf->name),
+                                  records_view(chat->scheduler, payload), kind != PART_DIFF);
+    struct leaf_part part = {
+        .parcel = parcel, .batch = BLOCK_NONE, .exclude = SLAB_NONE, .kind = (uint32_t)kind};
+    return parcel != BLOCK_NONE && part_push(chat, leaf, index, &part);
+}
+
+static void on_presence(struct chat *chat, struct leaf *leaf, uint32_t index,
+                        const struct message *message) {
+    uint64_t diff = message->words[0];
+    uint64_t state = message->words[1];
+    bool is_told = true;
+    leaf->wants_state &= state == PAYLOAD_NONE;
+    leaf->awaits_state_all &= !message->small || state == PAYLOAD_NONE;
+    if (leaf->members.count + leaf->joining.count > 0) {
+        if (diff != PAYLOAD_NONE && !leaf->awaits_state_all)
+            is_told = push_presence(chat, leaf, index, diff, PART_DIFF);
+        if (state != PAYLOAD_NONE)
+            is_told &= push_presence(chat, leaf, index, state,
+                                     message->small ? PART_STATE_ALL : PART_STATE);
     }
-    payload_unref(chat->scheduler, payload);
+    if (!is_told) {
+        leaf->awaits_state_all = true;
+        leaf_want_state(chat, index, true);
+    }
+    publish_discard(chat->scheduler, message);
 }
 
 static void on_count(struct chat *chat, struct leaf *leaf, uint32_t index,
@@ -367,10 +382,7 @@ static void on_message(void *context, void *state, uint32_t index, const struct 
         push_gap(chat, leaf, index);
         break;
     case CHAT_PRESENCE:
-        leaf->wants_state &= message->words[1] == PAYLOAD_NONE;
-        push_presence(chat, leaf, index, message->words[0], PART_DIFF);
-        push_presence(chat, leaf, index, message->words[1],
-                      message->small ? PART_STATE_ALL : PART_STATE);
+        on_presence(chat, leaf, index, message);
         break;
     case CHAT_COUNT:
         on_count(chat, leaf, index, message);

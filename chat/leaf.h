@@ -63,7 +63,8 @@ struct leaf {
     bool is_dirty;    // true exactly when it is in chat's dirty list
     bool is_walking;
     bool is_paused;
-    bool wants_state; // CHAT_WANT_STATE for one member is under way
+    bool wants_state;      // CHAT_WANT_STATE for one member is under way
+    bool awaits_state_all; // it lost presence: no diffs to anybody before the state for all
     bool close_when_over;
 };
 

@@ -1,0 +1,433 @@
+// Chat without a gateway: schedulers joined by a mesh on one thread, and a chat_port that records
+// and checks what every member gets: each message once, in order, or a gap in its place, nothing
+// from before its join; its number before its own copy; presence without contradictions. After
+// every turn the audit must add up.
+#ifndef FAIRLEAD_TESTS_CHAT_RIG_H
+#define FAIRLEAD_TESTS_CHAT_RIG_H
+
+#include "tests/unit/unit.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "chat/chat.h"
+#include "chat/leaf.h"
+#include "chat/room.h"
+#include "sched/base/clock.h"
+#include "sched/base/parcel.h"
+
+#define CORES_MAX 3
+#define MEMBERS_MAX 512
+
+enum record_kind {
+    RECORD_MESSAGE,
+    RECORD_WHISPER,
+    RECORD_GAP,
+    RECORD_STATE,
+    RECORD_DIFF,
+    RECORD_COUNT,
+};
+
+// What the test's encoders put into a parcel.
+struct record {
+    uint64_t kind;
+    uint64_t sequence; // or gap from; or users
+    uint64_t to;       // or connections
+    uint64_t body;
+};
+
+struct client {
+    bool is_joined;
+    bool is_refused;
+    enum chat_refusal refusal;
+    bool is_blocked; // its queue is not empty: no batches, no presence
+    uint32_t core;
+    uint32_t member;
+    uint64_t watermark;
+    uint64_t last_sequence;
+    uint32_t message_count;
+    uint32_t whisper_count;
+    uint32_t gap_count;
+    uint32_t batch_count;
+    uint32_t state_count;
+    uint32_t diff_count;
+    uint64_t accepted_count;
+    uint64_t accepted_last;
+    uint64_t refused_count;
+    uint32_t shown_users; // from presence_count
+    uint32_t count_count;
+    uint64_t joined_ns;
+    uint32_t refs[256]; // presence as this client knows it
+    uint32_t ref_count;
+};
+
+struct core {
+    struct memory_ledger ledger;
+    struct counters counters;
+    struct blocks blocks;
+    struct scheduler scheduler;
+    struct chat chat;
+    struct world *world;
+};
+
+struct world {
+    struct mesh mesh;
+    uint32_t core_count;
+    uint64_t now_ns;
+    struct room_settings settings;
+    bool has_no_memory; // for parcels
+    bool is_one_user;   // all clients are devices of one
+    struct core cores[CORES_MAX];
+    struct client clients[MEMBERS_MAX];
+};
+
+static struct blocks *port_blocks(void *port) {
+    return &((struct core *)port)->blocks;
+}
+
+void chat_port_settings(void *port, struct bytes room, struct room_settings *settings) {
+    *settings = ((struct core *)port)->world->settings;
+}
+
+static uint32_t encode(void *port, struct record record, enum parcel_class parcel_class) {
+    if (((struct core *)port)->world->has_no_memory)
+        return BLOCK_NONE;
+    uint32_t id = parcel_acquire(port_blocks(port), sizeof(record), parcel_class);
+    if (id != BLOCK_NONE)
+        memcpy(parcel_at(port_blocks(port), id)->data, &record, sizeof(record));
+    return id;
+}
+
+static uint64_t body_of(const struct chat_publish *publish) {
+    uint64_t body;
+    ck_assert_uint_eq(publish->body.size, sizeof(body));
+    memcpy(&body, publish->body.data, sizeof(body));
+    return body;
+}
+
+uint32_t chat_port_encode_message(void *port, struct bytes room, const struct chat_publish *publish,
+                                  uint64_t sequence) {
+    return encode(port, (struct record){RECORD_MESSAGE, sequence, 0, body_of(publish)},
+                  PARCEL_ROOM);
+}
+
+uint32_t chat_port_encode_whisper(void *port, struct bytes room,
+                                  const struct chat_publish *publish) {
+    return encode(port, (struct record){RECORD_WHISPER, 0, 0, body_of(publish)}, PARCEL_WHISPER);
+}
+
+uint32_t chat_port_encode_gap(void *port, struct bytes room, uint64_t from, uint64_t to) {
+    return encode(port, (struct record){RECORD_GAP, from, to, 0}, PARCEL_CONTROL);
+}
+
+uint32_t chat_port_encode_presence(void *port, struct bytes room, struct bytes records,
+                                   bool is_state) {
+    if (((struct core *)port)->world->has_no_memory)
+        return BLOCK_NONE;
+    uint32_t id =
+        parcel_acquire(port_blocks(port), sizeof(struct record) + records.size, PARCEL_STATE);
+    if (id == BLOCK_NONE)
+        return id;
+    struct record record = {is_state ? RECORD_STATE : RECORD_DIFF, 0, 0, records.size};
+    uint8_t *data = parcel_at(port_blocks(port), id)->data;
+    memcpy(data, &record, sizeof(record));
+    memcpy(data + sizeof(record), records.data, records.size);
+    return id;
+}
+
+uint32_t chat_port_encode_count(void *port, struct bytes room, uint32_t users,
+                                uint32_t connections) {
+    return encode(port, (struct record){RECORD_COUNT, users, connections, 0}, PARCEL_STATE);
+}
+
+static void client_presence(struct client *client, const uint8_t *records, size_t size,
+                            bool is_state) {
+    if (is_state)
+        client->ref_count = 0;
+    for (size_t at = 0; at < size;) {
+        struct presence_record record;
+        memcpy(&record, records + at, sizeof(record));
+        at += sizeof(record) + record.user_size + record.meta_size;
+        uint32_t i = 0;
+        while (i < client->ref_count && client->refs[i] != record.ref)
+            i++;
+        if (record.change == PRESENCE_LEAVES) {
+            ck_assert_msg(i < client->ref_count, "a leave of a meta that was never shown");
+            client->refs[i] = client->refs[--client->ref_count];
+        } else {
+            ck_assert_msg(i == client->ref_count, "a meta was shown twice");
+            ck_assert_uint_lt(client->ref_count, 256);
+            client->refs[client->ref_count++] = record.ref;
+        }
+    }
+}
+
+static void client_message(struct client *client, const struct record *record) {
+    ck_assert_uint_gt(record->sequence, client->watermark);
+    ck_assert_uint_eq(record->sequence, client->last_sequence + 1);
+    client->last_sequence = record->sequence;
+    client->message_count++;
+}
+
+static void client_take(struct core *core, struct client *client, uint32_t id) {
+    const struct parcel *parcel = parcel_at(&core->blocks, id);
+    ck_assert(client->is_joined);
+    struct record record;
+    memcpy(&record, parcel->data, sizeof(record));
+    client->batch_count += parcel->message_count > 1;
+    switch ((enum record_kind)record.kind) {
+    case RECORD_MESSAGE:
+        for (uint32_t i = 0; i < parcel->message_count; i++) {
+            memcpy(&record, parcel->data + i * sizeof(record), sizeof(record));
+            ck_assert_uint_eq(record.sequence, parcel->sequence_from + i);
+            client_message(client, &record);
+        }
+        counter_add(&core->counters, COUNTER_DELIVERED, parcel->message_count);
+        break;
+    case RECORD_WHISPER:
+        client->whisper_count++;
+        break;
+    case RECORD_GAP:
+        ck_assert_uint_eq(record.sequence, client->last_sequence + 1);
+        client->last_sequence = record.to;
+        client->gap_count++;
+        break;
+    case RECORD_STATE:
+    case RECORD_DIFF:
+        client->state_count += record.kind == RECORD_STATE;
+        client->diff_count += record.kind == RECORD_DIFF;
+        client_presence(client, parcel->data + sizeof(record), record.body,
+                        record.kind == RECORD_STATE);
+        break;
+    case RECORD_COUNT:
+        client->shown_users = (uint32_t)record.sequence;
+        client->count_count++;
+        // At most one a second; one may have waited on its way here while the joiner did.
+        ck_assert_uint_le(client->count_count,
+                          (core->world->now_ns - client->joined_ns) / NS_PER_S + 2);
+        break;
+    }
+}
+
+void chat_port_deliver(void *port, uint32_t address, uint32_t parcel) {
+    struct core *core = port;
+    client_take(core, &core->world->clients[address], parcel);
+}
+
+bool chat_port_deliver_state(void *port, uint32_t address, uint32_t parcel) {
+    struct core *core = port;
+    if (core->world->clients[address].is_blocked)
+        return false;
+    client_take(core, &core->world->clients[address], parcel);
+    return true;
+}
+
+bool chat_port_is_empty(void *port, uint32_t address) {
+    return !((struct core *)port)->world->clients[address].is_blocked;
+}
+
+void chat_port_prefetch(void *port, uint32_t address) {
+    ck_assert_uint_lt(address, MEMBERS_MAX);
+}
+
+void chat_port_joined(void *port, uint32_t owner, uint32_t member, uint64_t epoch,
+                      uint64_t sequence) {
+    struct client *client = &((struct core *)port)->world->clients[owner];
+    ck_assert_uint_eq(client->member, member);
+    client->is_joined = true;
+    client->joined_ns = ((struct core *)port)->world->now_ns;
+    client->watermark = client->last_sequence = sequence;
+}
+
+void chat_port_join_refused(void *port, uint32_t owner, uint32_t member, enum chat_refusal reason) {
+    struct client *client = &((struct core *)port)->world->clients[owner];
+    client->is_refused = true;
+    client->refusal = reason;
+    client->member = SLAB_NONE;
+}
+
+void chat_port_accepted(void *port, uint32_t owner, uint32_t member,
+                        const struct chat_publish *publish, uint64_t sequence) {
+    struct client *client = &((struct core *)port)->world->clients[owner];
+    // The reply comes before the publisher's own copy.
+    ck_assert(sequence == 0 || sequence > client->last_sequence);
+    client->accepted_count++;
+    client->accepted_last = sequence;
+}
+
+void chat_port_refused(void *port, uint32_t owner, uint32_t member,
+                       const struct chat_publish *publish, enum chat_refusal reason) {
+    ((struct core *)port)->world->clients[owner].refused_count++;
+}
+
+// What a test wants otherwise than usual; 0: as usual.
+struct world_limits {
+    uint32_t ring_cells;
+    uint32_t cells;
+    uint32_t batch_bytes;
+    uint32_t turn_deliveries;
+    uint32_t publishes;
+    uint32_t rooms;
+    uint32_t members;
+    uint32_t users;
+    size_t blocks_bytes;
+};
+
+static inline uint32_t or_usual(uint32_t value, uint32_t usual) {
+    return value ? value : usual;
+}
+
+static inline struct world *world_open_limited(uint32_t core_count, struct room_settings settings,
+                                               struct world_limits limits) {
+    struct world *world = calloc(1, sizeof(*world));
+    world->core_count = core_count;
+    world->now_ns = NS_PER_S;
+    world->settings = settings;
+    struct mesh_config mesh = {.scheduler_count = core_count,
+                               .ring_cells = or_usual(limits.ring_cells, 1024)};
+    ck_assert_int_eq(mesh_init(&world->mesh, &mesh), 0);
+    for (uint32_t i = 0; i < MEMBERS_MAX; i++)
+        world->clients[i].member = SLAB_NONE;
+    for (uint32_t i = 0; i < core_count; i++) {
+        struct core *core = &world->cores[i];
+        core->world = world;
+        size_t bytes = limits.blocks_bytes ? limits.blocks_bytes : 64 << 20;
+        ck_assert_int_eq(blocks_init(&core->blocks, &core->ledger, bytes), 0);
+        struct scheduler_config config = {.core = (uint8_t)i,
+                                          .message_cells_max = or_usual(limits.cells, 8192)};
+        ck_assert_int_eq(scheduler_init(&core->scheduler, &config, &world->mesh, &core->ledger,
+                                        &core->blocks, &core->counters, world->now_ns),
+                         0);
+        struct chat_config chat = {.core_count = core_count,
+                                   .rooms_max = or_usual(limits.rooms, 8),
+                                   .members_max = or_usual(limits.members, MEMBERS_MAX),
+                                   .users_max = or_usual(limits.users, MEMBERS_MAX),
+                                   .batch_bytes_max = or_usual(limits.batch_bytes, 32768),
+                                   .turn_deliveries_max = limits.turn_deliveries,
+                                   .publishes_max = limits.publishes,
+                                   .seed = 1,
+                                   .rng_seed = i};
+        ck_assert_int_eq(chat_init(&core->chat, &chat, &core->scheduler, &core->ledger, core), 0);
+    }
+    return world;
+}
+
+static inline struct world *world_open(uint32_t core_count, struct room_settings settings,
+                                       uint32_t ring_cells, uint32_t batch_bytes_max) {
+    return world_open_limited(
+        core_count, settings,
+        (struct world_limits){.ring_cells = ring_cells, .batch_bytes = batch_bytes_max});
+}
+
+static void core_turn(struct core *core) {
+    (void)scheduler_turn(&core->scheduler, core->world->now_ns);
+    (void)chat_flush(&core->chat);
+    (void)scheduler_publish(&core->scheduler);
+    scheduler_validate(&core->scheduler);
+    const struct counters *c = &core->counters;
+    // The audit at the end of a turn (this port delivers at once: nothing is pending in queues).
+    ck_assert_uint_eq(counter_read(c, COUNTER_DUE), counter_read(c, COUNTER_DELIVERED) +
+                                                        counter_read(c, COUNTER_DROPPED_CLOSED) +
+                                                        counter_read(c, COUNTER_DROPPED_MEMORY) +
+                                                        counter_read(c, COUNTER_GATHERED));
+}
+
+static void world_validate(struct world *world) {
+    for (uint32_t i = 0; i < world->core_count; i++) {
+        const struct chat *chat = &world->cores[i].chat;
+        const struct slab *rooms = &chat->scheduler->kinds[KIND_ROOM].slab;
+        for (uint32_t r = 0; r < rooms->touched_count; r++)
+            if (slab_is_used(rooms, r))
+                presence_validate(chat, &((struct room *)slab_at(rooms, r))->presence);
+        const struct slab *leaves = &chat->scheduler->kinds[KIND_LEAF].slab;
+        for (uint32_t l = 0; l < leaves->touched_count; l++)
+            if (slab_is_used(leaves, l))
+                leaf_validate(chat, l);
+    }
+}
+
+static inline void world_run(struct world *world, uint32_t turns, uint64_t step_ns) {
+    for (uint32_t t = 0; t < turns; t++) {
+        world->now_ns += step_ns;
+        for (uint32_t i = 0; i < world->core_count; i++)
+            core_turn(&world->cores[i]);
+        world_validate(world);
+    }
+}
+
+static inline void client_join(struct world *world, uint32_t index, uint32_t core,
+                               const char *room) {
+    char user[32];
+    struct client *client = &world->clients[index];
+    snprintf(user, sizeof(user), "user-%u",
+             world->is_one_user ? 0 : index / 2); // every user has two devices
+    *client = (struct client){.core = core};
+    struct chat_join_request request = {.owner = index,
+                                        .address = index,
+                                        .tag = index,
+                                        .room = bytes_from_string(room),
+                                        .user = bytes_from_string(user),
+                                        .meta = BYTES_LITERAL("{\"device\":1}")};
+    client->member = chat_join(&world->cores[core].chat, &request, &client->refusal);
+    client->is_refused = client->member == SLAB_NONE;
+}
+
+static inline void client_leave(struct world *world, uint32_t index, bool flush) {
+    struct client *client = &world->clients[index];
+    chat_leave(&world->cores[client->core].chat, client->member, flush);
+    client->member = SLAB_NONE;
+    client->is_joined = false;
+    client->is_blocked = false;
+}
+
+static inline bool client_publish(struct world *world, uint32_t index, uint64_t body,
+                                  bool is_whisper) {
+    struct client *client = &world->clients[index];
+    struct chat_publish publish = {.ref = BYTES_LITERAL("7"),
+                                   .event = BYTES_LITERAL("shout"),
+                                   .body = bytes_of(&body, sizeof(body)),
+                                   .is_whisper = is_whisper,
+                                   .wants_reply = true};
+    enum chat_refusal reason;
+    return chat_publish(&world->cores[client->core].chat, client->member, &publish, &reason);
+}
+
+// Everybody leaves; rooms die a minute later; nothing is left anywhere.
+static inline void world_close(struct world *world) {
+    for (uint32_t i = 0; i < MEMBERS_MAX; i++)
+        if (world->clients[i].member != SLAB_NONE)
+            client_leave(world, i, false);
+    world_run(world, 20, NS_PER_MS);
+    world_run(world, 10, 10 * NS_PER_S);
+    uint64_t relayed = 0;
+    uint64_t taken = 0;
+    for (uint32_t i = 0; i < world->core_count; i++) {
+        struct core *core = &world->cores[i];
+        ck_assert_uint_eq(counter_read(&core->counters, COUNTER_ROOMS), 0);
+        ck_assert_uint_eq(counter_read(&core->counters, COUNTER_MEMBERS), 0);
+        ck_assert_uint_eq(counter_read(&core->counters, COUNTER_GATHERED), 0);
+        relayed += counter_read(&core->counters, COUNTER_RELAYED);
+        taken += counter_read(&core->counters, COUNTER_RELAYS_TAKEN);
+        chat_fini(&core->chat);
+        slab_check_empty(&core->scheduler.cells);
+        for (uint32_t kind = 1; kind <= KIND_CHAT; kind++)
+            if (core->scheduler.kinds[kind].behaviour)
+                slab_check_empty(&core->scheduler.kinds[kind].slab);
+        for (uint32_t c = 0; c < TEXT_CLASS_COUNT; c++)
+            slab_check_empty(&core->chat.texts.classes[c]);
+    }
+    ck_assert_uint_eq(relayed, taken);
+    for (uint32_t i = 0; i < world->core_count; i++) {
+        blocks_collect(&world->cores[i].blocks);
+        blocks_check_empty(&world->cores[i].blocks);
+    }
+    for (uint32_t i = 0; i < world->core_count; i++)
+        memory_release_all(&world->cores[i].ledger);
+    mesh_fini(&world->mesh);
+    free(world);
+}
+
+static const struct room_settings list_settings = {.presence = PRESENCE_LIST,
+                                                   .presence_list_max = 1000};
+
+#endif
