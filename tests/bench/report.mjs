@@ -19,7 +19,7 @@ const bar_text = bar => (bar ? `${bar.op === '<=' ? '≤' : '≥'} ${bar.value}`
 // What a verdict is worth: a figure of a steady machine, from pairs enough.
 function caution(line, range) {
     if (!line.bar || !range?.count) return line.is_noisy ? ' (noisy)' : '';
-    const few = line.is_single || range.count >= 5 ? [] : [`${range.count} pairs`];
+    const few = line.is_single || range.count >= 5 ? [] : [`${range.count} pair${range.count > 1 ? 's' : ''}`];
     const all = [...few, ...(line.is_noisy ? ['noisy'] : [])];
     return all.length ? ` (${all.join(', ')})` : '';
 }
