@@ -32,7 +32,7 @@ static void floor_options_read(struct floor *floor, int argc, char **argv) {
     floor->host = "127.0.0.1";
     floor->port = 18400;
     floor->cpu = -1;
-    for (int i = 1; i < argc; i++) {
+    for (int i = 1; i < argc; i += 2) {
         char *value = i + 1 < argc ? argv[i + 1] : NULL;
         char *colon = value ? strrchr(value, ':') : NULL;
         if (strcmp(argv[i], "--listen") == 0 && colon) {
@@ -45,7 +45,6 @@ static void floor_options_read(struct floor *floor, int argc, char **argv) {
             fprintf(stderr, "usage: %s [--listen HOST:PORT] [--cpu N]\n", argv[0]);
             exit(2);
         }
-        i++;
     }
 }
 
@@ -112,6 +111,16 @@ void floor_report(const struct floor *floor, const char *body) {
         body, c->accepts, c->joins, c->publishes, c->deliveries, c->echoes, c->enters,
         c->sends_dropped, c->sends_gone, c->sends_cut, user_us, system_us);
     fflush(stdout);
+}
+
+void floor_close(struct floor *floor) {
+    for (uint32_t i = 0; i < FLOOR_ROOMS_MAX; i++)
+        free(floor->rooms[i].members);
+    for (uint32_t i = 0; i < floor->conn_max; i++)
+        free(floor->conns[i].partial);
+    free(floor->rooms);
+    free(floor->conns);
+    free(floor->arena);
 }
 
 // --- rooms ---

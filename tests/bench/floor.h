@@ -78,6 +78,9 @@ void floor_open(struct floor *floor, int argc, char **argv);
 // One line of JSON with the counters and getrusage on stdout.
 void floor_report(const struct floor *floor, const char *body);
 
+// Gives the memory back.
+void floor_close(struct floor *floor);
+
 // A new connection in this slot.
 void floor_on_open(struct floor *floor, uint32_t slot);
 

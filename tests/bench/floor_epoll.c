@@ -76,5 +76,6 @@ int main(int argc, char **argv) {
         }
     }
     floor_report(&floor, "epoll");
+    floor_close(&floor);
     return 0;
 }

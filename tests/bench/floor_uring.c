@@ -210,5 +210,8 @@ int main(int argc, char **argv) {
     }
     floor_report(&uring.floor, "io_uring");
     io_uring_queue_exit(&uring.ring);
+    floor_close(&uring.floor);
+    free(uring.buffers);
+    free(uring.starved);
     return 0;
 }
