@@ -18,6 +18,7 @@
 
 #include "gateway/control.h"
 #include "gateway/control_link.h"
+#include "gateway/host_port.h"
 #include "io/features.h"
 #include "io/listener.h"
 #include "sched/base/clock.h"
@@ -44,14 +45,15 @@ static uint64_t random_u64(void) {
 // One listening socket per scheduler and address. False: a sentence is on stderr.
 static bool open_listeners(struct serve *serve) {
     const struct config *config = serve->shared.config;
-    char error[CORE_ERROR_SIZE];
+    char error[HOST_PORT_ERROR_SIZE];
     for (uint32_t i = 0; i < config->listen_count; i++) {
         struct listener_config listener = {.send_buffer_bytes = config->send_buffer_bytes,
                                            .notsent_lowat_bytes = NOTSENT_LOWAT_BYTES};
         listener.address_size = config_address_sockaddr(&config->listen[i], &listener.address);
         for (uint32_t c = 0; c < serve->core_count; c++) {
-            int fd = listener_open(&listener, error, sizeof(error));
+            int fd = listener_open(&listener);
             if (fd < 0) {
+                host_port_explain("listen", &config->listen[i], -fd, error);
                 fprintf(stderr, "fairlead serve: %s\n", error);
                 return false;
             }

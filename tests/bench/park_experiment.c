@@ -110,11 +110,13 @@ static void client_free(struct client *client) {
 }
 
 static int listen_here(void) {
-    struct listener_config config = {.is_first = true};
-    char error[256];
-    CHECK(listener_parse("127.0.0.1:18220", &config.address, &config.address_size) == 0);
-    int fd = listener_open(&config, error, sizeof(error));
-    CHECKF(fd >= 0, "%s", error);
+    struct listener_config config = {.address_size = sizeof(struct sockaddr_in)};
+    struct sockaddr_in *address = (struct sockaddr_in *)&config.address;
+    address->sin_family = AF_INET;
+    address->sin_port = htons(18220);
+    address->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    int fd = listener_open(&config);
+    CHECKF(fd >= 0, "port 18220: errno %d", -fd);
     return fd;
 }
 

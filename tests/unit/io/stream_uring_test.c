@@ -18,11 +18,13 @@
 #define WAIT_NS 20000000ull // of one turn
 
 static int listen_anywhere(uint32_t send_buffer_bytes) {
-    struct listener_config config = {.send_buffer_bytes = send_buffer_bytes};
-    char error[256];
-    ck_assert_int_eq(listener_parse("127.0.0.1:0", &config.address, &config.address_size), 0);
-    int fd = listener_open(&config, error, sizeof(error));
-    ck_assert_msg(fd >= 0, "%s", error);
+    struct listener_config config = {.address_size = sizeof(struct sockaddr_in),
+                                     .send_buffer_bytes = send_buffer_bytes};
+    struct sockaddr_in *address = (struct sockaddr_in *)&config.address;
+    address->sin_family = AF_INET;
+    address->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    int fd = listener_open(&config);
+    ck_assert_int_ge(fd, 0);
     return fd;
 }
 
@@ -533,22 +535,6 @@ START_TEST(overflow_of_the_completion_queue_loses_nothing) {
 }
 END_TEST
 
-START_TEST(listener_names_who_holds_a_port) {
-    struct listener_config config = {.is_first = true};
-    char error[512], text[64], pid[32];
-    int held = listen_anywhere(0);
-    snprintf(text, sizeof(text), "127.0.0.1:%u", listener_port(held));
-    ck_assert_int_eq(listener_parse(text, &config.address, &config.address_size), 0);
-    ck_assert_int_eq(listener_open(&config, error, sizeof(error)), -EADDRINUSE);
-    snprintf(pid, sizeof(pid), "process %d (", (int)getpid());
-    ck_assert_msg(strstr(error, pid) != NULL, "%s", error);
-    close(held);
-    int fd = listener_open(&config, error, sizeof(error));
-    ck_assert_int_ge(fd, 0);
-    close(fd);
-}
-END_TEST
-
 START_TEST(features_that_are_required_are_there) {
     struct features features;
     char text[512];
@@ -568,5 +554,4 @@ UNIT_MAIN("io/stream (real ring)", stream_echoes_what_a_client_sends,
           connect_opens_many_over_lanes_and_reports_refusal,
           wake_ends_a_wait_from_a_ring_and_from_outside,
           bytes_on_a_child_lane_end_a_wait_without_end,
-          overflow_of_the_completion_queue_loses_nothing, listener_names_who_holds_a_port,
-          features_that_are_required_are_there)
+          overflow_of_the_completion_queue_loses_nothing, features_that_are_required_are_there)
