@@ -11,6 +11,7 @@ const TYPING_EVERY_MS = 2000;
 const TYPING_EXPIRES_MS = 5000;
 const TYPING_SHOWN_MAX = 3;
 const TYPING_ROOM_MAX = 50; // in larger rooms nobody is told who types
+const REFUSALS_TOLD = 3; // attempts to connect after which a failure is told
 const PRESENCE_LATE_MS = 2000;
 const EVENT_SHOWN_MAX = 160; // characters of an event that is no message
 const LEAVE_NOTICE_MS = 2500; // a reload leaves and joins again: no notice for that
@@ -163,7 +164,8 @@ function enter(url, name, roomName) {
   address.search = new URLSearchParams({ room: roomName });
   history.replaceState(null, "", address);
   for (const id of ["log", "outbox", "people-list"]) $(id).replaceChildren();
-  unread = 0;
+  unread = refusals = 0;
+  lost = wasIn = false;
   typists.clear();
   drawTyping();
   $("empty").hidden = false;
@@ -209,8 +211,9 @@ function onSocketState(state) {
   if (!socket) return;
   const status = $("status");
   const joined = state === "open" && room.state === "joined";
-  const text = joined ? "Connected" : state === "waiting" || lost ? "Reconnecting…" : "Connecting…";
+  const text = joined ? "Connected" : wasIn ? "Reconnecting…" : "Connecting…";
   if (state === "waiting") {
+    if (!wasIn && ++refusals === REFUSALS_TOLD) notice(`No connection to ${socket.url.host} yet. Still trying.`, "missed");
     lost = true;
     restingUntil = Infinity;
     typists.clear();
@@ -220,11 +223,14 @@ function onSocketState(state) {
   if (status.textContent !== text) status.textContent = text;
 }
 
-let lost = false; // between a connection's end and the next join
+let lost = false; // between a connection's end, or a failure to connect, and the next join
+let wasIn = false; // joined at least once since the room was entered
+let refusals = 0; // attempts to connect that failed before that
 let restingUntil = 0; // leaves before this moment are told late: people are still returning
 
 function onJoined({ again, renewed }) {
   lost = false;
+  wasIn = true;
   setTimeout(drawPeopleSoon, PRESENCE_LATE_MS); // where presence is off nothing comes: that is said
   restingUntil = again ? Date.now() + LEAVE_NOTICE_RESTART_MS : 0;
   onSocketState(socket.state);

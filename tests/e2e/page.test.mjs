@@ -219,6 +219,33 @@ describe("page", () => {
     await close(ann);
   });
 
+  test("others are told of typing now and then, not of every key", async () => {
+    const ann = await open();
+    await enter(ann, "Ann", "keys-told");
+    const watcher = await RawClient.open(gateway.port, { target: "/socket/websocket?vsn=2.0.0&user=watcher" });
+    await watcher.join("keys-told");
+    await ann.getByLabel("Message", { exact: true }).pressSequentially("a sentence of some forty characters typed");
+    await ann.keyboard.press("Enter");
+    const whispers = [];
+    for (let message = await watcher.message(); message[3] !== "message"; message = await watcher.message()) {
+      if (message[3] === "whisper") whispers.push(message[4]);
+    }
+    assert.deepEqual(whispers[0], { user: "Ann", typing: true });
+    assert.ok(whispers.length <= 5, `${whispers.length} whispers for 40 keys`);
+    watcher.destroy();
+    await close(ann);
+  });
+
+  test("a page that is refused says so and goes on trying", async () => {
+    const ann = await open();
+    await ann.route("**/config.json", (route) => route.fulfill({ json: { websocket_url: "ws://127.0.0.1:1/socket/websocket" } }));
+    await ann.getByLabel("Your name").fill("Ann");
+    await ann.getByRole("button", { name: "Enter" }).click();
+    await told(ann, "No connection to 127.0.0.1:1 yet.");
+    await ann.getByRole("status").getByText("Connecting…").waitFor();
+    await close(ann);
+  });
+
   test("other events of a room are shown as they are", async () => {
     const ann = await open();
     await enter(ann, "Ann", "events");
