@@ -50,6 +50,22 @@ static struct sockaddr_in loopback(const char *port) {
                                 .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 }
 
+static void judge_stuck(struct verdict *verdict, const struct churn_result *sum) {
+    static const char *const waits[CHURN_WAIT_COUNT] = {
+#define X(name, what) what,
+        CHURN_WAITS(X)
+#undef X
+    };
+    char text[LINE_SIZE] = "";
+    size_t used = 0;
+    for (uint32_t wait = 0; wait < CHURN_WAIT_COUNT; wait++)
+        if (sum->stuck[wait] > 0 && used < sizeof(text))
+            used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%llu for %s",
+                                     used > 0 ? ", " : "", (unsigned long long)sum->stuck[wait],
+                                     waits[wait]);
+    verdict_add(verdict, used == 0, "no connection waited 20 s", text);
+}
+
 static void judge_clients(struct verdict *verdict, const struct thread *threads, uint32_t wanted) {
     static const char *const names[CHURN_FATE_COUNT] = {
 #define X(name, share, what) what,
@@ -66,7 +82,8 @@ static void judge_clients(struct verdict *verdict, const struct thread *threads,
             sum.fates[fate] += result->fates[fate];
         sum.ended_early += result->ended_early;
         sum.refused += result->refused;
-        sum.stuck += result->stuck;
+        for (uint32_t wait = 0; wait < CHURN_WAIT_COUNT; wait++)
+            sum.stuck[wait] += result->stuck[wait];
         sum.published += result->published;
         sum.bytes_received += result->bytes_received;
         sum.trouble = result->trouble ? result->trouble : sum.trouble;
@@ -85,8 +102,7 @@ static void judge_clients(struct verdict *verdict, const struct thread *threads,
     verdict_add(verdict, lives + sum.ended_early + sum.refused >= wanted,
                 "all connections were made", text);
     verdict_add(verdict, all_fates, "every kind of end happened", "");
-    snprintf(text, sizeof(text), "%llu", (unsigned long long)sum.stuck);
-    verdict_add(verdict, sum.stuck == 0, "no connection was left without an answer", text);
+    judge_stuck(verdict, &sum);
     snprintf(text, sizeof(text), "%llu", (unsigned long long)sum.refused);
     verdict_add(verdict, sum.refused == 0, "no upgrade was refused", text);
     // The gateway closes nobody here but deaf ones and those it cannot tell from dead.

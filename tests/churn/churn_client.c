@@ -1,6 +1,6 @@
 // CONNECTING --connected--> UPGRADING --101--> JOINING --phx_reply--> JOINED --delay--> ENDING
 //
-// Each arrow may be the end instead, as the connection's fate says; on_writable, on_readable and
+// Each arrow may be the end instead, as the connection's fate says; on_event, on_input and
 // on_time are the only places that move one.
 #include "tests/churn/churn_client.h"
 
@@ -20,8 +20,9 @@
 #define LATER_MS 200
 #define PUBLISHES_MAX 5
 #define EVENTS_MAX 256
-#define INPUT_SIZE 4096
-#define SOURCES 200 // 127.<thread + 10>.0.1 … : ports never run out
+#define INPUT_SIZE 8192
+#define RECV_SIZE 4096 // less than INPUT_SIZE, so that nothing is cut off before it was looked at
+#define SOURCES 200    // 127.<thread + 10>.0.1 … : ports never run out
 
 enum state {
     STATE_FREE,
@@ -31,6 +32,8 @@ enum state {
     STATE_JOINED,
     STATE_ENDING, // waits for the other side's end
 };
+
+_Static_assert(STATE_ENDING - STATE_CONNECTING == CHURN_WAIT_ENDING, "waits are named by state");
 
 struct conn {
     int fd;
@@ -275,45 +278,44 @@ static void take_input(struct conn *conn, const char *data, size_t size) {
             conn->input[i] = ' ';
 }
 
-// Returns false when the connection is over.
-static bool read_all(struct client *client, struct conn *conn) {
-    char data[16384];
-    if (conn->fate == CHURN_DEAF && conn->state == STATE_JOINED)
-        return true;
-    for (;;) {
+static void on_input(struct client *client, struct conn *conn) {
+    if (conn->state == STATE_UPGRADING && strstr(conn->input, "\r\n\r\n"))
+        on_upgraded(client, conn);
+    else if (conn->state == STATE_JOINING && strstr(conn->input, "\"phx_reply\""))
+        on_joined(client, conn);
+}
+
+static void on_end_of_input(struct client *client, struct conn *conn) {
+    if (conn->state != STATE_ENDING) {
+        end_early(client, conn);
+        return;
+    }
+    client->result->fates[conn->fate]++;
+    conn_free(client, conn);
+}
+
+static void read_all(struct client *client, struct conn *conn) {
+    char data[RECV_SIZE];
+    while (conn->state != STATE_FREE &&
+           !(conn->fate == CHURN_DEAF && conn->state == STATE_JOINED)) {
         ssize_t size = recv(conn->fd, data, sizeof(data), 0);
-        if (size > 0) {
-            client->result->bytes_received += (uint64_t)size;
-            take_input(conn, data, (size_t)size);
-            continue;
-        }
         if (size < 0 && (errno == EAGAIN || errno == EINTR))
-            return true;
-        if (conn->state == STATE_ENDING) {
-            client->result->fates[conn->fate]++;
-            conn_free(client, conn);
-        } else {
-            end_early(client, conn);
+            return;
+        if (size <= 0) {
+            on_end_of_input(client, conn);
+            return;
         }
-        return false;
+        client->result->bytes_received += (uint64_t)size;
+        take_input(conn, data, (size_t)size);
+        on_input(client, conn);
     }
 }
 
 static void on_event(struct client *client, struct conn *conn, uint32_t events) {
-    if (conn->state == STATE_FREE)
-        return;
-    if (conn->state == STATE_CONNECTING && (events & EPOLLOUT) && !(events & EPOLLERR)) {
+    if (conn->state == STATE_CONNECTING && (events & EPOLLOUT) && !(events & EPOLLERR))
         on_connected(client, conn);
-        if (conn->state == STATE_FREE)
-            return;
-    }
-    if (!read_all(client, conn))
-        return;
-    if (conn->state == STATE_UPGRADING && conn->input_size > 0 && strstr(conn->input, "\r\n\r\n"))
-        on_upgraded(client, conn);
-    if (conn->state == STATE_JOINING && conn->input_size > 0 &&
-        strstr(conn->input, "\"phx_reply\""))
-        on_joined(client, conn);
+    if (conn->state != STATE_FREE)
+        read_all(client, conn);
 }
 
 static void look_at_clock(struct client *client) {
@@ -325,7 +327,7 @@ static void look_at_clock(struct client *client) {
         else if (conn->state != STATE_FREE && conn->act_at_ns != 0 && now_ns >= conn->act_at_ns)
             on_time(client, conn);
         else if (conn->state != STATE_FREE && now_ns >= conn->stuck_at_ns) {
-            client->result->stuck++;
+            client->result->stuck[conn->state - STATE_CONNECTING]++;
             end_reset(client, conn);
         }
     }

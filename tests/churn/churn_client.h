@@ -31,6 +31,21 @@ enum churn_fate {
         CHURN_FATE_COUNT
 };
 
+// X(name, what the connection waited for)
+#define CHURN_WAITS(X)                                                                             \
+    X(CONNECTING, "the connection")                                                                \
+    X(UPGRADING, "the answer to its request")                                                      \
+    X(JOINING, "the reply to its join")                                                            \
+    X(JOINED, "its own time")                                                                      \
+    X(ENDING, "the other side's end")
+
+enum churn_wait {
+#define X(name, what) CHURN_WAIT_##name,
+    CHURN_WAITS(X)
+#undef X
+        CHURN_WAIT_COUNT
+};
+
 struct churn_config {
     struct sockaddr_in target;
     uint32_t connections; // to be made by this thread
@@ -44,7 +59,7 @@ struct churn_result {
     uint64_t fates[CHURN_FATE_COUNT]; // lives that came to their planned end
     uint64_t ended_early;             // by the server or the network before that
     uint64_t refused;                 // an answer other than 101
-    uint64_t stuck;                   // no progress within 20 s
+    uint64_t stuck[CHURN_WAIT_COUNT]; // no progress within 20 s, by what it waited for
     uint64_t published;
     uint64_t bytes_received;
     const char *trouble; // static string, or NULL
