@@ -279,9 +279,17 @@ void scheduler_consume(struct scheduler *scheduler, uint32_t reductions) {
     counter_add(scheduler->counters, COUNTER_REDUCTIONS, reductions);
 }
 
+static bool is_mailbox_full(const struct scheduler *scheduler, uint64_t pid) {
+    const struct behaviour *behaviour = scheduler->kinds[pid_kind(pid)].behaviour;
+    const struct actor *actor = behaviour ? scheduler_lookup(scheduler, pid) : NULL;
+    return actor && actor->mailbox_count >= behaviour->mailbox_max;
+}
+
 // A message that finds no place is held, and the mesh left as it is: the senders notice that it
-// fills. What class it was sent in is not known here, so the last sixteenth of the cells is kept
-// from the mesh: peers on other cores must not take the place that scheduler_send relies on.
+// fills. What class it was sent in is not known here, so a mailbox takes no more than mailbox_max
+// from the mesh (what is behind waits with it: its actor needs nobody else to get on), and the last
+// sixteenth of the cells is kept from it: peers on other cores must not take the place that
+// scheduler_send relies on.
 static void receive_mesh(struct scheduler *scheduler) {
     const struct slab *cells = &scheduler->cells;
     for (uint32_t i = 0; i < MESH_MESSAGES_PER_TURN; i++) {
@@ -291,6 +299,10 @@ static void receive_mesh(struct scheduler *scheduler) {
         scheduler->is_holding = true;
         if (cells->used_count >= cells->slots_max - cells->slots_max / 16) {
             counter_add(scheduler->counters, COUNTER_MESSAGE_CELLS_OUT, 1);
+            return;
+        }
+        if (is_mailbox_full(scheduler, scheduler->held.target)) {
+            counter_add(scheduler->counters, COUNTER_MAILBOX_FULL, 1);
             return;
         }
         if (!deliver(scheduler, &scheduler->held, MESH_CONTROL))

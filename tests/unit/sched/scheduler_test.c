@@ -573,16 +573,23 @@ START_TEST(scheduler_keeps_control_in_order_when_the_mesh_is_full) {
 }
 END_TEST
 
+#define FLOODED 20
+
 START_TEST(scheduler_leaves_cells_for_its_own_control_when_the_mesh_floods) {
     static struct mesh mesh;
     set_up_pair(&mesh);
-    uint64_t a = spawn(KIND_A);
-    scheduler_pause(&scheduler, KIND_A, pid_slot(a).index);
-    struct message message = {.target = a, .type = NOTE};
+    uint64_t flooded[FLOODED];
+    for (uint32_t i = 0; i < FLOODED; i++) {
+        flooded[i] = spawn(KIND_A);
+        scheduler_pause(&scheduler, KIND_A, pid_slot(flooded[i]).index);
+    }
+    struct message message = {.target = flooded[0], .type = NOTE};
     uint64_t sent = 0;
     for (uint32_t i = 0; i < 40; i++) {
-        while (mesh_send(&mesh, 1, 0, &message, MESH_ROOM))
+        while (mesh_send(&mesh, 1, 0, &message, MESH_ROOM)) {
             message.words[0] = ++sent;
+            message.target = flooded[sent % FLOODED];
+        }
         (void)mesh_publish(&mesh, 1);
         turn();
     }
@@ -592,17 +599,51 @@ START_TEST(scheduler_leaves_cells_for_its_own_control_when_the_mesh_floods) {
     uint64_t b = spawn(KIND_B);
     for (uint32_t i = 0; i < CELLS_MAX / 16; i++)
         send_to(b, NOTE, 0);
-    scheduler_resume(&scheduler, KIND_A, pid_slot(a).index);
-    uint64_t next = 0;
+    for (uint32_t i = 0; i < FLOODED; i++)
+        scheduler_resume(&scheduler, KIND_A, pid_slot(flooded[i]).index);
+    uint64_t got = 0;
+    uint64_t last[FLOODED] = {0};
     do {
         event_count = 0;
         turn();
         for (uint32_t i = 0; i < event_count; i++) {
-            if (events[i].pid == a && events[i].value == next)
-                next++;
+            if (events[i].pid == b)
+                continue;
+            uint64_t who = events[i].value % FLOODED;
+            ck_assert(events[i].pid == flooded[who]);
+            ck_assert(events[i].value == who || events[i].value == last[who] + FLOODED);
+            last[who] = events[i].value;
+            got++;
         }
     } while (event_count > 0);
-    ck_assert_uint_eq(next, sent);
+    ck_assert_uint_eq(got, sent);
+    tear_down();
+    mesh_fini(&mesh);
+}
+END_TEST
+
+START_TEST(scheduler_mailbox_takes_no_more_than_its_bound_from_the_mesh) {
+    static struct mesh mesh;
+    set_up_pair(&mesh);
+    uint64_t a = spawn(KIND_A);
+    scheduler_pause(&scheduler, KIND_A, pid_slot(a).index);
+    struct message message = {.target = a, .type = NOTE};
+    uint64_t sent = 0;
+    for (uint32_t i = 0; i < 10; i++) {
+        while (mesh_send(&mesh, 1, 0, &message, MESH_ROOM))
+            message.words[0] = ++sent;
+        (void)mesh_publish(&mesh, 1);
+        turn();
+    }
+    ck_assert_uint_eq(sent, MAILBOX_MAX + 1 + 14); // one is held, 14 of 16 cells of the ring
+    ck_assert_uint_eq(scheduler.cells.used_count, MAILBOX_MAX);
+    event_count = 0;
+    scheduler_resume(&scheduler, KIND_A, pid_slot(a).index);
+    for (uint32_t i = 0; i < 10; i++)
+        turn();
+    ck_assert_uint_eq(event_count, sent);
+    for (uint32_t i = 0; i < event_count; i++)
+        ck_assert_uint_eq(events[i].value, i);
     tear_down();
     mesh_fini(&mesh);
 }
@@ -624,4 +665,5 @@ UNIT_MAIN("sched/scheduler", scheduler_handles_mail_in_the_order_sent,
           scheduler_paused_actor_keeps_its_mail_until_resumed,
           scheduler_waits_for_the_first_timer_of_any_kind,
           scheduler_keeps_control_in_order_when_the_mesh_is_full,
-          scheduler_leaves_cells_for_its_own_control_when_the_mesh_floods)
+          scheduler_leaves_cells_for_its_own_control_when_the_mesh_floods,
+          scheduler_mailbox_takes_no_more_than_its_bound_from_the_mesh)
