@@ -2,12 +2,12 @@
 // the gateway calls; what it must define stands in chat_port.h.
 //
 //   connection --chat_join--> leaf --CHAT_JOIN--> chat (home core) --> room --CHAT_JOINED--> leaf
-//   connection --chat_publish--> room --CHAT_RELAY--> leaf of every core --> members, at the turn's
-//   end
+//   connection --chat_publish--> room --CHAT_RELAY--> leaf of every core --> members
+//                                                                     (at the end of the turn)
 //
 // Bounds: members, users, rooms and leaves are slabs with limits; a message to a full mailbox or
-// mesh is refused
-// ("busy"). Everything is owned by the core's thread.
+// mesh is refused ("busy"), and so are publishes beyond publishes_max. Everything is owned by the
+// core's thread.
 #ifndef FAIRLEAD_CHAT_H
 #define FAIRLEAD_CHAT_H
 

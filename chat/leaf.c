@@ -1,9 +1,8 @@
 // Member:  pending --CHAT_JOINED--> joining (behind this turn's parts) --walk done--> in the array
-// --leaf_remove--> gone
 //          pending --CHAT_JOINED--> in the array, when no part waits
-// Leaf:    quiet --message--> dirty --chat_flush--> walking --last slice--> quiet;  paused while
-// walking over
-//          more than a turn, and when parts hold batch_bytes_max.
+//          in the array, joining --leaf_remove--> gone
+// Leaf:    quiet --message--> dirty --chat_flush--> walking --last slice--> quiet
+//          paused while walking over more than a turn, and when parts hold batch_bytes_max
 #include "chat/leaf.h"
 
 #include "chat/publish.h"
@@ -42,18 +41,6 @@ static void array_free(struct chat *chat, struct leaf_array *array) {
     if (array->capacity > 0)
         blocks_release(blocks_of(chat), array->block);
     *array = (struct leaf_array){.block = BLOCK_NONE};
-}
-
-static struct leaf_entry *entries_of(const struct chat *chat, const struct leaf *leaf) {
-    return array_data(chat, &leaf->members);
-}
-
-static struct leaf_part *parts_of(const struct chat *chat, const struct leaf *leaf) {
-    return array_data(chat, &leaf->parts);
-}
-
-static struct leaf_joining *joining_of(const struct chat *chat, const struct leaf *leaf) {
-    return array_data(chat, &leaf->joining);
 }
 
 static int on_init(void *context, void *state, uint32_t index, const void *argument) {
@@ -132,7 +119,7 @@ static bool part_push(struct chat *chat, struct leaf *leaf, uint32_t index,
         parcel_unref(blocks_of(chat), part->parcel);
         return false;
     }
-    parts_of(chat, leaf)[leaf->parts.count++] = *part;
+    leaf_parts(chat, leaf)[leaf->parts.count++] = *part;
     leaf->batch_bytes += parcel_at(blocks_of(chat), part->parcel)->size;
     mark_dirty(chat, leaf, index);
     if (!leaf->is_paused && (leaf->batch_bytes >= chat->config.batch_bytes_max ||
@@ -150,7 +137,7 @@ static void note_lost(struct leaf *leaf, uint64_t from, uint64_t to) {
 
 // Tells all members of what this core never got or could not encode, in its place in the order.
 static void push_gap(struct chat *chat, struct leaf *leaf, uint32_t index) {
-    if (leaf->members.count + leaf->joining.count == 0)
+    if (leaf_member_count(leaf) == 0)
         leaf->lost_to = 0; // those who were owed it have left
     if (leaf->lost_to == 0)
         return;
@@ -161,7 +148,7 @@ static void push_gap(struct chat *chat, struct leaf *leaf, uint32_t index) {
     if (parcel == BLOCK_NONE || !part_push(chat, leaf, index, &part))
         return;
     leaf->lost_to = 0;
-    counter_add(chat->scheduler->counters, COUNTER_GAPS, leaf->members.count + leaf->joining.count);
+    counter_add(chat->scheduler->counters, COUNTER_GAPS, leaf_member_count(leaf));
 }
 
 static void push_whisper(struct chat *chat, struct leaf *leaf, uint32_t index,
@@ -177,7 +164,7 @@ static void push_whisper(struct chat *chat, struct leaf *leaf, uint32_t index,
 static void push_message(struct chat *chat, struct leaf *leaf, uint32_t index,
                          const struct chat_publish *publish, uint64_t sequence) {
     struct counters *counters = chat->scheduler->counters;
-    uint32_t receivers = leaf->members.count + leaf->joining.count;
+    uint32_t receivers = leaf_member_count(leaf);
     counter_add(counters, COUNTER_DUE, receivers);
     push_gap(chat, leaf, index);
     uint32_t id = chat_port_encode_message(chat->port, registry_name(&chat->leaves, leaf->name),
@@ -226,7 +213,7 @@ static void on_relay(struct chat *chat, struct leaf *leaf, uint32_t index,
                                    message->words[1]);
         }
     }
-    if (message->type == CHAT_RELAY && leaf->members.count + leaf->joining.count > 0) {
+    if (message->type == CHAT_RELAY && leaf_member_count(leaf) > 0) {
         if (publish.is_whisper)
             push_whisper(chat, leaf, index, &publish, publisher);
         else
@@ -256,7 +243,7 @@ static void send_leave(struct chat *chat, const struct leaf *leaf, uint32_t inde
 // Into the array, or behind the parts that wait to be delivered. False: memory is out.
 static bool admit(struct chat *chat, struct leaf *leaf, uint32_t index, uint32_t member_index) {
     struct member *member = chat_member(chat, member_index);
-    uint32_t members = leaf->members.count + leaf->joining.count + 1;
+    uint32_t members = leaf_member_count(leaf) + 1;
     push_gap(chat, leaf, index); // what is owed now is not owed to the joiner
     if (leaf->lost_to)
         return false;
@@ -267,13 +254,13 @@ static bool admit(struct chat *chat, struct leaf *leaf, uint32_t index, uint32_t
                            leaf->joining.count + 1))
             return false;
         member->position = SLAB_NONE;
-        joining_of(chat, leaf)[leaf->joining.count++] =
+        leaf_joiners(chat, leaf)[leaf->joining.count++] =
             (struct leaf_joining){member_index, leaf->parts.count};
         mark_dirty(chat, leaf, index);
         return true;
     }
     member->position = leaf->members.count;
-    entries_of(chat, leaf)[leaf->members.count++] =
+    leaf_entries(chat, leaf)[leaf->members.count++] =
         (struct leaf_entry){member_index, member->address};
     return true;
 }
@@ -332,7 +319,7 @@ static void on_presence(struct chat *chat, struct leaf *leaf, uint32_t index,
     bool is_told = true;
     leaf->wants_state &= state == PAYLOAD_NONE;
     leaf->awaits_state_all &= !message->small || state == PAYLOAD_NONE;
-    if (leaf->members.count + leaf->joining.count > 0) {
+    if (leaf_member_count(leaf) > 0) {
         if (diff != PAYLOAD_NONE && !leaf->awaits_state_all)
             is_told = push_presence(chat, leaf, index, diff, PART_DIFF);
         if (state != PAYLOAD_NONE)
@@ -349,7 +336,7 @@ static void on_presence(struct chat *chat, struct leaf *leaf, uint32_t index,
 static void on_count(struct chat *chat, struct leaf *leaf, uint32_t index,
                      const struct message *message) {
     leaf->wants_state = false;
-    if (leaf->members.count + leaf->joining.count == 0)
+    if (leaf_member_count(leaf) == 0)
         return;
     uint32_t parcel =
         chat_port_encode_count(chat->port, registry_name(&chat->leaves, leaf->name),

@@ -91,6 +91,23 @@ static inline struct leaf *leaf_at(const struct chat *chat, uint32_t index) {
     return (struct leaf *)slab_get(&chat->scheduler->kinds[KIND_LEAF].slab, index);
 }
 
+// The arrays, until the next message to the leaf.
+static inline struct leaf_entry *leaf_entries(const struct chat *chat, const struct leaf *leaf) {
+    return (struct leaf_entry *)blocks_at(chat->scheduler->blocks, leaf->members.block);
+}
+
+static inline struct leaf_joining *leaf_joiners(const struct chat *chat, const struct leaf *leaf) {
+    return (struct leaf_joining *)blocks_at(chat->scheduler->blocks, leaf->joining.block);
+}
+
+static inline struct leaf_part *leaf_parts(const struct chat *chat, const struct leaf *leaf) {
+    return (struct leaf_part *)blocks_at(chat->scheduler->blocks, leaf->parts.block);
+}
+
+static inline uint32_t leaf_member_count(const struct leaf *leaf) {
+    return leaf->members.count + leaf->joining.count;
+}
+
 void leaf_validate(const struct chat *chat, uint32_t index);
 
 #endif

@@ -1,9 +1,11 @@
-// A meta is  new --announce--> shown --leave--> left --announce--> gone     new --leave--> gone
-//            hidden --leave--> gone      hidden --promote--> new            (presence_join, _leave,
-//            _announce)
+// A meta is  new --announce--> shown --leave--> left --announce--> gone
+//            new --leave--> gone      hidden --leave--> gone      hidden --promote--> new
+// (presence_join, presence_leave, presence_announce; a change of phase settles all at once)
 //
-// META_NEW:    live, not in any state or diff yet          META_LEFT:  not live, its leave not in a
-// diff yet META_HIDDEN: live, counted and never announced           none:       live and announced
+// META_NEW:    live, not in any state or diff yet
+// META_LEFT:   not live, its leave not in a diff yet
+// META_HIDDEN: live, counted and never announced
+// none:        live and announced
 //
 // A user is in the dirty list exactly while USER_DIRTY; it is freed when it has no metas and is not
 // dirty.

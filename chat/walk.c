@@ -12,14 +12,6 @@ static struct blocks *blocks_of(const struct chat *chat) {
     return chat->scheduler->blocks;
 }
 
-static struct leaf_part *parts_of(const struct chat *chat, const struct leaf *leaf) {
-    return blocks_at(blocks_of(chat), leaf->parts.block);
-}
-
-static struct leaf_entry *entries_of(const struct chat *chat, const struct leaf *leaf) {
-    return blocks_at(blocks_of(chat), leaf->members.block);
-}
-
 static void mark_stale(struct chat *chat, struct member *member) {
     member->slab_word |= MEMBER_STALE;
     counter_add(chat->scheduler->counters, COUNTER_PRESENCE_STALE, 1);
@@ -66,7 +58,7 @@ static void deliver_one(struct chat *chat, const struct leaf_part *part, struct 
 // Returns how many parcels that were.
 static uint32_t deliver_parts(struct chat *chat, const struct leaf *leaf, struct leaf_entry entry,
                               uint32_t part_first) {
-    const struct leaf_part *parts = parts_of(chat, leaf);
+    const struct leaf_part *parts = leaf_parts(chat, leaf);
     uint32_t deliveries = 0;
     for (uint32_t i = part_first; i < leaf->parts.count; i++) {
         deliveries++;
@@ -85,7 +77,7 @@ static uint32_t deliver_parts(struct chat *chat, const struct leaf *leaf, struct
 // parts.
 static void make_batch(struct chat *chat, struct leaf *leaf, uint32_t first, uint32_t run) {
     struct blocks *blocks = blocks_of(chat);
-    struct leaf_part *parts = parts_of(chat, leaf);
+    struct leaf_part *parts = leaf_parts(chat, leaf);
     size_t size = 0;
     for (uint32_t i = 0; i < run; i++)
         size += parcel_at(blocks, parts[first + i].parcel)->size;
@@ -110,7 +102,7 @@ static void make_batch(struct chat *chat, struct leaf *leaf, uint32_t first, uin
 
 static bool follows(const struct chat *chat, const struct leaf *leaf, uint32_t first,
                     uint32_t run) {
-    const struct leaf_part *parts = parts_of(chat, leaf);
+    const struct leaf_part *parts = leaf_parts(chat, leaf);
     return parts[first].kind == PART_MESSAGE && parts[first + run].kind == PART_MESSAGE &&
            parcel_at(blocks_of(chat), parts[first + run].parcel)->sequence_from ==
                parcel_at(blocks_of(chat), parts[first].parcel)->sequence_from + run;
@@ -134,12 +126,12 @@ static void walk_begin(struct chat *chat, struct leaf *leaf) {
 // came).
 static void admit_joining(struct chat *chat, struct leaf *leaf) {
     for (uint32_t i = 0; i < leaf->joining.count; i++) {
-        const struct leaf_joining *joining = blocks_at(blocks_of(chat), leaf->joining.block);
+        const struct leaf_joining *joining = leaf_joiners(chat, leaf);
         struct member *member = chat_member(chat, joining[i].member);
         struct leaf_entry entry = {joining[i].member, member->address};
         (void)deliver_parts(chat, leaf, entry, joining[i].part_first);
         member->position = leaf->members.count;
-        entries_of(chat, leaf)[leaf->members.count++] = entry;
+        leaf_entries(chat, leaf)[leaf->members.count++] = entry;
     }
     leaf->joining.count = 0;
 }
@@ -148,7 +140,7 @@ static void walk_end(struct chat *chat, struct leaf *leaf, uint32_t index) {
     if (leaf->joining.count > 0)
         admit_joining(chat, leaf);
     for (uint32_t i = 0; i < leaf->parts.count; i++) {
-        const struct leaf_part *part = &parts_of(chat, leaf)[i];
+        const struct leaf_part *part = &leaf_parts(chat, leaf)[i];
         parcel_unref(blocks_of(chat), part->parcel);
         if (part->batch != BLOCK_NONE)
             parcel_unref(blocks_of(chat), part->batch);
@@ -170,7 +162,7 @@ static bool walk_slice(struct chat *chat, struct leaf *leaf, uint32_t index, uin
         walk_begin(chat, leaf);
     uint32_t end = leaf->members.count;
     for (; leaf->cursor<end && * budget> 0; leaf->cursor++) {
-        const struct leaf_entry *entry = &entries_of(chat, leaf)[leaf->cursor];
+        const struct leaf_entry *entry = &leaf_entries(chat, leaf)[leaf->cursor];
         if (leaf->cursor + PREFETCH_AHEAD < end)
             chat_port_prefetch(chat->port, entry[PREFETCH_AHEAD].address);
         uint32_t deliveries = deliver_parts(chat, leaf, *entry, 0);
@@ -211,14 +203,14 @@ bool chat_flush(struct chat *chat) {
 static void drop_parts(struct chat *chat, const struct leaf *leaf, uint32_t part_first) {
     uint32_t dropped = 0;
     for (uint32_t i = part_first; i < leaf->parts.count; i++)
-        dropped += parts_of(chat, leaf)[i].kind == PART_MESSAGE;
+        dropped += leaf_parts(chat, leaf)[i].kind == PART_MESSAGE;
     counter_subtract(chat->scheduler->counters, COUNTER_GATHERED, dropped);
     counter_add(chat->scheduler->counters, COUNTER_DROPPED_CLOSED, dropped);
 }
 
 // Takes the entry at `hole` out: served entries stay before the cursor, others behind it.
 static void close_hole(const struct chat *chat, struct leaf *leaf, uint32_t hole) {
-    struct leaf_entry *entries = entries_of(chat, leaf);
+    struct leaf_entry *entries = leaf_entries(chat, leaf);
     if (leaf->is_walking && hole < leaf->cursor) {
         leaf->cursor--;
         entries[hole] = entries[leaf->cursor];
@@ -233,7 +225,7 @@ static void close_hole(const struct chat *chat, struct leaf *leaf, uint32_t hole
 }
 
 static uint32_t joining_remove(const struct chat *chat, struct leaf *leaf, uint32_t member_index) {
-    struct leaf_joining *joining = blocks_at(blocks_of(chat), leaf->joining.block);
+    struct leaf_joining *joining = leaf_joiners(chat, leaf);
     uint32_t at = 0;
     while (joining[at].member != member_index) {
         at++;
@@ -268,7 +260,7 @@ void leaf_validate(const struct chat *chat, uint32_t index) {
     CHECK(leaf->cursor <= leaf->members.count || !leaf->is_walking);
     CHECK(leaf->is_dirty || leaf->parts.count == 0);
     for (uint32_t i = 0; i < leaf->members.count; i++) {
-        const struct member *member = chat_member(chat, entries_of(chat, leaf)[i].member);
+        const struct member *member = chat_member(chat, leaf_entries(chat, leaf)[i].member);
         CHECK(member->position == i && member->leaf == index);
         CHECK(!(member->slab_word & (MEMBER_PENDING | MEMBER_ORPHAN)));
     }
