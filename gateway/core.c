@@ -152,9 +152,11 @@ void *core_run(void *argument) {
         worker_run(&core->worker);
     if (result == 0 && !core->has_leaked)
         streams_fini(&core->streams);
+    atomic_store_explicit(&core->has_ended, true, memory_order_release);
+    // Until nobody is left who might wake this ring: its descriptors may soon be somebody else's.
+    pthread_barrier_wait(&core->shared->barrier);
     if (core->ring)
         ring_close(core->ring);
-    atomic_store_explicit(&core->has_ended, true, memory_order_release);
     return NULL;
 }
 

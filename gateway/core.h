@@ -31,7 +31,8 @@ struct serve_shared {
     struct mesh mesh;
     struct ring_wake_target wake_targets[MESH_ENDPOINTS_MAX];
     const struct counters *counters[MESH_ENDPOINTS_MAX]; // by core
-    pthread_barrier_t barrier;    // main and all cores: rings are open; then: go, or not
+    // Main and all cores: rings are open; then: go, or not; then: all have ended, close the rings.
+    pthread_barrier_t barrier;
     bool is_refused;              // some core could not start; written before the second barrier
     uint64_t seed;                // of room names and tables, the same on all cores
     uint64_t drain_deadline_ns;   // written before the phase changes
@@ -67,7 +68,7 @@ struct core {
 // Main: reserves what needs no thread. Returns 0, or -ENOMEM.
 MUST_USE int core_open(struct core *core, struct serve_shared *shared, uint32_t id);
 
-// The thread: waits at the barrier twice, turns until the process stops.
+// The thread: waits at the barrier twice, turns until the process stops, waits once more.
 void *core_run(void *core);
 
 // Main, after every core's thread has ended, for all cores, then core_is_clean for all, then

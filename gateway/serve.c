@@ -191,6 +191,7 @@ static int run(struct serve *serve, const sigset_t *signals) {
         wait_for_signals(serve, signals);
     if (serve->control)
         control_close(serve->control);
+    pthread_barrier_wait(&serve->shared.barrier); // nobody wakes a core any more
     bool is_clean = close_cores(serve);
     if (is_up)
         log_line(LOG_INFO, "event=stopped clean=%s", is_clean ? "yes" : "no");

@@ -48,7 +48,7 @@ tidy() {
 }
 export -f tidy
 
-stage_count=8
+stage_count=9
 stage 'tidy' 300 bash -c "$(declare -p make); tidy"
 stage 'unit release' 1200 "${make[@]}" unit
 stage 'unit debug (ASan, UBSan)' 1800 "${make[@]}" MODE=debug unit
@@ -56,6 +56,7 @@ stage 'unit tsan (threads)' 1800 "${fixed_addresses[@]}" "${make[@]}" MODE=tsan 
 stage 'fuzz-replay' 900 "${make[@]}" MODE=debug fuzz-replay
 stage 'e2e' 1200 "${make[@]}" e2e
 stage 'churn' 600 "${make[@]}" churn
+stage 'churn tsan' 900 "${fixed_addresses[@]}" "${make[@]}" MODE=tsan churn CHURN_CONNECTIONS=10000
 stage 'churn debug (ASan, UBSan)' 900 "${make[@]}" MODE=debug churn CHURN_CONNECTIONS=20000
 echo "$total_passed passed, $total_failed failed"
 [ "$total_failed" -eq 0 ]

@@ -6,6 +6,7 @@ fairlead=$1 churn=$2 connections=$3
 port=${CHURN_PORT:-18390} control=$((${CHURN_PORT:-18390} + 1))
 mkdir -p build/test
 log=build/test/churn-gateway.log out=build/test/churn-verdict.log
+export TSAN_OPTIONS=${TSAN_OPTIONS:-suppressions=tests/churn/tsan.supp}
 export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1} UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
 "$fairlead" serve --schedulers 4 --connections-max 20000 --listen "127.0.0.1:$port" --control "127.0.0.1:$control" \
     --drain-timeout-s 2 2>"$log" &
