@@ -209,8 +209,10 @@ static uint32_t slots_usable(uint32_t table) {
 static void bytes_text(uint64_t bytes, char *text, size_t size) {
     if (bytes >= GIB)
         snprintf(text, size, "%.1f GiB", (double)bytes / (double)GIB);
-    else
+    else if (bytes >= 10 * MIB)
         snprintf(text, size, "%.0f MiB", (double)bytes / (double)MIB);
+    else
+        snprintf(text, size, "%.0f KiB", (double)bytes / 1024.0);
 }
 
 static bool plan_connections(const struct config *config, const struct host *host,
