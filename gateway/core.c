@@ -195,14 +195,17 @@ static enum worker_next stop_when_quiet(struct core *core, bool has_work) {
     }
     bool is_quiet = !has_work && (is_deserted(core) || core->has_leaked) &&
                     scheduler_is_quiet(&core->scheduler);
-    if (!is_quiet) {
+    if (is_quiet) {
+        quiescence_mark(&shared->quiescence, &shared->mesh, core->id);
+        if (quiescence_is_reached(&shared->quiescence, &shared->mesh))
+            return WORKER_STOP;
+    } else {
         quiescence_clear(&shared->quiescence, core->id);
-        return has_work ? WORKER_AGAIN : WORKER_WAIT;
+        if (has_work || core->cut_ns == 0)
+            return has_work ? WORKER_AGAIN : WORKER_WAIT;
     }
-    quiescence_mark(&shared->quiescence, &shared->mesh, core->id);
-    if (quiescence_is_reached(&shared->quiescence, &shared->mesh))
-        return WORKER_STOP;
-    // Nobody wakes a core for another's end: look again soon, and leave the CPU to the others.
+    // Nobody wakes a core for another's end, nor for the time of a cut: look again soon, and leave
+    // the CPU to the others.
     nanosleep(&(struct timespec){.tv_nsec = QUIET_LOOK_NS}, NULL);
     return WORKER_AGAIN;
 }

@@ -47,6 +47,7 @@ struct client {
     uint64_t last_sequence;
     uint32_t message_count;
     uint32_t whisper_count;
+    uint32_t whisper_last[MEMBERS_MAX]; // by sender
     uint32_t gap_count;
     uint32_t batch_count;
     uint32_t state_count;
@@ -75,6 +76,7 @@ struct world {
     uint32_t core_count;
     uint64_t now_ns;
     struct room_settings settings;
+    uint32_t whisper_number;
     bool has_no_memory; // for parcels
     bool is_one_user;   // all clients are devices of one
     struct core cores[CORES_MAX];
@@ -186,6 +188,9 @@ static void client_take(struct core *core, struct client *client, uint32_t id) {
         break;
     case RECORD_WHISPER:
         client->whisper_count++;
+        ck_assert_msg((uint32_t)record.body > client->whisper_last[record.body >> 32],
+                      "a sender's whispers out of order");
+        client->whisper_last[record.body >> 32] = (uint32_t)record.body;
         break;
     case RECORD_GAP:
         ck_assert_uint_eq(record.sequence, client->last_sequence + 1);
@@ -383,6 +388,8 @@ static inline void client_leave(struct world *world, uint32_t index, bool flush)
 static inline bool client_publish(struct world *world, uint32_t index, uint64_t body,
                                   bool is_whisper) {
     struct client *client = &world->clients[index];
+    if (is_whisper) // who, and the how manieth
+        body = (uint64_t)index << 32 | ++world->whisper_number;
     struct chat_publish publish = {.ref = BYTES_LITERAL("7"),
                                    .event = BYTES_LITERAL("shout"),
                                    .body = bytes_of(&body, sizeof(body)),
