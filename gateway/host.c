@@ -246,10 +246,10 @@ static bool plan_connections(const struct config *config, const struct host *hos
     if (wanted > by_lanes)
         return refuse(error,
                       "--connections-max %" PRIu64
-                      " needs more descriptors than RLIMIT_NOFILE %" PRIu64
-                      " gives: %u schedulers fit %" PRIu64 " with it; lower it or raise the limit "
+                      " needs more descriptors than RLIMIT_NOFILE %" PRIu64 " gives: %" PRIu64
+                      " fit with --schedulers %u; lower it or raise the limit "
                       "(ulimit -n, LimitNOFILE= in the unit)",
-                      wanted, host->descriptors_max, plan->scheduler_count, round_down(by_lanes));
+                      wanted, host->descriptors_max, round_down(by_lanes), plan->scheduler_count);
     plan->connections_max = wanted;
     return true;
 }
