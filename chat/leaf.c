@@ -350,6 +350,7 @@ static void on_count(struct chat *chat, struct leaf *leaf, uint32_t index,
 static void on_message(void *context, void *state, uint32_t index, const struct message *message) {
     struct chat *chat = context;
     struct leaf *leaf = state;
+    push_gap(chat, leaf, index); // there may be memory again
     switch (message->type) {
     case CHAT_RELAY:
     case CHAT_ACCEPTED:

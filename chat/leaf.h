@@ -5,6 +5,9 @@
 // Full: past batch_bytes_max the leaf is paused until its walk is done. The leaves of a core share
 // turn_deliveries_max per turn, oldest first; a walk that is cut short goes on in the next turn,
 // and no message is taken meanwhile, so parts and joins stand still; members may leave at any time.
+//
+// LIMITATION: a gap that no parcel could be made for is told with the next message of any kind that
+// the leaf gets, not by a timer of its own.
 #ifndef FAIRLEAD_CHAT_LEAF_H
 #define FAIRLEAD_CHAT_LEAF_H
 

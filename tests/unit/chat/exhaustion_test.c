@@ -122,6 +122,25 @@ START_TEST(chat_a_message_that_no_memory_was_left_for_is_a_gap_in_its_place) {
 }
 END_TEST
 
+START_TEST(chat_a_gap_that_no_memory_was_left_for_comes_with_whatever_comes_next) {
+    struct world *world = world_open(1, list_settings, 64, 32768);
+    client_join(world, 0, 0, "lobby");
+    client_join(world, 2, 0, "lobby");
+    world_run(world, 20, 20 * NS_PER_MS);
+    world->has_no_memory = true;
+    ck_assert(client_publish(world, 0, 1, false));
+    world_run(world, 4, NS_PER_MS);
+    world->has_no_memory = false;
+    client_join(world, 4, 0, "lobby");
+    world_run(world, 4, NS_PER_MS);
+    ck_assert_uint_eq(world->clients[0].gap_count, 1);
+    ck_assert_uint_eq(world->clients[2].gap_count, 1);
+    ck_assert_uint_eq(world->clients[4].gap_count, 0);
+    ck_assert(world->clients[4].is_joined);
+    world_close(world);
+}
+END_TEST
+
 static struct world_limits small_limits(struct rng *rng) {
     struct world_limits limits = {.ring_cells = 16u << rng_below(rng, 3),
                                   .cells = 2048,
@@ -190,4 +209,5 @@ UNIT_MAIN("chat/exhaustion", chat_members_beyond_the_limit_are_refused_and_their
           chat_publishes_without_an_answer_are_bounded,
           chat_a_joiner_is_not_told_of_what_was_lost_before_it,
           chat_a_message_that_no_memory_was_left_for_is_a_gap_in_its_place,
+          chat_a_gap_that_no_memory_was_left_for_comes_with_whatever_comes_next,
           chat_random_schedules_at_small_limits_abort_nothing_and_leak_nothing)
