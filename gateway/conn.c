@@ -156,6 +156,8 @@ void conn_upgraded(struct gateway *gateway, uint32_t index, enum conn_state stat
     conn_become(conn, state);
     conn->heard_s = now_s(gateway);
     gateway_count(gateway, COUNTER_UPGRADES);
+    if (state == CONN_ECHO) // its queue grows by all that is read
+        stream_read_singly(gateway->parts.streams, conn->stream);
     // Usually the handshake's timer fires first, and is then armed for the silence.
     if (config->idle_timeout_s < config->handshake_timeout_s)
         arm(gateway, index, second_ns((uint64_t)conn->heard_s + config->idle_timeout_s));

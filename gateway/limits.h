@@ -8,8 +8,9 @@
 // Replies, pongs and presence that may wait for one peer. Past half of it the peer is not read.
 #define LIMITS_CONTROL_BYTES (256u * 1024)
 
-// An echo is bounded by what is read while it is unsent: half the budget, then up to 128 KiB that
-// the kernel had taken already (io/stream_port.h), and the headers of its fragments.
+// An echo is bounded by what is read while it is unsent: half the budget, one buffer more
+// (stream_read_singly), what a hot receive had taken when the upgrade came, and the headers of its
+// fragments.
 #define LIMITS_ECHO_CONTROL_BYTES (512u * 1024)
 
 // Kept of that budget for the close frame, which must always find a place.

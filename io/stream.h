@@ -95,6 +95,11 @@ uint32_t stream_control_bytes(const struct streams *streams, uint32_t index); //
 void stream_pause_reading(struct streams *streams, uint32_t index);
 void stream_resume_reading(struct streams *streams, uint32_t index);
 
+// From now on one buffer at a time, never hot, so that a pause holds at once: a multishot receive
+// may have filled hundreds of buffers by the turn that pauses it, and run again before its cancel
+// finds it. For owners that queue what they read. Costs a poll for each buffer.
+void stream_read_singly(struct streams *streams, uint32_t index);
+
 // A second call may turn FLUSH into ABORT; of a stale handle it does nothing.
 void stream_close(struct streams *streams, struct handle stream, enum stream_close_how how);
 

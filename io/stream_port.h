@@ -36,7 +36,8 @@ struct stream_opening {
 void stream_port_open(void *port, uint32_t index, const struct stream_opening *opening);
 
 // Bytes came. Mutable and borrowed until return. After stream_pause_reading what the kernel had
-// taken already still comes (at most 128 KiB).
+// taken already still comes: of a hot stream up to a turn's buffers, and again if the cancel missed
+// it; of stream_read_singly at most one.
 void stream_port_data(void *port, uint32_t index, uint32_t owner, uint8_t *data, size_t size);
 
 // The control queue was over half its budget and is under half again.

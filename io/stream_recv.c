@@ -83,7 +83,7 @@ static void flush_lane(struct streams *streams, struct stream_list *list, uint32
             continue;
         }
         buffers--;
-        if (stream->flags & STREAM_FAIR)
+        if (stream->flags & (STREAM_FAIR | STREAM_SINGLY))
             arm_once(streams, handle.index);
         else
             stream_recv_arm_hot(streams, handle.index);
@@ -156,10 +156,17 @@ void stream_resume_reading(struct streams *streams, uint32_t index) {
     // While a cancel is on its way its last completion arms again, while starved the next flush.
     if (stream->recv != STREAM_RECV_NONE)
         return;
-    if (stream->flags & STREAM_FAIR)
+    if (stream->flags & (STREAM_FAIR | STREAM_SINGLY))
         starve(streams, index);
     else
         stream_recv_arm_hot(streams, index);
+}
+
+void stream_read_singly(struct streams *streams, uint32_t index) {
+    struct stream *stream = slab_get(&streams->slots, index);
+    stream->flags |= STREAM_SINGLY;
+    if (stream->state == STREAM_OPEN && stream->recv == STREAM_RECV_HOT)
+        stream_recv_cancel(streams, index);
 }
 
 void stream_recv_park_quiet(struct streams *streams) {
@@ -226,7 +233,7 @@ static void arm_after_bytes(struct streams *streams, uint32_t index, bool was_of
         stream->flags &= ~STREAM_FAIR & 0xfffu; // it has read up
     if (stream->flags & STREAM_FAIR || completion->op == TOKEN_RECV_MULTI)
         starve(streams, index); // F_MORE was lost: an overflow or a lack of buffers; next turn
-    else if (was_often)
+    else if (was_often && !(stream->flags & STREAM_SINGLY))
         stream_recv_arm_hot(streams, index);
     else
         arm_parked(streams, index);

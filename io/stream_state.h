@@ -42,6 +42,7 @@ enum stream_flag {
     STREAM_PEER_ENDED = 1 << 7, // … FIN, RST or an error was seen: nothing more is read
     STREAM_IN_HOT = 1 << 8,     // … it is in `hot`
     STREAM_FINISHED = 1 << 9,   // … shutdown(WR) was submitted
+    STREAM_SINGLY = 1 << 10,    // … the owner asked for stream_read_singly
 };
 
 struct stream {

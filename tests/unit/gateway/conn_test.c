@@ -398,7 +398,8 @@ START_TEST(an_echo_that_is_not_taken_is_not_read) {
     uint32_t sent = 0;
     while (!rig.peers[ada].is_paused && sent++ < 1000)
         rig_frame(ada, WEBSOCKET_BINARY, bytes_of(payload, sizeof(payload)));
-    // 128 KiB that the kernel had taken already still come, and find their place.
+    ck_assert(rig.peers[ada].is_read_singly);
+    // What the kernel had taken already when the upgrade came finds its place: 128 KiB do.
     for (int i = 0; i < 8; i++)
         rig_frame(ada, WEBSOCKET_BINARY, bytes_of(payload, sizeof(payload)));
     ck_assert(rig.peers[ada].is_open && !rig.peers[ada].is_closing);

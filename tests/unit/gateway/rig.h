@@ -27,6 +27,7 @@ struct rig_peer {
     bool is_open;    // the stream exists
     bool is_stalled; // takes nothing
     bool is_paused;
+    bool is_read_singly;
     bool is_closing;
     bool is_aborted;
     bool is_over_half;
@@ -100,6 +101,10 @@ void stream_pause_reading(struct streams *streams, uint32_t index) {
 
 void stream_resume_reading(struct streams *streams, uint32_t index) {
     rig.peers[index].is_paused = false;
+}
+
+void stream_read_singly(struct streams *streams, uint32_t index) {
+    rig.peers[index].is_read_singly = true;
 }
 
 void stream_close(struct streams *streams, struct handle handle, enum stream_close_how how) {

@@ -151,6 +151,36 @@ START_TEST(paused_streams_have_nothing_armed_and_resume_at_any_point) {
 }
 END_TEST
 
+START_TEST(a_pause_holds_at_once_where_buffers_come_singly) {
+    struct ring_config ring = one_lane;
+    ring.first.buffer_count = 64;
+    struct rig *rig = rig_open(&ring, &(struct stream_config){.park_after_s = 3}, 1);
+    uint32_t index = rig->peers[0].stream.index;
+    static uint8_t flood[4000];
+    stream_read_singly(&rig->streams, index);
+    rig_turns(rig, 3, 0);
+    ck_assert_uint_eq(recv_of(rig, 0), STREAM_RECV_PARKED);
+    ring_sim_peer_send(rig->ring, 0, flood, sizeof(flood));
+    for (uint32_t round = 0; round < 50; round++) {
+        uint64_t before = rig->peers[0].bytes;
+        rig_turn(rig, 0);
+        ck_assert_uint_le(rig->peers[0].bytes - before, 8);
+        ck_assert_uint_ne(recv_of(rig, 0), STREAM_RECV_HOT);
+        stream_pause_reading(&rig->streams, index);
+        before = rig->peers[0].bytes;
+        rig_turns(rig, 5, 0);
+        ck_assert_uint_le(rig->peers[0].bytes - before, 8); // the one that was armed
+        stream_resume_reading(&rig->streams, index);
+    }
+    rig_turns(rig, 2000, 0);
+    ck_assert_uint_eq(rig->peers[0].bytes, sizeof(flood));
+    rig_tick(rig, 3);
+    rig_turns(rig, 3, 0);
+    ck_assert_uint_eq(recv_of(rig, 0), STREAM_RECV_PARKED);
+    rig_free(rig, 0);
+}
+END_TEST
+
 START_TEST(a_paused_stream_notices_a_reset_when_it_sends) {
     struct rig *rig = rig_open(&one_lane, &(struct stream_config){0}, 1);
     stream_pause_reading(&rig->streams, rig->peers[0].stream.index);
@@ -172,4 +202,5 @@ UNIT_MAIN("io/stream_recv",
           starved_streams_get_their_bytes_in_order_when_buffers_return,
           a_flooding_peer_gets_one_buffer_a_turn_and_the_others_theirs,
           paused_streams_have_nothing_armed_and_resume_at_any_point,
+          a_pause_holds_at_once_where_buffers_come_singly,
           a_paused_stream_notices_a_reset_when_it_sends)
