@@ -26,7 +26,7 @@ for (const [id, { behavior, behaviorClose }] of cases) {
   }
 }
 const lost = Math.max(announced - cases.length, cases.length === 0 ? 1 : 0);
-if (lost > 0) console.log(`FAILED ${lost} of ${announced} cases were not reported`);
+if (lost > 0) console.log(announced ? `FAILED ${lost} of ${announced} cases were not reported` : "FAILED the suite ran no case");
 if (count.unimplemented > 0) console.log(`${count.unimplemented} cases unimplemented`);
 const failed = count.failed + lost;
 console.log(`conformance: ${count.passed} passed, ${failed} failed`);
