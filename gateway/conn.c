@@ -203,6 +203,10 @@ static void on_drained(struct gateway *gateway, uint32_t index) {
     conn_finish(gateway, index);
 }
 
+static const struct conn_farewell over_budget = {.code = WEBSOCKET_CLOSE_POLICY,
+                                                 .reason = BYTES_LITERAL("reads too slowly"),
+                                                 .counter = COUNTER_CLOSED_POLICY};
+
 // A membership whose presence did not fit is told as soon as nothing waits for the peer. Whether
 // one does is chat's knowledge (it may have been short of memory too), so all are asked.
 static void try_stale(struct gateway *gateway, struct conn *conn) {
@@ -223,10 +227,11 @@ static void on_live_timer(struct gateway *gateway, uint32_t index, struct conn *
     uint64_t idle_at_ns =
         second_ns((uint64_t)conn->heard_s + gateway->parts.config->idle_timeout_s);
     if (gateway_now_ns(gateway) >= idle_at_ns) {
-        conn_close(gateway, index,
-                   &(struct conn_farewell){.code = WEBSOCKET_CLOSE_GOING_AWAY,
+        // Nothing was heard because nothing was read: that is not idleness.
+        const struct conn_farewell idle = {.code = WEBSOCKET_CLOSE_GOING_AWAY,
                                            .reason = BYTES_LITERAL("idle"),
-                                           .counter = COUNTER_CLOSED_IDLE});
+                                           .counter = COUNTER_CLOSED_IDLE};
+        conn_close(gateway, index, conn_has(conn, CONN_PAUSED_QUEUE) ? &over_budget : &idle);
         return;
     }
     uint64_t retry_at_ns = gateway_now_ns(gateway) + LIMITS_STALE_RETRY_MS * NS_PER_MS;
@@ -258,9 +263,6 @@ static void on_doomed(struct gateway *gateway, uint32_t index, const struct conn
         conn_finish(gateway, index);
         return;
     }
-    const struct conn_farewell over_budget = {.code = WEBSOCKET_CLOSE_POLICY,
-                                              .reason = BYTES_LITERAL("reads too slowly"),
-                                              .counter = COUNTER_CLOSED_POLICY};
     const struct conn_farewell out_of_memory = {.code = WEBSOCKET_CLOSE_TRY_AGAIN_LATER,
                                                 .reason = BYTES_LITERAL("out of memory"),
                                                 .counter = COUNTER_CLOSED_MEMORY};
@@ -358,6 +360,8 @@ void stream_port_writable(void *port, uint32_t index, uint32_t owner) {
     struct gateway *gateway = port;
     struct conn *conn = conn_at(gateway, owner);
     conn_unmark(conn, CONN_PAUSED_QUEUE);
+    if (conn_is_live(conn))
+        frames_resume(gateway, owner);
     resume_unless_paused(gateway, conn);
 }
 

@@ -4,6 +4,7 @@
 
 #include "gateway/echo.h"
 #include "gateway/frame_out.h"
+#include "gateway/limits.h"
 #include "gateway/reader.h"
 #include "gateway/session.h"
 
@@ -64,11 +65,23 @@ static void on_event(struct gateway *gateway, uint32_t index, const struct webso
     UNREACHABLE();
 }
 
+// The peer takes no replies: what it sent waits undecoded, so that nobody who reads at all is
+// closed for pushing many messages at once.
+static void wait_for_room(struct gateway *gateway, uint32_t index, struct bytes bytes) {
+    struct conn *conn = conn_at(gateway, index);
+    struct reader *reader = reader_need(gateway, conn);
+    bool is_held = reader && reader->waiting_size + bytes.size <= LIMITS_WAITING_BYTES;
+    if (!is_held || !reader_wait(gateway, reader, bytes))
+        conn_doom(gateway, index, !reader || is_held);
+}
+
 // Keeps what is unfinished, or lets the reader go when nothing is.
 static void keep(struct gateway *gateway, uint32_t index, const struct websocket_decoder *decoder,
                  const uint8_t *control) {
     struct conn *conn = conn_at(gateway, index);
-    if (websocket_decoder_is_idle(decoder) || !conn_is_live(conn)) {
+    const struct reader *held = reader_lookup(gateway, conn);
+    bool waits = held && held->waiting != BLOCK_NONE;
+    if ((websocket_decoder_is_idle(decoder) && !waits) || !conn_is_live(conn)) {
         reader_release(gateway, conn);
         return;
     }
@@ -84,6 +97,10 @@ static void keep(struct gateway *gateway, uint32_t index, const struct websocket
 
 void frames_on_data(struct gateway *gateway, uint32_t index, uint8_t *data, size_t size) {
     struct conn *conn = conn_at(gateway, index);
+    if (UNLIKELY(conn_has(conn, CONN_PAUSED_QUEUE))) {
+        wait_for_room(gateway, index, bytes_of(data, size));
+        return;
+    }
     const struct websocket_rules rules = {.message_bytes_max =
                                               gateway->parts.config->message_bytes_max};
     struct websocket_decoder decoder;
@@ -101,6 +118,11 @@ void frames_on_data(struct gateway *gateway, uint32_t index, uint8_t *data, size
            (status = websocket_decode(&decoder, &rules, &input, &event)) == WEBSOCKET_OK) {
         frame_count += event.is_frame_last;
         on_event(gateway, index, &event);
+        conn_pause_if_full(gateway, index);
+        if (UNLIKELY(conn_has(conn, CONN_PAUSED_QUEUE) && input.size > 0)) {
+            wait_for_room(gateway, index, bytes_of(input.data, input.size));
+            break;
+        }
     }
     counter_add(gateway->parts.counters, COUNTER_FRAMES_IN, frame_count);
     if (UNLIKELY(status == WEBSOCKET_BAD && conn_is_live(conn)))
@@ -109,5 +131,17 @@ void frames_on_data(struct gateway *gateway, uint32_t index, uint8_t *data, size
                                            .reason = bytes_from_string(event.cause),
                                            .counter = counter_of_code(event.close_code)});
     keep(gateway, index, &decoder, input.control);
-    conn_pause_if_full(gateway, index);
+}
+
+void frames_resume(struct gateway *gateway, uint32_t index) {
+    struct blocks *blocks = gateway->parts.blocks;
+    struct reader *reader = reader_lookup(gateway, conn_at(gateway, index));
+    if (!reader || reader->waiting == BLOCK_NONE)
+        return;
+    uint32_t block = reader->waiting;
+    uint32_t size = reader->waiting_size;
+    reader->waiting = BLOCK_NONE;
+    reader->waiting_size = 0;
+    frames_on_data(gateway, index, blocks_at(blocks, block), size);
+    blocks_release(blocks, block);
 }

@@ -13,6 +13,10 @@
 // fragments.
 #define LIMITS_ECHO_CONTROL_BYTES (512u * 1024)
 
+// What a peer sent before its reading stopped is not decoded, and so not answered, before its
+// replies have room again. More than the kernel may have taken already (io/stream.h) is too much.
+#define LIMITS_WAITING_BYTES (1024u * 1024)
+
 // Kept of that budget for the close frame, which must always find a place.
 #define LIMITS_CLOSE_BYTES 256u
 

@@ -210,10 +210,11 @@ START_TEST(who_takes_no_replies_is_not_read_and_then_closed_with_1008) {
     rig_turn();
     ck_assert(!rig.peers[ada].is_paused);
     skip_all(ada);
-    // What the kernel had taken before the pause still comes.
+    // What the kernel had taken before the pause still comes, and waits; not without end.
     rig.peers[ada].is_stalled = true;
+    uint32_t most = 2 * LIMITS_WAITING_BYTES / sizeof(PING_TEXT);
     for (uint32_t i = 0;
-         i < 4 * sent && !conn_has(conn_at(&rig.gateway, rig_slot(ada)->owner), CONN_DOOMED); i++)
+         i < most && !conn_has(conn_at(&rig.gateway, rig_slot(ada)->owner), CONN_DOOMED); i++)
         rig_text(ada, PING_TEXT);
     rig_turn();
     ck_assert_uint_le(rig.peers[ada].queued_size, LIMITS_CONTROL_BYTES);
@@ -223,6 +224,46 @@ START_TEST(who_takes_no_replies_is_not_read_and_then_closed_with_1008) {
     rig.peers[ada].out_read = rig.peers[ada].out_size - 20;
     RIG_EXPECT_CLOSE(ada, "1008 reads too slowly");
     ck_assert_uint_eq(RIG_COUNT(CLOSED_POLICY), 1);
+    rig_close();
+}
+END_TEST
+
+START_TEST(who_pushes_much_at_once_and_reads_gets_every_reply_in_order) {
+    open_default();
+    uint32_t ada = rig_user("ada");
+    rig.peers[ada].is_stalled = true;
+    char text[64], wanted[16];
+    for (int i = 0; i < 6000; i++) { // replies of 3.5 times the budget's half
+        snprintf(text, sizeof(text), "[null,\"%d\",\"phoenix\",\"ping\",{}]", i);
+        rig_text(ada, text);
+    }
+    ck_assert(rig.peers[ada].is_paused);
+    rig.peers[ada].is_stalled = false;
+    for (int i = 0; i < 6000; i++) {
+        rig_turn();
+        snprintf(wanted, sizeof(wanted), "\"%d\"", i);
+        enum websocket_opcode opcode;
+        const char *seen = rig_next(ada, &opcode);
+        ck_assert_msg(seen && strstr(seen, wanted), "reply %d: %s", i, seen ? seen : "none");
+    }
+    ck_assert(!rig.peers[ada].is_paused);
+    ck_assert_uint_eq(RIG_COUNT(CLOSED_POLICY), 0);
+    ck_assert_uint_eq(rig.gateway.readers.used_count, 0);
+    rig_close();
+}
+END_TEST
+
+START_TEST(who_is_paused_until_the_idle_timeout_is_closed_as_one_who_does_not_read) {
+    rig_config_default(&rig.config);
+    rig.config.idle_timeout_s = 2;
+    rig_open(16, 1);
+    uint32_t ada = rig_user("ada");
+    rig.peers[ada].is_stalled = true;
+    while (!rig.peers[ada].is_paused)
+        rig_text(ada, PING_TEXT);
+    rig_wait_ms(4000);
+    ck_assert_uint_eq(RIG_COUNT(CLOSED_POLICY), 1);
+    ck_assert_uint_eq(RIG_COUNT(CLOSED_IDLE), 0);
     rig_close();
 }
 END_TEST
@@ -516,6 +557,8 @@ UNIT_MAIN("gateway/conn", an_idle_connection_takes_48_bytes_and_holds_no_reader,
           an_idle_connection_is_closed_with_1001_and_traffic_keeps_it,
           an_idle_timeout_below_that_of_the_handshake_holds_from_the_upgrade,
           who_takes_no_replies_is_not_read_and_then_closed_with_1008,
+          who_pushes_much_at_once_and_reads_gets_every_reply_in_order,
+          who_is_paused_until_the_idle_timeout_is_closed_as_one_who_does_not_read,
           a_slow_member_of_a_room_that_closes_is_closed_and_the_others_go_on,
           presence_that_found_no_room_comes_when_there_is_some,
           a_drain_closes_all_with_1012_paced_and_refuses_the_new, a_stop_ends_all_at_once,

@@ -124,9 +124,10 @@ static void rig_flush(uint32_t index) {
     peer->out_size += peer->queued_size;
     peer->queued_size = 0;
     stream->room_bytes = stream->control_bytes = 0;
-    if (peer->is_over_half && !peer->is_closing)
-        stream_port_writable(&rig.gateway, index, stream->owner);
+    bool was_over_half = peer->is_over_half;
     peer->is_over_half = false;
+    if (was_over_half && !peer->is_closing)
+        stream_port_writable(&rig.gateway, index, stream->owner);
 }
 
 static void rig_end(uint32_t index, enum stream_end reason) {
