@@ -14,6 +14,9 @@
 
 #define MEMBERSHIPS_PER_CONNECTION 4 // address space for members; more only while others have fewer
 #define CELLS_MIN (1u << 20) // a sixteenth of them: CHAT_PUBLISHES_MAX answers that cannot go yet
+// A busy scheduler gathers work for so long: fewer wakes and system calls, at most so much latency.
+#define MIN_WAIT_US 100
+
 // Queues and buffers of a lane beyond the first: 176 KiB for 16,384 connections.
 #define CHILD_LANE_SIZES                                                                           \
     .sq_entries = 512, .cq_entries = 4096, .buffer_count = 32, .buffer_bytes = 2048
@@ -100,6 +103,7 @@ static int start_io(struct core *core) {
     struct ring_config ring = {.lane_count = plan->lane_count,
                                .descriptors_per_lane = plan->descriptors_per_lane,
                                .child = {CHILD_LANE_SIZES},
+                               .min_wait_us = MIN_WAIT_US,
                                .counters = &core->counters};
     int result = ring_open(&ring, &core->ledger, &core->ring);
     if (result < 0) {
