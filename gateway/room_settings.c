@@ -3,7 +3,7 @@
 #include <string.h>
 
 #define TOPIC_PREFIX "room:"
-#define NAME_SIZE_MAX 128 // SEMANTICS of names: docs/PROTOCOL.md
+#define NAME_SIZE_MAX 128 // names: docs/PROTOCOL.md
 
 static size_t character_size(struct bytes text, size_t at) {
     size_t end = at + 1;

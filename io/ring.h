@@ -15,7 +15,7 @@
 //
 // Completions of one operation: exactly one without `more`, which is the last; send and cancel
 // report failures only (a send that was taken whole says nothing).
-// Source: io_uring(7), FACTS in docs/ARCHITECTURE.md. Linux >= 6.1.
+// Source: io_uring(7), docs/KERNEL.md. Linux >= 6.1.
 #ifndef FAIRLEAD_IO_RING_H
 #define FAIRLEAD_IO_RING_H
 

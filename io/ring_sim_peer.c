@@ -76,7 +76,7 @@ static bool complete_accept(struct ring *ring, struct sim_op *op, struct sim_soc
     while (descriptor < end && ring->sockets_of[descriptor] != SLAB_NONE)
         descriptor++;
     socket->is_waiting = false;
-    if (descriptor == end) { // FACTS trap 8: dropped unheard
+    if (descriptor == end) { // docs/KERNEL.md 8: dropped unheard
         socket->is_unheard = true;
         sim_post(ring, op->token, op->lane, -ENFILE, false);
         return false;

@@ -15,7 +15,7 @@
 
 #define DESCRIPTORS_LIMIT (1u << 20) // Linux: IORING_MAX_FIXED_FILES
 #define BUFFER_GROUP 0
-#define BUFFER_COUNT_MAX 1024 // FACTS trap 4
+#define BUFFER_COUNT_MAX 1024 // docs/KERNEL.md 4
 #define PAGE_BYTES 4096
 
 static uint32_t power_of_two_down(uint32_t value) {
@@ -172,7 +172,7 @@ static void close_lane(struct ring *ring, struct lane *lane) {
     sqe->opcode = IORING_OP_ASYNC_CANCEL;
     sqe->cancel_flags = IORING_ASYNC_CANCEL_ANY;
     sqe->user_data = token_pack((struct token){.op = TOKEN_CANCEL});
-    // An accept that is still armed would hold its listening socket beyond our exit (FACTS trap
+    // An accept that is still armed would hold its listening socket beyond our exit (docs/KERNEL.md
     // 11).
     for (uint32_t round = 0; round < 8; round++) {
         lane_enter(ring, lane, 0);

@@ -17,8 +17,8 @@
 #include "sched/base/clock.h"
 
 #define OVERFLOW_ROUNDS_MAX 64 // of one lane in one turn
-#define WORK_ROUNDS_MAX 16     // from Linux 6.13 a pass runs 20 completions (FACTS trap 3)
-#define BUSY_COMPLETIONS 4    // in the last turn: then min-wait gathers more
+#define WORK_ROUNDS_MAX 16     // from Linux 6.13 a pass runs 20 completions (docs/KERNEL.md 3)
+#define BUSY_COMPLETIONS 4     // in the last turn: then min-wait gathers more
 #define BUSY_WAIT_COUNT 64
 
 static bool has_work(const struct lane *lane) {

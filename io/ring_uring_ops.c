@@ -41,7 +41,7 @@ static struct io_uring_sqe *prepare_accept(struct ring *ring, uint32_t lane, int
         prepare(ring, lane, IORING_OP_ACCEPT,
                 (struct token){TOKEN_ACCEPT, acceptor.generation, acceptor.index});
     sqe->fd = listen_fd;
-    // The kernel picks the descriptor. Set by hand: FACTS trap 1.
+    // The kernel picks the descriptor. Set by hand: docs/KERNEL.md 1.
     sqe->file_index = IORING_FILE_INDEX_ALLOC;
     return sqe;
 }
@@ -119,8 +119,8 @@ void ring_arm_recv(struct ring *ring, struct handle stream) {
     sqe->ioprio = IORING_RECV_MULTISHOT; // Linux 6.0
 }
 
-// FACTS trap 2: DONTWAIT with WAITALL, so that a skipped completion means taken whole, and a short
-// send says so; nothing stays pending.
+// docs/KERNEL.md 2: DONTWAIT with WAITALL, so that a skipped completion means taken whole, and a
+// short send says so; nothing stays pending.
 #define SEND_FLAGS (MSG_DONTWAIT | MSG_WAITALL | MSG_NOSIGNAL)
 
 static struct io_uring_sqe *prepare_send(struct ring *ring, uint8_t opcode, struct handle stream) {

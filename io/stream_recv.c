@@ -8,7 +8,7 @@
 //   ONCE, HOT --ENOBUFS, F_MORE lost--> STARVED --stream_flush_dirty--> HOT, or ONCE with FAIR
 //   any --stream_pause_reading--> PARKING --> NONE --stream_resume_reading--> HOT
 //
-// A parked stream costs the kernel 256 B, an armed receive 864 B (FACTS in docs/ARCHITECTURE.md);
+// A parked stream costs the kernel 256 B, an armed receive 864 B (docs/KERNEL.md);
 // docs/DECISIONS.md has the cost of the switch. Nothing is lost by a cancel: bytes stay in the
 // socket, and a completion that was on its way is delivered.
 #include <errno.h>

@@ -60,7 +60,7 @@ struct stream {
     uint32_t second : 8; // of the last bytes (open), or the deadline (flushing, lingering), mod 256
 };
 
-_Static_assert(sizeof(struct stream) == 32, "two to a cache line; DESIGN allows 40");
+_Static_assert(sizeof(struct stream) == 32, "two to a cache line");
 
 // A place in an out-queue.
 struct stream_node {

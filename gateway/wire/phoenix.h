@@ -7,7 +7,7 @@
 //
 // Refs are strings or null. An absent (null) ref is a view with data NULL.
 //
-// Pure functions, any thread. Source: FACTS "Phoenix Channels", phoenix.js serializer.js,
+// Pure functions, any thread. Source: docs/PROTOCOL.md, phoenix.js serializer.js,
 // Phoenix.Socket.V2.JSONSerializer. docs/PROTOCOL.md restates it for users.
 #ifndef FAIRLEAD_PHOENIX_H
 #define FAIRLEAD_PHOENIX_H

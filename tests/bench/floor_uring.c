@@ -17,7 +17,7 @@
 enum {
     SQ_ENTRIES = 1024, // stays in the cache: 4,096 cost a fifth more per delivery, 128 a tenth
     CQ_ENTRIES = 32768,
-    BUFFER_COUNT = 1024, // FACTS: rings of more entries run into kernel bugs
+    BUFFER_COUNT = 1024, // docs/KERNEL.md 4: rings of more entries run into kernel bugs
     BUFFER_SIZE = 4096,
     BUFFER_GROUP = 0,
     PASSES_MAX = 16,

@@ -1,6 +1,6 @@
-// Goal: messages are taken apart as FACTS and phoenix.js have it, each malformation gets its own
-// name, and what is encoded is, byte for byte, what clients expect. Method: literal frames, every
-// prefix, names at their limits, round trips.
+// Goal: messages are taken apart as docs/PROTOCOL.md and phoenix.js have it, each malformation gets
+// its own name, and what is encoded is, byte for byte, what clients expect. Method: literal frames,
+// every prefix, names at their limits, round trips.
 #include "gateway/wire/phoenix.h"
 
 #include "gateway/wire/json.h"
