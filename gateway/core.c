@@ -228,11 +228,6 @@ enum worker_next worker_port_turn_end(void *port) {
     return stop_when_quiet(core, has_work);
 }
 
-void worker_port_second(void *port, uint32_t now_s) {
-    (void)port;
-    (void)now_s;
-}
-
 void core_end_actors(struct core *core) {
     chat_fini(&core->chat);
     gateway_fini(&core->gateway);

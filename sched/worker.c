@@ -51,7 +51,6 @@ void worker_run(struct worker *worker) {
         if (begin_ns / NS_PER_S != worker->now_s) {
             worker->now_s = (uint32_t)(begin_ns / NS_PER_S);
             stream_tick(worker->streams, worker->now_s);
-            worker_port_second(worker->port, worker->now_s);
         }
         bool has_ready = scheduler_turn(worker->scheduler, begin_ns);
         next = worker_port_turn_end(worker->port);

@@ -1,14 +1,12 @@
 // Worker: the loop that marries a scheduler (actors, no kernel) with a ring (the kernel, no
-// actors), the same for server, load tool and tests. Read worker_run first: it is the engine on one
-// screen.
+// actors). Read worker_run first: it is the engine on one screen. The load tool has no actors, and
+// a loop of its own (loadgen/load.c).
 //
 // A worker owns nothing; it borrows the parts of its core for its life. Thread: the scheduler's
 // own.
 
 #ifndef FAIRLEAD_WORKER_H
 #define FAIRLEAD_WORKER_H
-
-#include <stdatomic.h>
 
 #include "io/stream.h"
 #include "io/wake.h"
@@ -20,7 +18,7 @@ struct worker {
     struct streams *streams;
     struct counters *counters;
     const struct ring_wake_target *wake_targets; // by endpoint of the mesh; NULL for a single core
-    void *port;                                  // passed to the upcalls below
+    void *port;                                  // passed to the upcall below
     uint32_t now_s;
 };
 
@@ -34,8 +32,5 @@ enum worker_next {
     WORKER_STOP,  // leave the loop once this turn's sends are submitted
 };
 enum worker_next worker_port_turn_end(void *port);
-
-// Defined by the program: once a second.
-void worker_port_second(void *port, uint32_t now_s);
 
 #endif
