@@ -2,8 +2,8 @@
 // the control plane.
 //
 //   listen → cores open → threads start, rings open → barrier → control plane → barrier → RUNNING
-//   → SIGTERM or SIGINT: DRAINING until the deadline → a second one: STOPPING → threads end → cores
-//   close
+//   → SIGTERM or SIGINT: DRAINING until the deadline → a second one: STOPPING → cores have ended
+//   → control plane closes → barrier → rings close, threads end → cores close
 #include "gateway/serve.h"
 
 #include <errno.h>
@@ -201,11 +201,7 @@ static int run(struct serve *serve, const sigset_t *signals) {
 int serve_run(const struct config *config, const struct host_plan *plan) {
     struct serve serve = {.shared = {.config = config, .plan = plan, .seed = random_u64()},
                           .core_count = plan->scheduler_count};
-    if (serve.core_count + 1 > MESH_ENDPOINTS_MAX) {
-        fprintf(stderr, "fairlead serve: --schedulers %u: at most %u\n", serve.core_count,
-                MESH_ENDPOINTS_MAX - 1);
-        return EXIT_FAILURE;
-    }
+    _Static_assert(CONFIG_SCHEDULERS_MAX + 1 <= MESH_ENDPOINTS_MAX, "cores and the control plane");
     struct features features;
     char error[CORE_ERROR_SIZE];
     features_probe(&features);
