@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <sched.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "gateway/control_link.h"
@@ -97,8 +96,7 @@ int core_open(struct core *core, struct serve_shared *shared, uint32_t id) {
     return result < 0 ? result : open_actors(core);
 }
 
-// What must be made on the thread that uses it: the ring, and with it the streams and accepts.
-static int start_io(struct core *core) {
+int core_start(struct core *core) {
     const struct host_plan *plan = core->shared->plan;
     const struct config *config = core->shared->config;
     struct ring_config ring = {.lane_count = plan->lane_count,
@@ -136,6 +134,11 @@ static int start_io(struct core *core) {
     return 0;
 }
 
+void core_stop(struct core *core) {
+    if (!core->has_leaked)
+        streams_fini(&core->streams);
+}
+
 static void pin(const struct core *core) {
     cpu_set_t set;
     CPU_ZERO(&set);
@@ -150,13 +153,13 @@ void *core_run(void *argument) {
     struct core *core = argument;
     if (!core->shared->plan->cpus_shared)
         pin(core);
-    int result = start_io(core);
+    int result = core_start(core);
     pthread_barrier_wait(&core->shared->barrier);
     pthread_barrier_wait(&core->shared->barrier);
     if (result == 0 && !core->shared->is_refused)
         worker_run(&core->worker);
-    if (result == 0 && !core->has_leaked)
-        streams_fini(&core->streams);
+    if (result == 0)
+        core_stop(core);
     atomic_store_explicit(&core->has_ended, true, memory_order_release);
     // Until nobody is left who might wake this ring: its descriptors may soon be somebody else's.
     pthread_barrier_wait(&core->shared->barrier);
@@ -211,7 +214,7 @@ static enum worker_next stop_when_quiet(struct core *core, bool has_work) {
     }
     // Nobody wakes a core for another's end, nor for the time of a cut: look again soon, and leave
     // the CPU to the others.
-    nanosleep(&(struct timespec){.tv_nsec = QUIET_LOOK_NS}, NULL);
+    clock_sleep_ns(QUIET_LOOK_NS);
     return WORKER_AGAIN;
 }
 

@@ -1,10 +1,10 @@
 // Core: everything of one scheduler put together (ledger, blocks, actors, ring, streams, chat,
 // gateway) and the thread that turns it. Opened and closed by `serve`.
 //
-// Life: core_open (main) → thread: core_start (ring, accepts) → worker_run → core_stop (ring) →
-// core_end_actors,
-// core_is_clean, core_close (main, after all threads have ended). The shared struct serve_shared is
-// written by main, read by the cores.
+// Life: core_open (main) → core_run, the thread: core_start (ring, accepts), worker_run, core_stop,
+// the ring closed → core_end_actors, core_is_clean, core_close (main, after all threads have
+// ended). A simulation calls core_start and core_stop itself, and turns the worker step by step.
+// The shared struct serve_shared is written by main, read by the cores.
 #ifndef FAIRLEAD_CORE_H
 #define FAIRLEAD_CORE_H
 
@@ -67,6 +67,13 @@ struct core {
 
 // Main: reserves what needs no thread. Returns 0, or -ENOMEM.
 MUST_USE int core_open(struct core *core, struct serve_shared *shared, uint32_t id);
+
+// What must be made on the thread that uses it: the ring, and with it streams and accepts. Returns
+// 0, or -errno with the cause in core->error.
+MUST_USE int core_start(struct core *core);
+
+// The worker has stopped: the streams are gone. The ring is the caller's to close.
+void core_stop(struct core *core);
 
 // The thread: waits at the barrier twice, turns until the process stops, waits once more.
 void *core_run(void *core);

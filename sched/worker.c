@@ -24,46 +24,58 @@ static void wake_sleepers(struct worker *worker) {
     }
 }
 
-static void enter(struct worker *worker, bool has_work) {
+uint64_t worker_wait_begin(struct worker *worker) {
     struct mesh *mesh = worker->scheduler->mesh;
-    uint32_t core = worker->scheduler->core;
-    uint64_t wait = wait_ns(worker, has_work);
-    bool sleeps = wait > 0 && mesh;
-    if (sleeps && !mesh_sleep_begin(mesh, core)) {
-        sleeps = false;
-        wait = 0;
+    uint64_t wait = wait_ns(worker, worker->next == WORKER_AGAIN);
+    if (wait > 0 && mesh) {
+        worker->is_asleep = mesh_sleep_begin(mesh, worker->scheduler->core);
+        return worker->is_asleep ? wait : 0;
     }
-    ring_enter(worker->ring, wait);
-    if (sleeps)
-        mesh_sleep_end(mesh, core);
+    return wait;
+}
+
+static void wait_end(struct worker *worker) {
+    if (worker->is_asleep)
+        mesh_sleep_end(worker->scheduler->mesh, worker->scheduler->core);
+    worker->is_asleep = false;
+}
+
+static void count_turn(struct worker *worker, uint64_t turn_ns) {
+    counter_add(worker->counters, COUNTER_TURNS, 1);
+    counter_add(worker->counters, COUNTER_TURN_NS, turn_ns);
+    counter_raise(worker->counters, COUNTER_TURN_NS_MAX, turn_ns);
+}
+
+void worker_turn(struct worker *worker) {
+    struct ring_completion completion;
+    wait_end(worker);
+    uint64_t begin_ns = clock_monotonic_ns();
+    worker->scheduler->now_ns = begin_ns;
+    while (ring_next(worker->ring, &completion))
+        stream_on_completion(worker->streams, &completion);
+    stream_settle(worker->streams);
+    if (begin_ns / NS_PER_S != worker->now_s) {
+        worker->now_s = (uint32_t)(begin_ns / NS_PER_S);
+        stream_tick(worker->streams, worker->now_s);
+    }
+    bool has_ready = scheduler_turn(worker->scheduler, begin_ns); // mail, timers, ready actors
+    enum worker_next next = worker_port_turn_end(worker->port);
+    if (has_ready && next == WORKER_WAIT)
+        next = WORKER_AGAIN;
+    stream_flush_dirty(worker->streams); // one corked send per connection
+    if (next == WORKER_WAIT && streams_wants_turn(worker->streams))
+        next = WORKER_AGAIN;
+    wake_sleepers(worker);
+    worker->next = next;
+    count_turn(worker, clock_monotonic_ns() - begin_ns);
 }
 
 void worker_run(struct worker *worker) {
-    struct ring_completion completion;
-    enum worker_next next = WORKER_AGAIN;
-    while (next != WORKER_STOP) {
-        enter(worker, next == WORKER_AGAIN); // submits everything, waits: one system call
-        uint64_t begin_ns = clock_monotonic_ns();
-        worker->scheduler->now_ns = begin_ns;
-        while (ring_next(worker->ring, &completion))
-            stream_on_completion(worker->streams, &completion);
-        stream_settle(worker->streams);
-        if (begin_ns / NS_PER_S != worker->now_s) {
-            worker->now_s = (uint32_t)(begin_ns / NS_PER_S);
-            stream_tick(worker->streams, worker->now_s);
-        }
-        bool has_ready = scheduler_turn(worker->scheduler, begin_ns);
-        next = worker_port_turn_end(worker->port);
-        if (has_ready && next == WORKER_WAIT)
-            next = WORKER_AGAIN;
-        stream_flush_dirty(worker->streams); // one corked send per connection
-        if (next == WORKER_WAIT && streams_wants_turn(worker->streams))
-            next = WORKER_AGAIN;
-        wake_sleepers(worker);
-        uint64_t turn_ns = clock_monotonic_ns() - begin_ns;
-        counter_add(worker->counters, COUNTER_TURNS, 1);
-        counter_add(worker->counters, COUNTER_TURN_NS, turn_ns);
-        counter_raise(worker->counters, COUNTER_TURN_NS_MAX, turn_ns);
-    }
+    worker->next = WORKER_AGAIN;
+    do {
+        // Submits everything, waits: one system call.
+        ring_enter(worker->ring, worker_wait_begin(worker));
+        worker_turn(worker);
+    } while (worker->next != WORKER_STOP);
     ring_enter(worker->ring, 0);
 }
