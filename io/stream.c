@@ -418,18 +418,3 @@ void streams_validate(const struct streams *streams) {
     CHECKF(pending == counted, "pending: %llu queued, %llu counted", (unsigned long long)pending,
            (unsigned long long)counted);
 }
-
-void stream_dump(const struct streams *streams, uint32_t index, FILE *out) {
-    static const char *const states[STREAM_STATE_COUNT] = {
-        "free", "connecting", "open", "flushing", "lingering", "quiescing", "closing"};
-    static const char *const receives[STREAM_RECV_COUNT] = {"none", "parked",  "once",
-                                                            "hot",  "parking", "starved"};
-    const struct stream *stream = stream_at(streams, index);
-    fprintf(
-        out,
-        "stream=%u generation=%u owner=%u state=%s recv=%s in_flight=%u flags=0x%x room_bytes=%u "
-        "control_bytes=%u head_sent=%u\n",
-        index, slab_generation(stream), stream->owner, states[stream->state],
-        receives[stream->recv], (unsigned)stream->in_flight, (unsigned)stream->flags,
-        stream->room_bytes, stream->control_bytes, stream->head_sent_bytes);
-}

@@ -18,8 +18,6 @@
 #ifndef FAIRLEAD_IO_STREAM_H
 #define FAIRLEAD_IO_STREAM_H
 
-#include <stdio.h>
-
 #include "io/ring.h"
 #include "io/stream_port.h"
 #include "sched/base/parcel.h"
@@ -117,9 +115,6 @@ void stream_on_completion(struct streams *streams, const struct ring_completion 
 
 // All invariants over all streams; the audit's pending recomputed. For tests and debug builds.
 void streams_validate(const struct streams *streams);
-
-// One line: state, queue, flags.
-void stream_dump(const struct streams *streams, uint32_t index, FILE *out);
 
 #include "io/stream_state.h"
 
