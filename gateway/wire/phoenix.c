@@ -294,40 +294,13 @@ void phoenix_encode_error_reply(struct writer *w, const struct phoenix_message *
     writer_put(w, BYTES_LITERAL("}}]"));
 }
 
-void phoenix_encode_heartbeat_reply(struct writer *w, struct bytes ref) {
-    struct phoenix_message request = {.ref = ref, .topic = BYTES_LITERAL("phoenix")};
-    phoenix_encode_reply(w, &request, true, BYTES_LITERAL("{}"));
-}
-
-void phoenix_encode_broadcast(struct writer *w, struct bytes topic, struct bytes event,
-                              struct bytes payload, uint64_t sequence) {
-    struct phoenix_message message = {.topic = topic, .event = event, .payload = payload};
-    phoenix_encode_text(w, &message, sequence);
-}
-
-void phoenix_encode_push(struct writer *w, struct bytes join_ref, struct bytes topic,
-                         struct bytes event, struct bytes payload) {
-    struct phoenix_message message = {
-        .join_ref = join_ref, .topic = topic, .event = event, .payload = payload};
-    phoenix_encode_text(w, &message, 0);
-}
-
-static void put_end(struct writer *w, struct bytes join_ref, struct bytes topic,
-                    struct bytes event) {
+void phoenix_encode_close(struct writer *w, struct bytes join_ref, struct bytes topic) {
     struct phoenix_message message = {.join_ref = join_ref,
                                       .ref = join_ref,
                                       .topic = topic,
-                                      .event = event,
+                                      .event = BYTES_LITERAL("phx_close"),
                                       .payload = BYTES_LITERAL("{}")};
     phoenix_encode_text(w, &message, 0);
-}
-
-void phoenix_encode_close(struct writer *w, struct bytes join_ref, struct bytes topic) {
-    put_end(w, join_ref, topic, BYTES_LITERAL("phx_close"));
-}
-
-void phoenix_encode_error(struct writer *w, struct bytes join_ref, struct bytes topic) {
-    put_end(w, join_ref, topic, BYTES_LITERAL("phx_error"));
 }
 
 void phoenix_encode_gap(struct writer *w, struct bytes topic, struct phoenix_gap gap) {

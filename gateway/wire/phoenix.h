@@ -79,7 +79,9 @@ enum phoenix_topic phoenix_room_of_topic(struct bytes topic, struct bytes *room)
 bool phoenix_room_is_valid(struct bytes room);
 
 // [join_ref, ref, topic, event, payload]: the text form that all those below are made of.
-// `sequence` is the sixth element, 0: none.
+// `sequence` is the sixth element, 0: none. A room's messages have neither join_ref nor ref, and
+// their sequence number; presence events are the same without one (phoenix.js takes a
+// presence_state with a null join_ref, so one text serves several members).
 void phoenix_encode_text(struct writer *w, const struct phoenix_message *message,
                          uint64_t sequence);
 
@@ -94,22 +96,8 @@ void phoenix_encode_reply(struct writer *w, const struct phoenix_message *reques
 void phoenix_encode_error_reply(struct writer *w, const struct phoenix_message *request,
                                 const char *reason);
 
-// The reply to a heartbeat: topic "phoenix".
-void phoenix_encode_heartbeat_reply(struct writer *w, struct bytes ref);
-
-// [null,null,topic,event,payload,sequence] to all members; sequence 0: left out. presence_diff and
-// presence_count are broadcasts without a sequence; so is presence_state when it is encoded once
-// for several members (phoenix.js takes a state with a null join_ref).
-void phoenix_encode_broadcast(struct writer *w, struct bytes topic, struct bytes event,
-                              struct bytes payload, uint64_t sequence);
-
-// [join_ref,null,topic,event,payload] to one member.
-void phoenix_encode_push(struct writer *w, struct bytes join_ref, struct bytes topic,
-                         struct bytes event, struct bytes payload);
-
-// The channel's end: phx_close after a leave, phx_error after a fault. ref == join_ref.
+// The channel's end after a leave: phx_close with ref == join_ref.
 void phoenix_encode_close(struct writer *w, struct bytes join_ref, struct bytes topic);
-void phoenix_encode_error(struct writer *w, struct bytes join_ref, struct bytes topic);
 
 // Event gap {"from":N,"to":M}: these messages were lost to this member.
 struct phoenix_gap {

@@ -47,8 +47,10 @@ static void put_broadcast(uint64_t sequence, uint32_t number) {
     struct stamp stamp = {.intended_ns = 5, .publisher = 0, .number = number};
     stamp_encode(payload, sizeof(payload), &stamp);
     struct writer w = writer_on(text, sizeof(text));
-    phoenix_encode_broadcast(&w, BYTES_LITERAL("room:bench-0"), BYTES_LITERAL("msg"),
-                             bytes_of(payload, sizeof(payload)), sequence);
+    struct phoenix_message message = {.topic = BYTES_LITERAL("room:bench-0"),
+                                      .event = BYTES_LITERAL("msg"),
+                                      .payload = bytes_of(payload, sizeof(payload))};
+    phoenix_encode_text(&w, &message, sequence);
     websocket_encode_frame(&server, WEBSOCKET_TEXT, writer_bytes(&w));
 }
 
