@@ -76,17 +76,6 @@ static struct http1_refusal check_version(const struct http1_request *request) {
     return allowed;
 }
 
-// C0, DEL and C1 (the latter as C2 80 … C2 9F).
-static bool has_control_character(struct bytes text) {
-    for (size_t i = 0; i < text.size; i++) {
-        uint8_t byte = text.data[i];
-        if (byte < ' ' || byte == 0x7f ||
-            (byte == 0xc2 && i + 1 < text.size && text.data[i + 1] < 0xa0))
-            return true;
-    }
-    return false;
-}
-
 // The parameter, or "anon-" and ten random characters.
 static struct http1_refusal read_user(struct gateway *gateway, const struct http1_request *request,
                                       struct writer *user) {
@@ -108,7 +97,7 @@ static struct http1_refusal read_user(struct gateway *gateway, const struct http
         return (struct http1_refusal){403, "parameter user is empty"};
     if (!utf8_is_valid(name))
         return (struct http1_refusal){403, "parameter user is not UTF-8"};
-    if (has_control_character(name))
+    if (utf8_has_control_character(name))
         return (struct http1_refusal){403, "parameter user holds a control character"};
     return allowed;
 }

@@ -196,23 +196,12 @@ enum phoenix_status phoenix_decode_binary(struct bytes data, struct phoenix_mess
     return PHOENIX_OK;
 }
 
-// C0, DEL and C1, the latter as C2 80 … C2 9F.
-static bool has_control_character(struct bytes text) {
-    for (size_t i = 0; i < text.size; i++) {
-        uint8_t byte = text.data[i];
-        if (byte < ' ' || byte == 0x7f ||
-            (byte == 0xc2 && i + 1 < text.size && text.data[i + 1] < 0xa0))
-            return true;
-    }
-    return false;
-}
-
 bool phoenix_room_is_valid(struct bytes room) {
     if (room.size == 0 || room.size > WIRE_ROOM_BYTES_MAX)
         return false;
     return !memchr(room.data, '/', room.size) && !memchr(room.data, '+', room.size) &&
            !memchr(room.data, '#', room.size) && utf8_is_valid(room) &&
-           !has_control_character(room);
+           !utf8_has_control_character(room);
 }
 
 enum phoenix_topic phoenix_room_of_topic(struct bytes topic, struct bytes *room) {

@@ -89,3 +89,13 @@ size_t utf8_character_size(struct bytes text, size_t at) {
     }
     return end - at;
 }
+
+bool utf8_has_control_character(struct bytes text) {
+    for (size_t i = 0; i < text.size; i++) {
+        uint8_t byte = text.data[i];
+        if (byte < ' ' || byte == 0x7f ||
+            (byte == 0xc2 && i + 1 < text.size && text.data[i + 1] < 0xa0))
+            return true;
+    }
+    return false;
+}

@@ -35,4 +35,7 @@ size_t utf8_ascii_prefix(struct bytes text);
 // Size (1 … 4) of the valid character that starts at text[at], or 0; at < text.size.
 size_t utf8_character_size(struct bytes text, size_t at);
 
+// C0 (00 … 1F), DEL, or C1 (C2 80 … C2 9F) in valid text.
+bool utf8_has_control_character(struct bytes text);
+
 #endif

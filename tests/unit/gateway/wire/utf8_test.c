@@ -105,7 +105,23 @@ START_TEST(utf8_ascii_prefix_stops_before_the_first_other_byte) {
 }
 END_TEST
 
+START_TEST(utf8_control_characters_are_exactly_c0_del_and_c1) {
+    for (uint32_t code = 0; code < 0x110000; code++) {
+        if (code >= 0xd800 && code <= 0xdfff)
+            continue;
+        uint8_t bytes[6] = {'a'};
+        size_t size = encode(code, bytes + 1) + 2;
+        bytes[size - 1] = 'z';
+        bool expected = code < 0x20 || (code >= 0x7f && code < 0xa0);
+        ck_assert_msg(utf8_has_control_character(bytes_of(bytes, size)) == expected, "U+%04X",
+                      code);
+    }
+    ck_assert(!utf8_has_control_character((struct bytes){0}));
+}
+END_TEST
+
 UNIT_MAIN("gateway/wire/utf8", utf8_rejects_every_malformed_class,
           utf8_accepts_valid_text_cut_anywhere, utf8_cut_character_is_not_valid_as_a_whole,
           utf8_accepts_each_code_point_but_surrogates,
-          utf8_ascii_prefix_stops_before_the_first_other_byte)
+          utf8_ascii_prefix_stops_before_the_first_other_byte,
+          utf8_control_characters_are_exactly_c0_del_and_c1)
