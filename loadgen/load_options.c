@@ -133,8 +133,7 @@ static void *field_of(struct load_options *o, const struct option_row *row) {
     return (uint8_t *)o + row->offset;
 }
 
-static bool fail(char *error, const char *format, ...) PRINTF_LIKE(2, 3);
-static bool fail(char *error, const char *format, ...) {
+bool load_options_fail(char error[LOAD_OPTIONS_ERROR_BYTES], const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(error, LOAD_OPTIONS_ERROR_BYTES, format, arguments);
@@ -150,17 +149,17 @@ static bool parse_number(const struct option_row *row, const char *text, double 
     bool is_whole = row->type != OPTION_NUMBER;
     if (end == text || *end != 0 || errno != 0 || !isfinite(*value) ||
         (is_whole && *value != floor(*value)))
-        return fail(error, "--%s wants %s, not '%s'", row->name,
-                    is_whole ? "a whole number" : "a number", text);
+        return load_options_fail(error, "--%s wants %s, not '%s'", row->name,
+                                 is_whole ? "a whole number" : "a number", text);
     if (*value < row->min || *value > row->max)
-        return fail(error, "--%s %s is out of range: %.10g to %.10g", row->name, text, row->min,
-                    row->max);
+        return load_options_fail(error, "--%s %s is out of range: %.10g to %.10g", row->name, text,
+                                 row->min, row->max);
     return true;
 }
 
 static bool add_target(struct load_options *o, const char *text, char *error) {
     if (o->target_count == LOAD_OPTIONS_TARGETS_MAX)
-        return fail(error, "more than %d targets", LOAD_OPTIONS_TARGETS_MAX);
+        return load_options_fail(error, "more than %d targets", LOAD_OPTIONS_TARGETS_MAX);
     o->targets[o->target_count++] = text;
     return true;
 }
@@ -245,16 +244,18 @@ static bool parse_option(struct load_options *o, int argc, char *const *argv, in
     if (row == NULL) {
         char plain[64];
         snprintf(plain, sizeof(plain), "%.*s", (int)(name_size < 63 ? name_size : 63), name);
-        return fail(error, "no option --%s; did you mean --%s?", plain, nearest_option(plain));
+        return load_options_fail(error, "no option --%s; did you mean --%s?", plain,
+                                 nearest_option(plain));
     }
     if (row->type == OPTION_FLAG && equals)
-        return fail(error, "--%s takes no value", row->name);
+        return load_options_fail(error, "--%s takes no value", row->name);
     if (row->type == OPTION_FLAG)
         return set_option(o, row, NULL, error);
     if (equals)
         return set_option(o, row, equals + 1, error);
     if (*at + 1 >= argc)
-        return fail(error, "--%s wants a value: --%s %s", row->name, row->name, row->argument);
+        return load_options_fail(error, "--%s wants a value: --%s %s", row->name, row->name,
+                                 row->argument);
     return set_option(o, row, argv[++*at], error);
 }
 
@@ -270,35 +271,38 @@ static bool parse_word(struct load_options *o, const char *word, char *error) {
     for (uint32_t i = 1; i < sizeof(SCENARIOS) / sizeof(SCENARIOS[0]); i++)
         if (distance(word, SCENARIOS[i]) < distance(word, SCENARIOS[best]))
             best = i;
-    return fail(error, "no scenario '%s'; did you mean %s? (hold, echo, rooms)", word,
-                SCENARIOS[best]);
+    return load_options_fail(error, "no scenario '%s'; did you mean %s? (hold, echo, rooms)", word,
+                             SCENARIOS[best]);
 }
 
 // What no single option can tell.
 static bool check_together(struct load_options *o, char *error) {
     o->is_closed |= o->rate == 0;
     if (o->is_raw_echo && o->scenario != LOAD_OPTIONS_ECHO)
-        return fail(error, "--raw-echo belongs to the scenario echo");
+        return load_options_fail(error, "--raw-echo belongs to the scenario echo");
     if (o->burst > 1 && (o->scenario != LOAD_OPTIONS_ROOMS || o->is_closed))
-        return fail(error, "--burst belongs to the open loop of the scenario rooms");
+        return load_options_fail(error, "--burst belongs to the open loop of the scenario rooms");
     if (o->holds_until_signal && o->scenario != LOAD_OPTIONS_HOLD)
-        return fail(error, "--hold-until-signal belongs to the scenario hold");
+        return load_options_fail(error, "--hold-until-signal belongs to the scenario hold");
     if (o->has_flood && o->is_raw_echo)
-        return fail(error, "--flood sends Phoenix pings, which --raw-echo has none of");
+        return load_options_fail(error,
+                                 "--flood sends Phoenix pings, which --raw-echo has none of");
     if (o->talkers > o->room_size)
-        return fail(error, "--talkers %u is more than --room-size %u", o->talkers, o->room_size);
+        return load_options_fail(error, "--talkers %u is more than --room-size %u", o->talkers,
+                                 o->room_size);
     if (o->first_user + (uint64_t)o->connections > 10000000)
-        return fail(error, "users are numbered below 10,000,000");
+        return load_options_fail(error, "users are numbered below 10,000,000");
     if (o->spread_destinations > 0 && o->target_count > 1)
-        return fail(error, "--spread-destinations is for one target, %u are given",
-                    o->target_count);
+        return load_options_fail(error, "--spread-destinations is for one target, %u are given",
+                                 o->target_count);
     if (o->event[0] == 0 || strlen(o->event) > 64 || strpbrk(o->event, "\"\\") != NULL)
-        return fail(error, "--event wants 1 to 64 bytes without quotes or backslashes");
+        return load_options_fail(error,
+                                 "--event wants 1 to 64 bytes without quotes or backslashes");
     if (strncmp(o->event, "phx_", 4) == 0 || strncmp(o->event, "presence_", 9) == 0 ||
         strcmp(o->event, "gap") == 0 || strcmp(o->event, "heartbeat") == 0 ||
         strcmp(o->event, "ping") == 0 || strcmp(o->event, "whisper") == 0)
-        return fail(error, "--event %s is reserved by the server; any other name will do",
-                    o->event);
+        return load_options_fail(
+            error, "--event %s is reserved by the server; any other name will do", o->event);
     return true;
 }
 
@@ -316,7 +320,7 @@ enum load_options_outcome load_options_parse(struct load_options *o, int argc, c
             return LOAD_OPTIONS_VERSION;
         bool is_option = strncmp(argv[at], "--", 2) == 0;
         if (argv[at][0] == '-' && !is_option) {
-            fail(error, "no option %s; options begin with --, see --help", argv[at]);
+            load_options_fail(error, "no option %s; options begin with --, see --help", argv[at]);
             return LOAD_OPTIONS_BAD;
         }
         if (is_option ? !parse_option(o, argc, argv, &at, error) : !parse_word(o, argv[at], error))

@@ -82,6 +82,10 @@ MUST_USE enum load_options_outcome load_options_parse(struct load_options *o, in
                                                       char *const *argv,
                                                       char error[LOAD_OPTIONS_ERROR_BYTES]);
 
+// Writes the sentence, cut to fit, and returns false: for this parser and others of command lines.
+bool load_options_fail(char error[LOAD_OPTIONS_ERROR_BYTES], const char *format, ...)
+    PRINTF_LIKE(2, 3);
+
 void load_options_print_help(FILE *out);
 
 const char *load_options_scenario_name(enum load_scenario scenario);
