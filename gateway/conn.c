@@ -360,6 +360,7 @@ void stream_port_writable(void *port, uint32_t index, uint32_t owner) {
     struct gateway *gateway = port;
     struct conn *conn = conn_at(gateway, owner);
     conn_unmark(conn, CONN_PAUSED_QUEUE);
+    conn->heard_s = now_s(gateway); // while it was not read, what it took is its sign of life
     if (conn_is_live(conn))
         frames_resume(gateway, owner);
     resume_unless_paused(gateway, conn);

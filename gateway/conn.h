@@ -43,7 +43,8 @@ struct conn {
     uint32_t user;    // text, TEXT_NONE before the upgrade
     uint32_t members; // first membership in chat, linked by member.next
     uint32_t reader;  // SLAB_NONE: on a frame boundary
-    uint32_t heard_s; // when bytes last came, in seconds of the scheduler's clock
+    // When bytes last came or half of the replies' budget was taken, in the scheduler's seconds.
+    uint32_t heard_s;
 };
 
 _Static_assert(sizeof(struct conn) == CONN_SLOT_BYTES, "part of the 256 B of an idle connection");

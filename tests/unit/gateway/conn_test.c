@@ -268,6 +268,38 @@ START_TEST(who_is_paused_until_the_idle_timeout_is_closed_as_one_who_does_not_re
 }
 END_TEST
 
+START_TEST(who_takes_replies_slowly_but_steadily_is_not_idle) {
+    rig_config_default(&rig.config);
+    rig.config.idle_timeout_s = 4;
+    rig_open(16, 1);
+    uint32_t ada = rig_user("ada");
+    rig.peers[ada].is_stalled = true;
+    uint32_t sent_count = 9000; // replies of 4.4 times the budget's half; nothing is sent after
+    for (uint32_t i = 0; i < sent_count; i++)
+        rig_text(ada, PING_TEXT);
+    uint32_t rounds = 0;
+    while (rig.peers[ada].is_paused && rig.peers[ada].is_open) {
+        rig_wait_ms(2500);
+        rig.peers[ada].is_stalled = false;
+        rig_turn();
+        rig.peers[ada].is_stalled = true;
+        rounds++;
+    }
+    ck_assert_uint_gt(rounds * 2500, 4000 + 1000 * LIMITS_TIMER_SLACK_S);
+    rig.peers[ada].is_stalled = false;
+    rig_turn();
+    for (uint32_t i = 0; i < sent_count; i++)
+        RIG_EXPECT(ada, PING_REPLY);
+    RIG_EXPECT_NOTHING(ada);
+    ck_assert(rig.peers[ada].is_open);
+    // Once it takes nothing more and sends nothing it is.
+    rig_wait_ms(7000);
+    ck_assert_uint_eq(RIG_COUNT(CLOSED_POLICY), 0);
+    RIG_EXPECT_CLOSE(ada, "1001 idle");
+    rig_close();
+}
+END_TEST
+
 START_TEST(a_slow_member_of_a_room_that_closes_is_closed_and_the_others_go_on) {
     rig_config_default(&rig.config);
     rig.config.room.presence = CONFIG_PRESENCE_OFF;
@@ -559,6 +591,7 @@ UNIT_MAIN("gateway/conn", an_idle_connection_takes_48_bytes_and_holds_no_reader,
           who_takes_no_replies_is_not_read_and_then_closed_with_1008,
           who_pushes_much_at_once_and_reads_gets_every_reply_in_order,
           who_is_paused_until_the_idle_timeout_is_closed_as_one_who_does_not_read,
+          who_takes_replies_slowly_but_steadily_is_not_idle,
           a_slow_member_of_a_room_that_closes_is_closed_and_the_others_go_on,
           presence_that_found_no_room_comes_when_there_is_some,
           a_drain_closes_all_with_1012_paced_and_refuses_the_new, a_stop_ends_all_at_once,
