@@ -88,7 +88,9 @@ static struct message *mailbox_pop(struct scheduler *scheduler, struct actor *ac
 
 // Takes the actor out of everything it may be in: mailbox, timers, run queue, slab.
 static void forget(struct scheduler *scheduler, struct scheduler_kind *kind, uint32_t index,
-                   struct actor *actor) {
+                   struct actor *actor, enum exit_reason reason) {
+    recorder_obituary(&scheduler->recorder, scheduler_pid(scheduler, kind->behaviour->kind, index),
+                      reason);
     while (actor->mailbox_tail != SLAB_NONE) {
         uint32_t cell;
         discard(scheduler, mailbox_pop(scheduler, actor, &cell));
@@ -112,7 +114,7 @@ uint64_t scheduler_spawn(struct scheduler *scheduler, uint8_t kind_id, const voi
     actor->run_next = SLAB_NONE;
     if (kind->behaviour->init(kind->context, actor, index, argument) < 0) {
         // It may have armed its timer, or mail itself, before it declined.
-        forget(scheduler, kind, index, actor);
+        forget(scheduler, kind, index, actor, EXIT_NORMAL);
         return PID_NONE;
     }
     return scheduler_pid(scheduler, kind_id, index);
@@ -123,7 +125,7 @@ void scheduler_exit(struct scheduler *scheduler, uint8_t kind_id, uint32_t index
     struct scheduler_kind *kind = &scheduler->kinds[kind_id];
     struct actor *actor = slab_get(&kind->slab, index);
     kind->behaviour->terminate(kind->context, actor, index, reason);
-    forget(scheduler, kind, index, actor);
+    forget(scheduler, kind, index, actor, reason);
 }
 
 static void enqueue(struct scheduler *scheduler, uint8_t kind, uint32_t index,

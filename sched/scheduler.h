@@ -13,6 +13,7 @@
 #include "sched/actor.h"
 #include "sched/base/counters.h"
 #include "sched/mesh.h"
+#include "sched/recorder.h"
 #include "sched/timer_wheel.h"
 
 #define ACTOR_REDUCTIONS 64
@@ -47,6 +48,7 @@ struct scheduler {
     struct message held;
     struct scheduler_kind kinds[ACTOR_KINDS_MAX];
     struct scheduler_backlog backlogs[MESH_ENDPOINTS_MAX];
+    struct recorder recorder; // off until its owner calls recorder_init
 };
 
 struct scheduler_config {
