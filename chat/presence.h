@@ -3,8 +3,8 @@
 // those who just joined.
 //
 // Phases: LIST (everybody), SAMPLED (above list_max users, until below 9/10 of it: a fixed sample
-// of 50, plus exact counts), COUNTS and OFF by the room's settings. At most 16 metas of a user are
-// announced; the rest are counted.
+// of 50, plus exact counts, a last time when the list is back), COUNTS and OFF by the room's
+// settings. At most 16 metas of a user are announced; the rest are counted.
 //
 // A window lasts 100 ms, longer in big rooms, up to 5 s, so that presence takes at most a tenth of
 // a core when a delivery costs 2 µs: 20 µs per connection.

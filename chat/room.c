@@ -59,7 +59,7 @@ static void rearm(struct chat *chat, struct room *room, uint32_t index) {
     uint64_t deadline_ns = UINT64_MAX;
     if (is_presence_due(chat, room))
         sooner(&deadline_ns, room->window_ended_ns + window_ns(room));
-    if (room->is_count_due && has_counts(room))
+    if (room->is_count_due)
         sooner(&deadline_ns, room->count_sent_ns + PRESENCE_COUNT_INTERVAL_NS);
     if (has_lost(chat, room))
         sooner(&deadline_ns, chat->scheduler->now_ns + LOST_RETRY_NS);
@@ -136,7 +136,7 @@ static void on_join(struct chat *chat, struct room *room, uint32_t index,
         leaf->wants_state |= reply.flags;
         room->connection_count++;
         room->empty_since_ns = 0;
-        room->is_count_due = true;
+        room->is_count_due |= has_counts(room);
         if (is_new_list)
             want_state_all(chat, room);
     } else {
@@ -159,7 +159,8 @@ static void on_leave(struct chat *chat, struct room *room, const struct message 
         *leaf = (struct room_leaf){0};
     if (--room->connection_count == 0)
         room->empty_since_ns = chat->scheduler->now_ns;
-    room->is_count_due = true;
+    // A list that is whole again ends the counts: with a last one, for whoever shows them.
+    room->is_count_due |= has_counts(room) || is_new_list;
     counter_add(chat->scheduler->counters, COUNTER_LEAVES, 1);
 }
 
@@ -311,8 +312,7 @@ static void on_timer(struct chat *chat, struct room *room, uint32_t index) {
         (void)send_lost(chat, &leaves_of(chat, room)[core]);
     if (is_presence_due(chat, room) && now_ns >= room->window_ended_ns + window_ns(room))
         announce(chat, room);
-    if (room->is_count_due && has_counts(room) &&
-        now_ns >= room->count_sent_ns + PRESENCE_COUNT_INTERVAL_NS)
+    if (room->is_count_due && now_ns >= room->count_sent_ns + PRESENCE_COUNT_INTERVAL_NS)
         send_counts(chat, room);
     // A join may wait in the mailbox: then it lives on.
     if (room->empty_since_ns && now_ns >= room->empty_since_ns + ROOM_LINGER_NS &&
@@ -328,7 +328,7 @@ static void on_want_state(struct chat *chat, struct room *room, const struct mes
     struct room_leaf *leaf = &leaves_of(chat, room)[pid_core(message->sender)];
     if (leaf->member_count == 0)
         return;
-    room->is_count_due = true;
+    room->is_count_due |= has_counts(room) || room->count_sent_ns > 0; // it may be the last one
     if (!has_list(room))
         return;
     leaf->wants_state = true;

@@ -47,6 +47,36 @@ START_TEST(chat_presence_above_the_limit_is_a_sample_and_exact_counts_and_comes_
 }
 END_TEST
 
+START_TEST(chat_presence_count_comes_a_last_time_when_the_list_is_whole_again) {
+    struct room_settings settings = {.presence = PRESENCE_LIST, .presence_list_max = 10};
+    struct world *world = world_open(2, settings, 1024, 32768);
+    for (uint32_t i = 0; i < 20; i++) // 10 users
+        client_join(world, i, i % 2, "lobby");
+    world_run(world, 30, 100 * NS_PER_MS);
+    ck_assert_uint_eq(world->clients[0].count_count, 0); // a list was all it ever needed
+    client_join(world, 20, 0, "lobby");
+    world_run(world, 30, 100 * NS_PER_MS);
+    for (uint32_t i = 0; i <= 20; i++)
+        ck_assert_uint_eq(world->clients[i].shown_users, 11);
+    world->clients[19].is_blocked = true;
+    for (uint32_t i = 0; i < 6; i++) // 8 users are left, below 9/10 of the limit
+        client_leave(world, i, true);
+    world_run(world, 30, 100 * NS_PER_MS);
+    for (uint32_t i = 6; i <= 20; i++)
+        ck_assert_uint_eq(world->clients[i].shown_users, i == 19 ? 11 : 8);
+    world->clients[19].is_blocked = false;
+    chat_member_writable(&world->cores[1].chat, world->clients[19].member);
+    world_run(world, 30, 100 * NS_PER_MS);
+    ck_assert_uint_eq(world->clients[19].shown_users, 8);
+    uint32_t count = world->clients[20].count_count;
+    client_leave(world, 6, true);
+    client_join(world, 22, 0, "lobby");
+    world_run(world, 30, 100 * NS_PER_MS);
+    ck_assert_uint_eq(world->clients[20].count_count, count); // the list tells it now
+    world_close(world);
+}
+END_TEST
+
 START_TEST(chat_presence_counts_mode_shows_numbers_only) {
     struct room_settings settings = {.presence = PRESENCE_COUNTS, .presence_list_max = 100};
     struct world *world = world_open(2, settings, 1024, 32768);
@@ -189,6 +219,7 @@ END_TEST
 
 UNIT_MAIN("chat/presence", chat_presence_shows_each_device_and_converges,
           chat_presence_above_the_limit_is_a_sample_and_exact_counts_and_comes_back,
+          chat_presence_count_comes_a_last_time_when_the_list_is_whole_again,
           chat_presence_counts_mode_shows_numbers_only,
           chat_a_blocked_member_misses_presence_and_gets_a_fresh_state,
           chat_presence_news_for_a_leaf_that_is_gone_frees_nothing_twice,
