@@ -158,6 +158,27 @@ describe("connections_max", () => {
     await gateway.finish();
   });
 
+  // The kernel spreads connections unevenly, and so few that each core has slots for them all: only
+  // the sum over the cores can refuse. One after another, because accepts at the same moment on
+  // several cores may each see the last place.
+  test("over several schedulers: exactly so many, wherever the kernel puts them", async () => {
+    const max = 10;
+    const gateway = await startGateway(["--connections-max", String(max), "--schedulers", "4"]);
+    const statuses = [];
+    const clients = [];
+    for (let n = 0; n < 3 * max; n++) {
+      const client = new RawClient(gateway.port);
+      clients.push(client);
+      await client.connected;
+      client.write(upgrade(gateway.port, user(`u${n}`)));
+      statuses.push((await client.response()).status);
+    }
+    assert.deepEqual(statuses.slice(0, max), Array(max).fill(101), "every place is given away");
+    assert.deepEqual(statuses.slice(max), Array(2 * max).fill(503), "and no more");
+    for (const client of clients) client.destroy();
+    await gateway.finish();
+  });
+
   test("a storm far beyond it is survived, and the members inside notice nothing", async () => {
     const gateway = await startGateway(["--connections-max", "20", "--schedulers", "1"]);
     const inside = await RawClient.open(gateway.port, user("inside"));
