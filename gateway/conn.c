@@ -305,8 +305,8 @@ const struct behaviour conn_behaviour = {
 
 // --- what the stream calls upward ----------------------------------------------------------------
 
-// The kernel spreads connections unevenly, so that a core may hold more than its share: what is
-// exact is the sum. Cores that accept at the same moment may each see the last place, so up to one
+// The kernel spreads connections unevenly, so that a core may hold more than its share: what
+// counts is the sum. Cores that accept at the same moment may each see the last place, so that one
 // connection more per further core can get in.
 static bool is_process_full(const struct gateway *gateway) {
     const struct gateway_parts *parts = &gateway->parts;
