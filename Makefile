@@ -5,6 +5,7 @@
 #   make test       every test: tidy, unit tests (release, ASan+UBSan, TSan), fuzz corpora, end to end, churn
 #   make check      the quick part of it: tidy and unit tests of this MODE
 #   make bench      the rows of docs/BENCHMARKS.md, in the lab (root), 15 minutes; QUICK=1: 2 minutes
+#   make bench-runtime  its rows about actors alone, beside Erlang/OTP; 3 minutes, no root
 #   make fuzz       every decoder under libFuzzer for SECONDS=60 each (TARGET=name for one)
 #   make conformance  a public WebSocket conformance suite against the echo endpoint, where one is at hand
 #   make tidy       layers, style and formatting, by script

@@ -31,6 +31,10 @@ export function judged(line) {
         floor = line.floor ? spread(line.floor) : null;
     const ratio = line.ratio ? spread(line.ratio) : null;
     const range = judges_ratio ? ratio : own;
+    // A ratio of ranges that overlap shows nothing, whatever its own range is.
+    const overlaps = line.is_apart && floor && own.max >= floor.min && floor.max >= own.min;
+    const says = bar => (overlaps && bar ? 'not shown' : verdict(range, bar));
+    const stretch_verdict = line.stretch ? says(line.stretch) : '';
     const with_range = (s, unit) =>
         s.count > 1
             ? `${number(s.median, unit)} [${number(s.min)}–${number(s.max)}]`
@@ -44,14 +48,16 @@ export function judged(line) {
             ratio?.count ? with_range(ratio, '') : '',
             bar_text(line.bar),
             bar_text(line.stretch),
-            verdict(range, line.bar) + caution(line, range),
+            says(line.bar) +
+                (stretch_verdict === 'met' ? ', stretch too' : '') +
+                caution(line, range),
         ],
-        verdict: verdict(range, line.bar),
-        stretch_verdict: line.stretch ? verdict(range, line.stretch) : '',
+        verdict: says(line.bar),
+        stretch_verdict,
     };
 }
 
-const HEADINGS = ['row', 'Fairlead', 'floor', 'ratio', 'bar', 'stretch', 'verdict'];
+const HEADINGS = ['row', 'Fairlead', 'floor or peer', 'ratio', 'bar', 'stretch', 'verdict'];
 
 export function table(lines) {
     const all = [HEADINGS, ...lines.map(line => line.cells)];

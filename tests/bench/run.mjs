@@ -1,13 +1,14 @@
 // `make bench`: measures the rows of docs/BENCHMARKS.md and prints them with a verdict each.
 //
-// Environment: QUICK=1 (three pairs, four rows, not for decisions), ROW=name[,name] (only these),
-// PAIRS=5, WINDOW_S=4 (the measured window of a run), WAIT_S=60 (for a quiet machine). Runs inside
-// lab.sh; needs only node's own library.
+// Environment: QUICK=1 (three pairs, four rows, not for decisions), ROW=name[,name] (only these;
+// `runtime`: all about the actor runtime), PAIRS=5, WINDOW_S=4 (the measured window of a run), WAIT_S=60 (for a quiet machine). Runs inside
+// lab.sh, the rows about the runtime also outside; needs only node's own library.
 import { accessSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus, release } from 'node:os';
 import { join } from 'node:path';
 import { room_rows } from './rows_rooms.mjs';
 import { client_rows } from './rows_clients.mjs';
+import { runtime_rows } from './rows_runtime.mjs';
 import { memory_rows } from './memory.mjs';
 import { judged, markdown, table } from './report.mjs';
 import { fairlead, floors, kill_all, lab, load_tool, scratch, sleep } from './processes.mjs';
@@ -15,7 +16,7 @@ import { load_average } from './sample.mjs';
 
 const env = process.env;
 const is_quick = env.QUICK === '1';
-const all_rows = [...room_rows, ...client_rows, ...memory_rows];
+const all_rows = [...room_rows, ...client_rows, ...memory_rows, ...runtime_rows];
 const LIMIT_MS = (is_quick ? 2 : 15) * 60e3;
 const begin = Date.now();
 
@@ -58,7 +59,8 @@ const bench = {
     },
 };
 
-function check_ready() {
+function check_ready(rows) {
+    if (rows.every(row => row.group === 'runtime')) return;
     const programs = [fairlead, load_tool, floors.uring, floors.epoll];
     for (const program of programs) {
         try {
@@ -72,17 +74,19 @@ function check_ready() {
     }
 }
 
+const is_named = (row, name) => row.name === name || row.group === name;
+
 function chosen_rows() {
     if (!env.ROW) return is_quick ? all_rows.filter(row => row.quick) : all_rows;
     const names = env.ROW.split(',');
     for (const name of names)
-        if (!all_rows.some(row => row.name === name)) {
+        if (!all_rows.some(row => is_named(row, name))) {
             console.error(
                 `bench: no row '${name}'; there are ${all_rows.map(row => row.name).join(', ')}`,
             );
             process.exit(2);
         }
-    return all_rows.filter(row => names.includes(row.name));
+    return all_rows.filter(row => names.some(name => is_named(row, name)));
 }
 
 async function wait_for_quiet() {
@@ -119,8 +123,9 @@ async function measure(row) {
 function heading() {
     const model =
         /^model name\s*: (.*)$/m.exec(readFileSync('/proc/cpuinfo', 'utf8'))?.[1] ?? 'unknown CPU';
-    const where =
-        lab.kind === 'lab'
+    const where = wanted.every(row => row.group === 'runtime')
+        ? 'without the lab'
+        : lab.kind === 'lab'
             ? 'in the lab'
             : "on loopback (no lab: the sender's CPU hides part of the cost)";
     return (
@@ -163,8 +168,8 @@ for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'])
         process.exit(143);
     });
 
-check_ready();
 const wanted = chosen_rows();
+check_ready(wanted);
 await wait_for_quiet();
 const lines = [];
 for (const row of wanted) {

@@ -47,7 +47,8 @@ function user_ns(pid) {
     return text ? Number(text.slice(text.lastIndexOf(')') + 2).split(' ')[11]) * TICK_NS : NaN;
 }
 
-function everybody_user_ns() {
+// Everybody's user time, all CPUs.
+export function everybody_user_ns() {
     const [user, nice] = cpu_line('cpu');
     return (user + nice) * TICK_NS;
 }
