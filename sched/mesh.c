@@ -51,7 +51,9 @@ bool mesh_send(struct mesh *mesh, uint32_t from, uint32_t to, const struct messa
         if (used_cells(ring) >= limit)
             return false;
     }
-    ring->cells[ring->written & (mesh->ring_cells - 1)] = *message;
+    struct message *cell = &ring->cells[ring->written & (mesh->ring_cells - 1)];
+    *cell = *message;
+    cell->next = (uint32_t)class_of_message;
     ring->written++;
     mesh->endpoints[from].touched |= 1ull << to;
     return true;

@@ -1,5 +1,7 @@
 // An actor is  idle --message or continue--> queued --its go--> running --mail left--> queued
 //                                                                       --none------> idle
+//              any of them --exit signal (scheduler_doom)--> doomed, queued --its go--> ended
+//              any of them --scheduler_exit--> ended (end)
 // ACTOR_QUEUED is set exactly while the actor is linked in the run queue (enqueue, run_ready). An
 // actor that ends or pauses while it is linked stays so until its go, when it is skipped: taking it
 // out would cost a walk over all that are ready, and peers choose how many end at once. The slot of
@@ -7,6 +9,10 @@
 #include "sched/scheduler.h"
 
 #include "sched/base/clock.h"
+#include "sched/mailbox.h"
+#include "sched/payload.h"
+#include "sched/signal.h"
+#include "sched/timed.h"
 
 #include <errno.h>
 
@@ -14,7 +20,13 @@
 #define MESH_MESSAGES_PER_TURN 4096
 #define TIMERS_PER_TURN 4096
 #define RETRY_NS (1 * NS_PER_MS)
+#define RELATIONS_MAX (1u << 20)
+#define TIMED_MAX (1u << 20)
 #define RUN_INDEX_BITS 28
+
+static uint32_t run_id_of(uint8_t kind, uint32_t index) {
+    return (uint32_t)kind << RUN_INDEX_BITS | index;
+}
 
 static struct actor *actor_at(const struct scheduler *scheduler, uint32_t run_id) {
     return slab_at(&scheduler->kinds[run_id >> RUN_INDEX_BITS].slab,
@@ -31,6 +43,7 @@ int scheduler_init(struct scheduler *scheduler, const struct scheduler_config *c
         .counters = counters,
         .blocks = blocks,
         .now_ns = now_ns,
+        .starting = SLAB_NONE,
         .run_head = SLAB_NONE,
         .run_tail = SLAB_NONE,
         .reductions_per_turn =
@@ -38,8 +51,14 @@ int scheduler_init(struct scheduler *scheduler, const struct scheduler_config *c
     };
     if (mesh)
         mesh->endpoints[config->core].blocks = blocks;
-    return slab_init(&scheduler->cells, ledger, "messages", sizeof(struct message),
-                     config->message_cells_max);
+    int result = slab_init(&scheduler->cells, ledger, "messages", sizeof(struct message),
+                           config->message_cells_max);
+    if (result == 0)
+        result = slab_init(&scheduler->relations, ledger, "relations", sizeof(struct relation),
+                           config->relations_max ? config->relations_max : RELATIONS_MAX);
+    if (result == 0)
+        result = timed_init(scheduler, config->timed_max ? config->timed_max : TIMED_MAX);
+    return result;
 }
 
 int scheduler_register(struct scheduler *scheduler, const struct behaviour *behaviour,
@@ -57,6 +76,10 @@ int scheduler_register(struct scheduler *scheduler, const struct behaviour *beha
         slab_init(&kind->slab, scheduler->ledger, behaviour->name, behaviour->slot_size, slots_max);
     if (result < 0)
         return result;
+    kind->relations = memory_reserve(scheduler->ledger, "relations by actor", slots_max * 4ul);
+    kind->timed = memory_reserve(scheduler->ledger, "timed messages by actor", slots_max * 4ul);
+    if (!kind->relations || !kind->timed)
+        return -ENOMEM;
     kind->behaviour = behaviour;
     kind->context = context;
     if (behaviour->timer_offset)
@@ -65,36 +88,30 @@ int scheduler_register(struct scheduler *scheduler, const struct behaviour *beha
     return 0;
 }
 
-static void discard(struct scheduler *scheduler, const struct message *message) {
-    const struct scheduler_kind *kind = &scheduler->kinds[pid_kind(message->target)];
-    counter_add(scheduler->counters, COUNTER_MESSAGES_TO_DEAD, 1);
-    if (kind->behaviour && kind->behaviour->discard)
-        kind->behaviour->discard(kind->context, message);
-}
-
-// Takes the oldest cell out of the mailbox; the caller releases it.
-static struct message *mailbox_pop(struct scheduler *scheduler, struct actor *actor,
-                                   uint32_t *cell) {
-    struct message *newest = slab_at(&scheduler->cells, actor->mailbox_tail);
-    *cell = newest->next;
-    struct message *oldest = slab_at(&scheduler->cells, *cell);
-    if (*cell == actor->mailbox_tail)
-        actor->mailbox_tail = SLAB_NONE;
+// Into the run queue, unless it is there or must not run.
+static void enqueue(struct scheduler *scheduler, uint8_t kind, uint32_t index,
+                    struct actor *actor) {
+    if (actor->slab_word & (ACTOR_QUEUED | ACTOR_PAUSED | ACTOR_MOVING))
+        return;
+    uint32_t run_id = run_id_of(kind, index);
+    actor->slab_word |= ACTOR_QUEUED;
+    actor->run_next = SLAB_NONE;
+    if (scheduler->run_tail == SLAB_NONE)
+        scheduler->run_head = run_id;
     else
-        newest->next = oldest->next;
-    actor->mailbox_count--;
-    return oldest;
+        actor_at(scheduler, scheduler->run_tail)->run_next = run_id;
+    scheduler->run_tail = run_id;
+    scheduler->run_count++;
 }
 
-// Takes the actor out of everything it may be in: mailbox, timers, run queue, slab.
-static void forget(struct scheduler *scheduler, struct scheduler_kind *kind, uint32_t index,
-                   struct actor *actor, enum exit_reason reason) {
-    recorder_obituary(&scheduler->recorder, scheduler_pid(scheduler, kind->behaviour->kind, index),
-                      reason);
-    while (actor->mailbox_tail != SLAB_NONE) {
-        uint32_t cell;
-        discard(scheduler, mailbox_pop(scheduler, actor, &cell));
-        slab_release(&scheduler->cells, cell);
+// Out of everything it may be in: ties, timed messages, timer, run queue, slab. Its mailbox is
+// empty by now.
+static void forget(struct scheduler *scheduler, uint8_t kind_id, uint32_t index,
+                   struct actor *actor, uint32_t reason) {
+    struct scheduler_kind *kind = &scheduler->kinds[kind_id];
+    if (actor->slab_word & ACTOR_RELATED) {
+        timed_ended(scheduler, kind_id, index);
+        signal_ended(scheduler, kind_id, index, reason);
     }
     if (kind->behaviour->timer_offset)
         timer_wheel_disarm(&kind->timers, index);
@@ -108,90 +125,144 @@ uint64_t scheduler_spawn(struct scheduler *scheduler, uint8_t kind_id, const voi
     struct scheduler_kind *kind = &scheduler->kinds[kind_id];
     uint32_t index;
     struct actor *actor = slab_acquire(&kind->slab, &index);
-    if (!actor)
-        return PID_NONE;
-    actor->mailbox_tail = SLAB_NONE;
-    actor->run_next = SLAB_NONE;
-    if (kind->behaviour->init(kind->context, actor, index, argument) < 0) {
-        // It may have armed its timer, or mail itself, before it declined.
-        forget(scheduler, kind, index, actor, EXIT_NORMAL);
+    if (UNLIKELY(!actor)) {
+        counter_add(scheduler->counters, COUNTER_SPAWNS_FAILED, 1);
         return PID_NONE;
     }
+    actor->mailbox_tail = SLAB_NONE;
+    actor->run_next = SLAB_NONE;
+    uint32_t starting = scheduler->starting;
+    scheduler->starting = run_id_of(kind_id, index);
+    int result = kind->behaviour->init(kind->context, actor, index, argument);
+    scheduler->starting = starting;
+    if (UNLIKELY(result < 0 || actor->slab_word & ACTOR_DOOMED)) {
+        // It may have armed its timer, or mail itself, before it declined.
+        uint32_t reason = actor->slab_word & ACTOR_DOOMED ? actor->mailbox_tail : EXIT_FAILED;
+        if (!(actor->slab_word & ACTOR_DOOMED))
+            mailbox_clear(scheduler, actor);
+        counter_add(scheduler->counters, COUNTER_SPAWNS_FAILED, 1);
+        forget(scheduler, kind_id, index, actor, reason);
+        return PID_NONE;
+    }
+    counter_add(scheduler->counters, COUNTER_SPAWNS, 1);
     return scheduler_pid(scheduler, kind_id, index);
+}
+
+// What the supervisor of all actors of a kind is told, before terminate.
+static bool is_told(const struct scheduler_kind *kind, uint32_t reason) {
+    return exit_is_abnormal(reason) ? kind->tells_abnormal : kind->tells_normal;
+}
+
+static void end(struct scheduler *scheduler, uint8_t kind_id, uint32_t index, struct actor *actor,
+                uint32_t reason) {
+    struct scheduler_kind *kind = &scheduler->kinds[kind_id];
+    struct message told = {.target = kind->supervisor,
+                           .sender = scheduler_pid(scheduler, kind_id, index),
+                           .type = MESSAGE_CHILD_EXIT,
+                           .small = reason,
+                           .words = {PAYLOAD_NONE}};
+    bool tells = UNLIKELY(kind->supervisor != PID_NONE && is_told(kind, reason));
+    if (tells && kind->behaviour->succession)
+        told.words[0] = kind->behaviour->succession(kind->context, actor, index);
+    struct actor mail = *actor;
+    if (actor->slab_word & ACTOR_DOOMED)
+        mail.mailbox_tail = SLAB_NONE;
+    actor->slab_word |= ACTOR_DOOMED; // no mail from here on
+    actor->mailbox_tail = ACTOR_ENDING;
+    actor->mailbox_count = 0;
+    kind->behaviour->terminate(kind->context, actor, index, (enum exit_reason)reason);
+    recorder_obituary(&scheduler->recorder, told.sender, reason);
+    mailbox_clear(scheduler, &mail);
+    counter_add(scheduler->counters, COUNTER_EXITS, 1);
+    if (UNLIKELY(exit_is_abnormal(reason)))
+        counter_add(scheduler->counters, COUNTER_EXITS_ABNORMAL, 1);
+    forget(scheduler, kind_id, index, actor, reason);
+    if (tells)
+        scheduler_send(scheduler, &told);
 }
 
 void scheduler_exit(struct scheduler *scheduler, uint8_t kind_id, uint32_t index,
                     enum exit_reason reason) {
-    struct scheduler_kind *kind = &scheduler->kinds[kind_id];
-    struct actor *actor = slab_get(&kind->slab, index);
-    kind->behaviour->terminate(kind->context, actor, index, reason);
-    forget(scheduler, kind, index, actor, reason);
-}
-
-static void enqueue(struct scheduler *scheduler, uint8_t kind, uint32_t index,
-                    struct actor *actor) {
-    if (actor->slab_word & (ACTOR_QUEUED | ACTOR_PAUSED))
+    struct actor *actor = slab_get(&scheduler->kinds[kind_id].slab, index);
+    if (scheduler->starting == run_id_of(kind_id, index)) {
+        scheduler_doom(scheduler, kind_id, index, reason);
         return;
-    uint32_t run_id = (uint32_t)kind << RUN_INDEX_BITS | index;
-    actor->slab_word |= ACTOR_QUEUED;
-    actor->run_next = SLAB_NONE;
-    if (scheduler->run_tail == SLAB_NONE)
-        scheduler->run_head = run_id;
+    }
+    if (LIKELY(!(actor->slab_word & ACTOR_DOOMED)))
+        end(scheduler, kind_id, index, actor, reason);
+    else if (actor->mailbox_tail == ACTOR_ENDING)
+        counter_add(scheduler->counters, COUNTER_EXITS_IGNORED, 1);
     else
-        actor_at(scheduler, scheduler->run_tail)->run_next = run_id;
-    scheduler->run_tail = run_id;
+        end(scheduler, kind_id, index, actor, actor->mailbox_tail);
 }
 
-// Room messages leave an eighth of the cells to control messages, which are bounded by what exists
-// (members, rooms, publishes under way) and so always find one.
-static bool has_cell(struct scheduler *scheduler, enum mesh_class class_of_message) {
-    const struct slab *cells = &scheduler->cells;
-    if (cells->used_count < cells->slots_max - cells->slots_max / 8)
+void scheduler_doom(struct scheduler *scheduler, uint8_t kind_id, uint32_t index, uint32_t reason) {
+    struct actor *actor = slab_get(&scheduler->kinds[kind_id].slab, index);
+    CHECKF(reason <= EXIT_USER_MAX, "actor %lx exits with reason %x",
+           scheduler_pid(scheduler, kind_id, index), reason);
+    if (actor->slab_word & ACTOR_DOOMED) {
+        counter_add(scheduler->counters, COUNTER_EXITS_IGNORED, 1);
+        return;
+    }
+    mailbox_clear(scheduler, actor);
+    actor->slab_word = (actor->slab_word | ACTOR_DOOMED) & ~(ACTOR_PAUSED | ACTOR_CONTINUE);
+    actor->mailbox_tail = reason;
+    if (scheduler->starting != run_id_of(kind_id, index))
+        enqueue(scheduler, kind_id, index, actor);
+}
+
+// True: the mailbox takes one more of this class, its policy has seen to that. False: it declines,
+// or (*is_done) the message has been dealt with.
+static bool has_place(struct scheduler *scheduler, const struct behaviour *behaviour,
+                      struct actor *actor, const struct message *message,
+                      enum mesh_class class_of_message, bool *is_done) {
+    *is_done = false;
+    uint32_t max = class_of_message == MESH_ROOM ? behaviour->mailbox_max : ACTOR_MAILBOX_MAX;
+    if (LIKELY(actor->mailbox_count < max))
         return true;
-    return class_of_message == MESH_CONTROL && cells->used_count < cells->slots_max;
-}
-
-static struct message *cell_fill(struct scheduler *scheduler, const struct message *message,
-                                 uint32_t *index) {
-    struct message *cell = slab_acquire(&scheduler->cells, index);
-    CHECKF(cell, "core %u: no message cell", scheduler->core);
-    uint32_t word = cell->slab_word;
-    *cell = *message;
-    cell->slab_word = word;
-    return cell;
+    counter_add(scheduler->counters, COUNTER_MAILBOX_FULL, 1);
+    if (class_of_message == MESH_CONTROL || behaviour->mailbox_policy == MAILBOX_DECLINE)
+        return false;
+    if (behaviour->mailbox_policy == MAILBOX_DROP_OLDEST && mailbox_drop_oldest(scheduler, actor)) {
+        counter_add(scheduler->counters, COUNTER_MAIL_DROPPED, 1);
+        return true;
+    }
+    if (behaviour->mailbox_policy == MAILBOX_EXIT)
+        scheduler_doom(scheduler, behaviour->kind, pid_slot(message->target).index, EXIT_BUDGET);
+    counter_add(scheduler->counters, COUNTER_MAIL_DROPPED, 1);
+    mailbox_discard(scheduler, message);
+    *is_done = true;
+    return false;
 }
 
 static bool deliver(struct scheduler *scheduler, const struct message *message,
                     enum mesh_class class_of_message) {
+    if (UNLIKELY(message_is_signal(message))) {
+        signal_deliver(scheduler, message);
+        return true;
+    }
     uint8_t kind_id = pid_kind(message->target);
     const struct behaviour *behaviour = scheduler->kinds[kind_id].behaviour;
     struct actor *actor = behaviour ? scheduler_lookup(scheduler, message->target) : NULL;
-    if (!actor) {
-        discard(scheduler, message);
+    if (UNLIKELY(!actor || actor->slab_word & ACTOR_DOOMED)) {
+        mailbox_discard(scheduler, message);
         return true;
     }
-    if (actor->mailbox_count >=
-        (class_of_message == MESH_ROOM ? behaviour->mailbox_max : ACTOR_MAILBOX_MAX)) {
-        counter_add(scheduler->counters, COUNTER_MAILBOX_FULL, 1);
-        return false;
-    }
-    if (!has_cell(scheduler, class_of_message)) {
+    bool is_done;
+    if (!has_place(scheduler, behaviour, actor, message, class_of_message, &is_done))
+        return is_done;
+    if (!mailbox_has_cell(scheduler, class_of_message)) {
         counter_add(scheduler->counters, COUNTER_MESSAGE_CELLS_OUT, 1);
         return false;
     }
-    uint32_t index;
-    struct message *cell = cell_fill(scheduler, message, &index);
-    if (actor->mailbox_tail == SLAB_NONE) {
-        cell->next = index;
-    } else {
-        struct message *newest = slab_at(&scheduler->cells, actor->mailbox_tail);
-        cell->next = newest->next;
-        newest->next = index;
-    }
-    actor->mailbox_tail = index;
-    actor->mailbox_count++;
+    uint32_t index = pid_slot(message->target).index;
+    mailbox_push(scheduler, actor, message);
+    struct message *cell = slab_at(&scheduler->cells, actor->mailbox_tail);
+    if (class_of_message == MESH_CONTROL)
+        cell->slab_word |= MESSAGE_CELL_CONTROL;
+    cell->target = scheduler_pid(scheduler, kind_id, index); // not an alias
     counter_add(scheduler->counters, COUNTER_MESSAGES_SENT, 1);
-    enqueue(scheduler, kind_id, pid_slot(message->target).index, actor);
+    enqueue(scheduler, kind_id, index, actor);
     return true;
 }
 
@@ -199,7 +270,7 @@ static bool deliver(struct scheduler *scheduler, const struct message *message,
 // meanwhile.
 static void backlog_push(struct scheduler *scheduler, uint8_t core, const struct message *message) {
     uint32_t index;
-    struct message *cell = cell_fill(scheduler, message, &index);
+    struct message *cell = mailbox_cell(scheduler, message, &index);
     struct scheduler_backlog *backlog = &scheduler->backlogs[core];
     cell->next = SLAB_NONE;
     if (backlog->count++ == 0)
@@ -259,13 +330,16 @@ bool scheduler_try_send(struct scheduler *scheduler, const struct message *messa
 
 void scheduler_continue(struct scheduler *scheduler, uint8_t kind, uint32_t index) {
     struct actor *actor = slab_get(&scheduler->kinds[kind].slab, index);
+    if (actor->slab_word & ACTOR_DOOMED)
+        return;
     actor->slab_word |= ACTOR_CONTINUE;
     enqueue(scheduler, kind, index, actor);
 }
 
 void scheduler_pause(struct scheduler *scheduler, uint8_t kind, uint32_t index) {
     struct actor *actor = slab_get(&scheduler->kinds[kind].slab, index);
-    actor->slab_word |= ACTOR_PAUSED;
+    if (!(actor->slab_word & ACTOR_DOOMED))
+        actor->slab_word |= ACTOR_PAUSED;
 }
 
 void scheduler_resume(struct scheduler *scheduler, uint8_t kind, uint32_t index) {
@@ -281,15 +355,17 @@ void scheduler_consume(struct scheduler *scheduler, uint32_t reductions) {
     counter_add(scheduler->counters, COUNTER_REDUCTIONS, reductions);
 }
 
-static bool is_mailbox_full(const struct scheduler *scheduler, uint64_t pid) {
-    const struct behaviour *behaviour = scheduler->kinds[pid_kind(pid)].behaviour;
-    const struct actor *actor = behaviour ? scheduler_lookup(scheduler, pid) : NULL;
+static bool is_mailbox_full(const struct scheduler *scheduler, const struct behaviour *behaviour,
+                            const struct message *message) {
+    if (!behaviour || behaviour->mailbox_policy != MAILBOX_DECLINE || message_is_signal(message))
+        return false;
+    const struct actor *actor = scheduler_lookup(scheduler, message->target);
     return actor && actor->mailbox_count >= behaviour->mailbox_max;
 }
 
 // A message that finds no place is held, and the mesh left as it is: the senders notice that it
-// fills. What class it was sent in is not known here, so a mailbox takes no more than mailbox_max
-// from the mesh (what is behind waits with it: its actor needs nobody else to get on), and the last
+// fills. A mailbox that declines takes no more than mailbox_max from the mesh, control messages
+// included (what is behind waits with it: its actor needs nobody else to get on), and the last
 // sixteenth of the cells is kept from it: peers on other cores must not take the place that
 // scheduler_send relies on.
 static void receive_mesh(struct scheduler *scheduler) {
@@ -303,11 +379,15 @@ static void receive_mesh(struct scheduler *scheduler) {
             counter_add(scheduler->counters, COUNTER_MESSAGE_CELLS_OUT, 1);
             return;
         }
-        if (is_mailbox_full(scheduler, scheduler->held.target)) {
+        const struct behaviour *behaviour =
+            scheduler->kinds[pid_kind(scheduler->held.target)].behaviour;
+        if (is_mailbox_full(scheduler, behaviour, &scheduler->held)) {
             counter_add(scheduler->counters, COUNTER_MAILBOX_FULL, 1);
             return;
         }
-        if (!deliver(scheduler, &scheduler->held, MESH_CONTROL))
+        bool is_droppable = behaviour && behaviour->mailbox_policy != MAILBOX_DECLINE;
+        if (!deliver(scheduler, &scheduler->held,
+                     is_droppable ? (enum mesh_class)scheduler->held.next : MESH_CONTROL))
             return;
         scheduler->is_holding = false;
     }
@@ -323,6 +403,8 @@ static void run_timers(struct scheduler *scheduler) {
             if (index == SLAB_NONE)
                 break;
             counter_add(scheduler->counters, COUNTER_TIMERS_FIRED, 1);
+            if (((const struct actor *)slab_at(&kind->slab, index))->slab_word & ACTOR_DOOMED)
+                continue;
             struct message message = {.type = MESSAGE_TIMER,
                                       .target = scheduler_pid(scheduler, id, index)};
             kind->behaviour->handle(kind->context, slab_at(&kind->slab, index), index, &message);
@@ -343,8 +425,8 @@ static void run_actor(struct scheduler *scheduler, uint8_t kind_id, uint32_t ind
     }
     // The first message passes the turn's budget: mail gets on beside slices that use up a turn.
     for (uint32_t i = 0; i == 0 || (i < ACTOR_REDUCTIONS && scheduler->reductions_left > 0); i++) {
-        if (!scheduler_lookup(scheduler, pid) || actor->mailbox_tail == SLAB_NONE ||
-            actor->slab_word & ACTOR_PAUSED)
+        if (!scheduler_lookup(scheduler, pid) || actor->slab_word & ACTOR_STOPPED ||
+            actor->mailbox_tail == SLAB_NONE)
             return;
         uint32_t cell;
         const struct message *message = mailbox_pop(scheduler, actor, &cell);
@@ -352,7 +434,8 @@ static void run_actor(struct scheduler *scheduler, uint8_t kind_id, uint32_t ind
         kind->behaviour->handle(kind->context, actor, index, message);
         slab_release(&scheduler->cells, cell);
     }
-    if (scheduler_lookup(scheduler, pid) && actor->mailbox_tail != SLAB_NONE)
+    if (scheduler_lookup(scheduler, pid) && !(actor->slab_word & ACTOR_STOPPED) &&
+        actor->mailbox_tail != SLAB_NONE)
         enqueue(scheduler, kind_id, index, actor);
 }
 
@@ -366,13 +449,18 @@ static void run_ready(struct scheduler *scheduler) {
         scheduler->run_head = actor->run_next;
         if (scheduler->run_head == SLAB_NONE)
             scheduler->run_tail = SLAB_NONE;
+        scheduler->run_count--;
         actor->slab_word &= ~ACTOR_QUEUED;
         uint8_t kind = (uint8_t)(run_id >> RUN_INDEX_BITS);
         uint32_t index = run_id & ((1u << RUN_INDEX_BITS) - 1);
-        if (UNLIKELY(!(actor->slab_word & SLAB_USED)))
+        if (UNLIKELY(!(actor->slab_word & SLAB_USED))) {
             slab_recycle(&scheduler->kinds[kind].slab, index);
-        else if (LIKELY(!(actor->slab_word & ACTOR_PAUSED)))
+        } else if (LIKELY(!(actor->slab_word & ACTOR_STOPPED))) {
             run_actor(scheduler, kind, index);
+        } else if (actor->slab_word & ACTOR_DOOMED) {
+            scheduler_consume(scheduler, 1);
+            end(scheduler, kind, index, actor, actor->mailbox_tail);
+        }
     }
 }
 
@@ -382,6 +470,9 @@ bool scheduler_turn(struct scheduler *scheduler, uint64_t now_ns) {
     if (scheduler->mesh)
         receive_mesh(scheduler);
     run_timers(scheduler);
+    timed_run(scheduler);
+    counter_set(scheduler->counters, COUNTER_RUN_QUEUE, scheduler->run_count);
+    counter_raise(scheduler->counters, COUNTER_RUN_QUEUE_MAX, scheduler->run_count);
     run_ready(scheduler);
     return scheduler->run_head != SLAB_NONE;
 }
@@ -400,6 +491,8 @@ uint64_t scheduler_wait_ns(const struct scheduler *scheduler, uint64_t now_ns) {
         uint64_t next = timer_wheel_next_ns(&kind->timers);
         first = next < first ? next : first;
     }
+    uint64_t timed = timer_wheel_next_ns(&scheduler->timed_wheel);
+    first = timed < first ? timed : first;
     if (first == UINT64_MAX)
         return UINT64_MAX;
     return first > now_ns ? first - now_ns : 0;
@@ -420,6 +513,54 @@ uint64_t scheduler_publish(struct scheduler *scheduler) {
     return wake;
 }
 
+bool scheduler_actor_info(const struct scheduler *scheduler, uint64_t pid,
+                          struct actor_info *info) {
+    const struct scheduler_kind *kind = &scheduler->kinds[pid_kind(pid)];
+    const struct actor *actor = kind->behaviour ? scheduler_lookup(scheduler, pid) : NULL;
+    if (!actor)
+        return false;
+    uint32_t index = pid_slot(pid).index;
+    *info = (struct actor_info){
+        .pid = scheduler_pid(scheduler, pid_kind(pid), index),
+        .behaviour = kind->behaviour->name,
+        .version = kind->behaviour->version,
+        .mailbox_count = actor->mailbox_count,
+        .supervisor = kind->supervisor,
+        .is_ready = actor->slab_word & ACTOR_QUEUED,
+        .is_paused = actor->slab_word & ACTOR_PAUSED,
+        .is_doomed = actor->slab_word & ACTOR_DOOMED,
+        .is_moving = actor->slab_word & ACTOR_MOVING,
+        .is_traced = actor->slab_word & ACTOR_TRACED,
+    };
+    for (const struct relation *at = relation_first(scheduler, pid_kind(pid), index); at;
+         at = relation_next(scheduler, at)) {
+        enum relation_kind type = relation_kind(at);
+        info->link_count += type == RELATION_LINK && at->word == 0;
+        info->monitor_count += type == RELATION_MONITOR || type == RELATION_CALL;
+        info->monitored_count += type == RELATION_MONITORED;
+        if (type == RELATION_CHILD)
+            info->supervisor = at->other;
+    }
+    for (uint32_t at = timed_first(scheduler, pid_kind(pid), index); at != SLAB_NONE;
+         at = timed_at(scheduler, at)->next)
+        info->timed_count++;
+    return true;
+}
+
+int scheduler_upgrade(struct scheduler *scheduler, const struct behaviour *behaviour) {
+    struct scheduler_kind *kind = &scheduler->kinds[behaviour->kind];
+    const struct behaviour *old = kind->behaviour;
+    if (!old || behaviour->version != old->version + 1 || behaviour->slot_size > old->slot_size ||
+        behaviour->timer_offset != old->timer_offset ||
+        behaviour->timer_tick_ns != old->timer_tick_ns)
+        return -EINVAL;
+    kind->behaviour = behaviour;
+    for (uint32_t i = 0; behaviour->upgrade && i < kind->slab.touched_count; i++)
+        if (slab_is_used(&kind->slab, i))
+            behaviour->upgrade(kind->context, slab_at(&kind->slab, i), i);
+    return 0;
+}
+
 void scheduler_arm(struct scheduler *scheduler, uint8_t kind, uint32_t index,
                    uint64_t deadline_ns) {
     timer_wheel_arm(&scheduler->kinds[kind].timers, index, deadline_ns);
@@ -429,21 +570,10 @@ void scheduler_disarm(struct scheduler *scheduler, uint8_t kind, uint32_t index)
     timer_wheel_disarm(&scheduler->kinds[kind].timers, index);
 }
 
-// Walks a mailbox: its cells are in use, addressed to its actor, and as many as counted.
-static void mailbox_validate(const struct scheduler *scheduler, const struct actor *actor,
-                             uint64_t pid) {
-    uint32_t at = actor->mailbox_tail;
-    for (uint32_t i = 0; i < actor->mailbox_count; i++) {
-        const struct message *cell = slab_get(&scheduler->cells, at);
-        CHECKF(cell->target == pid, "mail for %lx in the mailbox of %lx", cell->target, pid);
-        at = cell->next;
-    }
-    CHECKF(at == actor->mailbox_tail && (actor->mailbox_count > 0) == (at != SLAB_NONE),
-           "mailbox of %lx: %u cells counted", pid, actor->mailbox_count);
-}
-
 void scheduler_validate(const struct scheduler *scheduler) {
     slab_validate(&scheduler->cells);
+    relation_validate(scheduler);
+    timed_validate(scheduler);
     uint32_t linked = 0;
     uint32_t last = SLAB_NONE;
     for (uint32_t at = scheduler->run_head; at != SLAB_NONE;
@@ -468,16 +598,18 @@ void scheduler_validate(const struct scheduler *scheduler) {
             if (!(actor->slab_word & SLAB_USED))
                 continue;
             uint64_t pid = scheduler_pid(scheduler, id, i);
-            mailbox_validate(scheduler, actor, pid);
+            if (!(actor->slab_word & ACTOR_DOOMED))
+                mailbox_validate(scheduler, actor, pid);
             bool is_ready = actor->mailbox_tail != SLAB_NONE || actor->slab_word & ACTOR_CONTINUE;
             bool is_queued = actor->slab_word & ACTOR_QUEUED;
             // Queued without mail: it wrote to itself, and took it in the same go.
-            CHECKF(is_queued || !is_ready || actor->slab_word & ACTOR_PAUSED,
+            CHECKF(is_queued || !is_ready || actor->slab_word & (ACTOR_PAUSED | ACTOR_MOVING),
                    "actor %lx is ready and not queued", pid);
             cells += actor->mailbox_count;
             queued += is_queued;
         }
     }
+    CHECK(linked == scheduler->run_count);
     CHECKF(queued == linked, "%u actors in the run queue, %u marked so", linked, queued);
     for (uint32_t i = 0; i < MESH_ENDPOINTS_MAX; i++)
         cells += scheduler->backlogs[i].count;

@@ -23,6 +23,11 @@ struct scheduler_kind {
     void *context;
     struct slab slab;
     struct timer_wheel timers;
+    uint32_t *relations;    // by actor: newest record + 1, 0: none (sched/relation.h)
+    uint32_t *timed;        // by actor: newest timed message + 1, 0: none (sched/timed.h)
+    uint64_t supervisor;    // of all actors of this kind (OTP: simple_one_for_one), PID_NONE: none
+    uint8_t tells_normal;   // true exactly when it is told of every end (permanent children)
+    uint8_t tells_abnormal; // … of abnormal ends (transient children)
 };
 
 struct scheduler_backlog {
@@ -39,8 +44,14 @@ struct scheduler {
     struct blocks *blocks;
     uint64_t now_ns;
     struct slab cells;
-    uint32_t run_head; // kind 4 | index 28, SLAB_NONE when empty
+    struct slab relations;
+    struct slab timed;
+    struct timer_wheel timed_wheel;
+    uint64_t unlink_id; // the latest given out
+    uint32_t starting;  // the actor whose init runs: kind 4 | index 28, SLAB_NONE: none
+    uint32_t run_head;  // kind 4 | index 28, SLAB_NONE when empty
     uint32_t run_tail;
+    uint32_t run_count; // ready actors, with those that ended while they were
     uint32_t reductions_per_turn;
     uint32_t reductions_left;
     uint64_t backlog_set; // endpoints with a backlog
@@ -55,6 +66,8 @@ struct scheduler_config {
     uint8_t core;
     uint32_t message_cells_max;
     uint32_t reductions_per_turn; // 0: the default of 4,096
+    uint32_t relations_max;       // records of links and monitors; 0: 1 Mi (32 B each, on touch)
+    uint32_t timed_max;           // timed messages armed; 0: 1 Mi (112 B each, on touch)
 };
 
 // Returns 0, or -ENOMEM. `mesh` may be NULL for a single core. All pointers are borrowed for good.
@@ -69,9 +82,11 @@ MUST_USE int scheduler_register(struct scheduler *scheduler, const struct behavi
 // A new actor: its pid, or PID_NONE when the slab is full or init declined.
 MUST_USE uint64_t scheduler_spawn(struct scheduler *scheduler, uint8_t kind, const void *argument);
 
-// Ends an actor: terminate runs, its mailbox is emptied, its slot released (later in this turn or
-// in the next when the actor is in the run queue). Not from its own handle with further use of the
-// state: return right after. Never from its own terminate.
+// Ends an actor at once: terminate runs, all it is tied to is told, its mailbox is emptied, its
+// slot released (later in this turn or in the next when the actor is in the run queue). From its
+// own handle: return right after, the state is gone. Within its init: the spawn fails, terminate
+// does not run. Within its terminate: ignored, counted. After an exit signal: with the signal's
+// reason. signal_exit (sched/signal.h) is the same for actors of any core, at their next go.
 void scheduler_exit(struct scheduler *scheduler, uint8_t kind, uint32_t index,
                     enum exit_reason reason);
 
@@ -117,13 +132,49 @@ bool scheduler_is_quiet(const struct scheduler *scheduler);
 static inline void *scheduler_lookup(const struct scheduler *scheduler, uint64_t pid) {
     if (UNLIKELY(pid_core(pid) != scheduler->core))
         return NULL;
-    return slab_lookup(&scheduler->kinds[pid_kind(pid)].slab, pid_slot(pid));
+    const struct slab *slab = &scheduler->kinds[pid_kind(pid)].slab;
+    void *state = slab_lookup(slab, pid_slot(pid));
+    if (UNLIKELY(!state) && pid_slot(pid).generation == SLAB_GENERATION_MASK &&
+        slab->slots_max == 1 && slab_is_used(slab, 0))
+        return slab_at(slab, 0); // pid_service
+    return state;
 }
 
 static inline uint64_t scheduler_pid(const struct scheduler *scheduler, uint8_t kind,
                                      uint32_t index) {
     return pid_of(scheduler->core, kind, slab_handle(&scheduler->kinds[kind].slab, index));
 }
+
+// Marks an actor to end with `reason` at its next go; its mail is discarded now. The first reason
+// stands. For sched/signal.c and for callers deep inside something else.
+void scheduler_doom(struct scheduler *scheduler, uint8_t kind, uint32_t index, uint32_t reason);
+
+struct actor_info {
+    uint64_t pid;
+    const char *behaviour;
+    uint8_t version;
+    uint32_t mailbox_count;
+    uint32_t link_count;
+    uint32_t monitor_count;   // whom it watches, calls under way included
+    uint32_t monitored_count; // who watches it
+    uint32_t timed_count;
+    uint64_t supervisor; // PID_NONE: none
+    bool is_ready;       // in the run queue
+    bool is_paused;
+    bool is_doomed;
+    bool is_moving;
+    bool is_traced;
+};
+
+// OTP's process_info of an actor of this core: false when it is gone.
+MUST_USE bool scheduler_actor_info(const struct scheduler *scheduler, uint64_t pid,
+                                   struct actor_info *info);
+
+// A new version of a kind's behaviour takes the place of the old at once, between turns or from
+// another kind's handler: each actor's state is made anew by its upgrade function, in place, in one
+// go (some 10 ns an actor). 0; -EINVAL: not the next version, another kind, or a slot of another
+// size or timer. LIMITATION: a bigger state needs room that the first version kept free.
+MUST_USE int scheduler_upgrade(struct scheduler *scheduler, const struct behaviour *behaviour);
 
 // Slabs, run queue, mailboxes, timers and flags agree. Between turns; tests and debug builds.
 void scheduler_validate(const struct scheduler *scheduler);

@@ -25,7 +25,25 @@
     X(MESH_FULL, "mesh_full_total", "", "messages held back or refused by a full mesh ring",       \
       "a core does not keep up")                                                                   \
     X(MESH_WAKES, "mesh_wakes_total", "", "sleeping cores woken", "")                              \
-    X(TIMERS_FIRED, "timers_fired_total", "", "timers that ran out", "")
+    X(TIMERS_FIRED, "timers_fired_total", "", "timers that ran out", "")                           \
+    X(RUN_QUEUE, "actor_run_queue", "", "actors ready when the latest turn began", "")             \
+    X(RUN_QUEUE_MAX, "actor_run_queue_max", "", "most actors ready when a turn began", "")         \
+    X(SPAWNS, "actor_spawns_total", "", "actors spawned", "")                                      \
+    X(SPAWNS_FAILED, "actor_spawns_failed_total", "", "actors whose init declined, or no slot",    \
+      "a limit is reached: see the log or /actors")                                                \
+    X(EXITS, "actor_exits_total", "reason=\"any\"", "actors that ended", "")                       \
+    X(EXITS_ABNORMAL, "actor_exits_total", "reason=\"abnormal\"",                                  \
+      "actors that ended for another reason than normal or shutdown", "")                          \
+    X(EXITS_IGNORED, "actor_exits_ignored_total", "", "exits of an actor that was ending already", \
+      "")                                                                                          \
+    X(SIGNALS, "actor_signals_total", "", "exit, link and monitor signals taken", "")              \
+    X(SIGNALS_TO_DEAD, "actor_signals_dead_total", "", "signals to actors that were gone", "")     \
+    X(RELATIONS_OUT, "actor_relations_exhausted_total", "", "no memory for a link or monitor",     \
+      "a limit is reached: see /actors")                                                           \
+    X(MAIL_DROPPED, "actor_mail_dropped_total", "", "messages that a mailbox policy dropped",      \
+      "an actor is overloaded")                                                                    \
+    X(TIMED_LATE, "actor_timed_late_total", "", "timed messages put off: no cell or mailbox full", \
+      "an actor is overloaded")
 
 #define COUNTERS_IO(X)                                                                             \
     X(SYSCALLS, "ring_enters_total", "", "io_uring_enter calls", "")                               \
@@ -127,6 +145,10 @@ static inline void counter_add(struct counters *c, enum counter which, uint64_t 
 static inline void counter_subtract(struct counters *c, enum counter which, uint64_t amount) {
     uint64_t value = atomic_load_explicit(&c->values[which], memory_order_relaxed);
     atomic_store_explicit(&c->values[which], value - amount, memory_order_relaxed);
+}
+
+static inline void counter_set(struct counters *c, enum counter which, uint64_t value) {
+    atomic_store_explicit(&c->values[which], value, memory_order_relaxed);
 }
 
 static inline void counter_raise(struct counters *c, enum counter which, uint64_t value) {

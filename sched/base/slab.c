@@ -55,9 +55,15 @@ void *slab_acquire_at(struct slab *slab, uint32_t index) {
     return slot;
 }
 
+// All ones is no generation: callers use it for names of their own.
+static uint32_t next_generation(uint32_t word) {
+    uint32_t generation = (word + 1) & SLAB_GENERATION_MASK;
+    return generation == SLAB_GENERATION_MASK ? 0 : generation;
+}
+
 void slab_release(struct slab *slab, uint32_t index) {
     struct free_slot *slot = slab_get(slab, index);
-    slot->slab_word = (slot->slab_word + 1) & SLAB_GENERATION_MASK;
+    slot->slab_word = next_generation(slot->slab_word);
     slab->used_count--;
     if (slab->chosen_by_kernel)
         return;
@@ -68,7 +74,7 @@ void slab_release(struct slab *slab, uint32_t index) {
 void slab_retire(struct slab *slab, uint32_t index) {
     CHECKF(!slab->chosen_by_kernel, "slab %s: the kernel chooses its slots", slab->name);
     uint32_t *word = slab_get(slab, index);
-    *word = (*word & SLAB_OWNER_MASK) | ((*word + 1) & SLAB_GENERATION_MASK);
+    *word = (*word & SLAB_OWNER_MASK) | next_generation(*word);
     slab->used_count--;
     slab->retired_count++;
 }

@@ -1,6 +1,6 @@
 // Fixed-size slots named by {index, generation}. Address space is reserved for the limit and
 // committed on touch; free slots form a list through themselves, last released first reused. A
-// stale handle dies at look-up: releasing a slot moves its generation on.
+// stale handle dies at look-up: releasing a slot moves its generation on (never to all ones).
 //
 // Every slot type begins with `uint32_t slab_word`: generation in bits 0..23, in-use in bit 31;
 // bits 24..30 belong to the slot's owner and are cleared by release. The slab owns the word's other

@@ -1,0 +1,74 @@
+// Mailbox: a circular list of cells, the actor holds the newest. What a scheduler's actors have
+// waiting shares one slab of cells per core; all but its last eighth is for anyone's mail, the rest
+// for control messages, whose number is bounded by what exists (members, rooms, publishes under
+// way), so that they always find one.
+//
+// Owned by the core's thread.
+#ifndef FAIRLEAD_MAILBOX_H
+#define FAIRLEAD_MAILBOX_H
+
+#include "sched/scheduler.h"
+
+// A cell for a message of this class is free.
+static inline bool mailbox_has_cell(const struct scheduler *scheduler, enum mesh_class type) {
+    const struct slab *cells = &scheduler->cells;
+    if (LIKELY(cells->used_count < cells->slots_max - cells->slots_max / 8))
+        return true;
+    return type == MESH_CONTROL && cells->used_count < cells->slots_max;
+}
+
+// A cell with a copy of the message; one is free.
+static inline struct message *mailbox_cell(struct scheduler *scheduler,
+                                           const struct message *message, uint32_t *index) {
+    struct message *cell = slab_acquire(&scheduler->cells, index);
+    CHECKF(cell, "core %u: no message cell", scheduler->core);
+    uint32_t word = cell->slab_word;
+    *cell = *message;
+    cell->slab_word = word;
+    return cell;
+}
+
+// Puts a copy behind the newest; a cell is free.
+static inline void mailbox_push(struct scheduler *scheduler, struct actor *actor,
+                                const struct message *message) {
+    uint32_t index;
+    struct message *cell = mailbox_cell(scheduler, message, &index);
+    if (actor->mailbox_tail == SLAB_NONE) {
+        cell->next = index;
+    } else {
+        struct message *newest = slab_at(&scheduler->cells, actor->mailbox_tail);
+        cell->next = newest->next;
+        newest->next = index;
+    }
+    actor->mailbox_tail = index;
+    actor->mailbox_count++;
+}
+
+// Takes the oldest cell out; the caller releases it.
+static inline struct message *mailbox_pop(struct scheduler *scheduler, struct actor *actor,
+                                          uint32_t *index) {
+    struct message *newest = slab_at(&scheduler->cells, actor->mailbox_tail);
+    *index = newest->next;
+    struct message *oldest = slab_at(&scheduler->cells, *index);
+    if (*index == actor->mailbox_tail)
+        actor->mailbox_tail = SLAB_NONE;
+    else
+        newest->next = oldest->next;
+    actor->mailbox_count--;
+    return oldest;
+}
+
+// Discards the oldest message that is no control message; false: there is none. Walks over those
+// that are, which are few.
+MUST_USE bool mailbox_drop_oldest(struct scheduler *scheduler, struct actor *actor);
+
+// Gives back what a message holds that nobody takes: counted as one to the dead.
+void mailbox_discard(struct scheduler *scheduler, const struct message *message);
+
+// Discards all of it; it is empty then.
+void mailbox_clear(struct scheduler *scheduler, struct actor *actor);
+
+// Its cells are in use, addressed to `pid`, and as many as counted.
+void mailbox_validate(const struct scheduler *scheduler, const struct actor *actor, uint64_t pid);
+
+#endif
