@@ -113,6 +113,7 @@ static void forget(struct scheduler *scheduler, uint8_t kind_id, uint32_t index,
         timed_ended(scheduler, kind_id, index);
         signal_ended(scheduler, kind_id, index, reason);
     }
+    recorder_obituary(&scheduler->recorder, scheduler_pid(scheduler, kind_id, index), reason);
     if (kind->behaviour->timer_offset)
         timer_wheel_disarm(&kind->timers, index);
     if (actor->slab_word & ACTOR_QUEUED)
@@ -171,7 +172,6 @@ static void end(struct scheduler *scheduler, uint8_t kind_id, uint32_t index, st
     actor->mailbox_tail = ACTOR_ENDING;
     actor->mailbox_count = 0;
     kind->behaviour->terminate(kind->context, actor, index, (enum exit_reason)reason);
-    recorder_obituary(&scheduler->recorder, told.sender, reason);
     mailbox_clear(scheduler, &mail);
     counter_add(scheduler->counters, COUNTER_EXITS, 1);
     if (UNLIKELY(exit_is_abnormal(reason)))
