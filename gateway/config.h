@@ -98,6 +98,10 @@ struct config {
     uint32_t room_rule_count;
 
     enum log_level log_level;
+
+    bool supervised;
+    uint32_t restart_intensity;
+    uint32_t restart_period_s;
 };
 
 // "127.0.0.1:8080", "[::1]:8080", "localhost:8080"; false for anything else (names are not

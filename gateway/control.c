@@ -8,6 +8,7 @@
 #include "gateway/control_request.h"
 #include "gateway/host_port.h"
 #include "gateway/metrics.h"
+#include "sched/base/clock.h"
 
 #include <jansson.h>
 #include <microhttpd.h>
@@ -18,11 +19,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #define ROOMS_DEFAULT 100
 #define ROOMS_MAX 10000
-#define BACKLOG 64
 #define WEBSOCKET_PATH "/socket/websocket" // phoenix.js appends "/websocket" to the mount
 #define JSON_TYPE "application/json; charset=utf-8"
 #define TEXT_TYPE "text/plain; charset=utf-8"
@@ -146,6 +147,28 @@ static enum MHD_Result answer_config(struct MHD_Connection *connection,
                                  "websocket_url", "port", port, "path", WEBSOCKET_PATH));
 }
 
+static json_t *death_json(const struct heart_death *death) {
+    char at[24];
+    time_t died = (time_t)death->died_s;
+    struct tm utc;
+    gmtime_r(&died, &utc);
+    strftime(at, sizeof(at), "%Y-%m-%dT%H:%M:%SZ", &utc);
+    return json_pack("{s:s, s:s, s:s, s:I, s:b}", "at", at, "reason", death->reason, "cause",
+                     death->cause, "uptime_ms", (json_int_t)(death->uptime_ns / NS_PER_MS),
+                     "core_dumped", death->core_dumped);
+}
+
+// That this process lives, and how the one before it died.
+static json_t *health_json(const struct heart_report *heart) {
+    json_t *root = json_pack("{s:s, s:b}", "state", "alive", "supervised", heart != NULL);
+    if (!heart)
+        return root;
+    json_object_set_new(root, "restarts", json_integer(heart->restarts));
+    json_object_set_new(root, "last_death",
+                        heart->restarts > 0 ? death_json(&heart->last) : json_null());
+    return root;
+}
+
 static enum MHD_Result answer_ready(struct MHD_Connection *connection,
                                     const struct control *control) {
     void *gateway = control->config.gateway;
@@ -232,7 +255,7 @@ static enum MHD_Result answer_metrics(struct MHD_Connection *connection,
     FILE *out = open_memstream(&text, &size);
     if (!out)
         return MHD_NO;
-    metrics_print(out, control->config.gateway, control->config.plan);
+    metrics_print(out, control->config.gateway, control->config.plan, control->config.heart);
     if (fclose(out) != 0 || !text)
         return MHD_NO;
     return answer_text(connection, MHD_HTTP_OK, text, size, METRICS_TYPE);
@@ -249,7 +272,7 @@ static enum MHD_Result route(struct MHD_Connection *connection, const struct ser
     if (server->page_only)
         return answer_error(connection, MHD_HTTP_NOT_FOUND, "not found\n");
     if (strcmp(path, "/healthz") == 0)
-        return answer_json(connection, MHD_HTTP_OK, json_pack("{s:s}", "state", "alive"));
+        return answer_json(connection, MHD_HTTP_OK, health_json(control->config.heart));
     if (strcmp(path, "/readyz") == 0)
         return answer_ready(connection, control);
     if (strcmp(path, "/metrics") == 0)
@@ -304,29 +327,8 @@ static void on_library_log(void *context, const char *format, va_list arguments)
     log_line(LOG_DEBUG, "event=control_http text=\"%s\"", text);
 }
 
-static int listen_on(const struct config_address *address) {
-    struct sockaddr_storage sockaddr;
-    socklen_t size = config_address_sockaddr(address, &sockaddr);
-    int on = 1, fd = socket(sockaddr.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0)
-        return -errno;
-    // REUSEADDR: a restart must not wait for TIME_WAIT. V6ONLY: [::] leaves 0.0.0.0 to others.
-    bool good = setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0;
-    if (sockaddr.ss_family == AF_INET6)
-        good = good && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) == 0;
-    if (good && bind(fd, (struct sockaddr *)&sockaddr, size) == 0 && listen(fd, BACKLOG) == 0)
-        return fd;
-    int code = errno;
-    close(fd);
-    return -code;
-}
-
-static bool server_open(struct server *server, const char *option, char *error) {
-    int fd = listen_on(&server->address);
-    if (fd < 0) {
-        host_port_explain(option, &server->address, -fd, error);
-        return false;
-    }
+// Takes `fd`.
+static bool server_open(struct server *server, const char *option, int fd, char *error) {
     server->daemon =
         MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | MHD_USE_ERROR_LOG, 0,
                          NULL, NULL, on_request, server, MHD_OPTION_EXTERNAL_LOGGER, on_library_log,
@@ -352,8 +354,9 @@ struct control *control_open(const struct control_config *config, char *error) {
     control->main = (struct server){.control = control, .address = config->config->control};
     control->page =
         (struct server){.control = control, .address = config->config->page, .page_only = true};
-    bool good = server_open(&control->main, "control", error) &&
-                (config->config->page.port == 0 || server_open(&control->page, "page", error));
+    bool good = server_open(&control->main, "control", config->listen_fd, error);
+    if (config->page_fd > 0) // also when the first did not open: it is taken
+        good &= server_open(&control->page, "page", config->page_fd, error);
     if (good)
         return control;
     control_close(control);

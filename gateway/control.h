@@ -4,7 +4,7 @@
 //
 //   / and its files   the console (gateway/console)
 //   /config.json      where the page finds the data port
-//   /healthz          200 while the process lives
+//   /healthz          200 while the process lives; how the one before it died, under a supervisor
 //   /readyz           503 while draining and from 95 % of connections_max
 //   /rooms[/<name>]   JSON; ?limit=N
 //   /metrics          Prometheus text
@@ -17,6 +17,7 @@
 #define FAIRLEAD_CONTROL_H
 
 #include "gateway/config.h"
+#include "gateway/heart_death.h"
 #include "gateway/host.h"
 
 #define CONTROL_ERROR_SIZE 512
@@ -29,11 +30,13 @@ struct control;
 struct control_config {
     const struct config *config; // borrowed until control_close, as are the others
     const struct host_plan *plan;
-    void *gateway; // for control_port.h
+    void *gateway;                    // for control_port.h
+    const struct heart_report *heart; // what went before this process; NULL: it is not supervised
+    int listen_fd;                    // taken; listening, not blocking
+    int page_fd;                      // the same for the page's server, 0: there is none
 };
 
-// Listens and starts the thread(s). NULL: `error` (CONTROL_ERROR_SIZE bytes) says why, and who
-// holds the port.
+// Starts the thread(s). NULL: `error` (CONTROL_ERROR_SIZE bytes) says why.
 MUST_USE struct control *control_open(const struct control_config *config, char *error);
 
 // Stops; requests under way are answered first.

@@ -1,4 +1,6 @@
 // `fairlead <verb>`: serve here, load by running fairlead-load beside this program, as git does.
+#include "gateway/heart.h"
+#include "gateway/heart_child.h"
 #include "gateway/host.h"
 #include "gateway/host_port.h"
 #include "gateway/metrics.h"
@@ -7,6 +9,7 @@
 #include "io/features.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
@@ -83,12 +86,38 @@ static int run_action(const struct options *options) {
     UNREACHABLE();
 }
 
-static int run_serve(int argc, char **argv) {
+// Descriptors 0 to 2 are the standard streams, whatever started this program without them.
+static void fill_standard_streams(void) {
+    int fd;
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        close(fd);
+}
+
+// A supervisor's child: what there is to decide it has decided.
+static int run_child(void) {
+    static struct heart_child child;
+    char error[HEART_CHILD_ERROR_SIZE];
+    if (!heart_child_open(&child, error)) {
+        fprintf(stderr, "fairlead serve: %s\n", error);
+        return EXIT_USAGE;
+    }
+    log_set_level(child.orders.config.log_level);
+    return serve_run(&child.orders.config, &child.orders.plan, &child);
+}
+
+// `program` is the whole of main's argv.
+static int run_serve(int argc, char **argv, char **program) {
     static struct options options;
     struct host host;
     struct host_plan plan;
     char error[OPTION_ERROR_SIZE];
     _Static_assert(OPTION_ERROR_SIZE >= HOST_ERROR_SIZE, "one buffer serves both");
+    fill_standard_streams();
+    if (heart_child_is())
+        return run_child();
     if (!options_decode(&options, argc, argv, error)) {
         fprintf(stderr, "fairlead serve: %s\n", error);
         return EXIT_USAGE;
@@ -115,7 +144,9 @@ static int run_serve(int argc, char **argv) {
             return EXIT_FAILURE;
         }
     signal(SIGPIPE, SIG_IGN); // a client of the control plane that is gone is no reason to go
-    return serve_run(&options.config, &plan);
+    if (options.config.supervised)
+        return heart_run(&options.config, &plan, program);
+    return serve_run(&options.config, &plan, NULL);
 }
 
 static int run_help(int argc, char **argv) {
@@ -137,7 +168,7 @@ static int run_help(int argc, char **argv) {
 int main(int argc, char **argv) {
     const char *verb = argc > 1 ? argv[1] : "";
     if (strcmp(verb, "serve") == 0)
-        return run_serve(argc - 2, argv + 2);
+        return run_serve(argc - 2, argv + 2, argv);
     if (strcmp(verb, "load") == 0)
         return run_load(argc - 1, argv + 1);
     if (strcmp(verb, "tune") == 0)

@@ -28,6 +28,8 @@ static const struct family counter_families[COUNTER_COUNT] = {
     X(BUILD_INFO, "build_info", "version", "1, with the version as a label", "")                   \
     X(CONNECTIONS_MAX, "connections_max", "", "the limit that connections are held to", "")        \
     X(DRAINING, "draining", "", "1 while the gateway drains", "")                                  \
+    X(RESTARTS, "restarts_total", "", "times that a supervisor started it again (--supervised)",   \
+      "/healthz says how the last one died")                                                       \
     X(RESIDENT, "process_resident_bytes", "", "memory of the process, kernel sockets excluded",    \
       "")                                                                                          \
     X(ANSWERED, "core_answered", "core", "1 when the core answered for this page within 250 ms",   \
@@ -109,6 +111,7 @@ static int64_t core_value(const struct control_snapshot *snapshot, enum extra wh
     case EXTRA_BUILD_INFO:
     case EXTRA_CONNECTIONS_MAX:
     case EXTRA_DRAINING:
+    case EXTRA_RESTARTS:
     case EXTRA_RESIDENT:
     case EXTRA_SLAB_USED:
     case EXTRA_SLAB_HIGH_WATER:
@@ -168,7 +171,8 @@ static void print_ledger(FILE *out, const struct memory_ledger *ledger, uint32_t
     }
 }
 
-void metrics_print(FILE *out, void *gateway, const struct host_plan *plan) {
+void metrics_print(FILE *out, void *gateway, const struct host_plan *plan,
+                   const struct heart_report *heart) {
     uint32_t core_count = control_port_core_count(gateway);
     struct control_snapshot *snapshots = calloc(CORES_MAX, sizeof(*snapshots));
     CHECKF(core_count <= CORES_MAX, "%u cores", core_count);
@@ -179,6 +183,7 @@ void metrics_print(FILE *out, void *gateway, const struct host_plan *plan) {
     fprintf(out, "fairlead_build_info{version=\"%s\"} 1\n", FAIRLEAD_VERSION);
     print_simple(out, EXTRA_CONNECTIONS_MAX, plan->connections_max);
     print_simple(out, EXTRA_DRAINING, control_port_is_draining(gateway));
+    print_simple(out, EXTRA_RESTARTS, heart ? heart->restarts : 0);
     print_simple(out, EXTRA_RESIDENT, resident_bytes());
     print_counters(out, gateway, core_count);
     static const enum extra per_core[] = {EXTRA_ANSWERED, EXTRA_AUDIT_BALANCE, EXTRA_BLOCKS_USED,

@@ -7,10 +7,12 @@
 #include <stdio.h>
 
 #include "gateway/control_port.h"
+#include "gateway/heart_death.h"
 #include "gateway/host.h"
 
-// Asks the cores (at most CONTROL_ANSWER_MS).
-void metrics_print(FILE *out, void *gateway, const struct host_plan *plan);
+// Asks the cores (at most CONTROL_ANSWER_MS). `heart`: NULL without a supervisor.
+void metrics_print(FILE *out, void *gateway, const struct host_plan *plan,
+                   const struct heart_report *heart);
 
 // The table of docs/OPERATING.md, in Markdown.
 void metrics_print_markdown(FILE *out);

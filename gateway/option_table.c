@@ -1,5 +1,7 @@
 #include "gateway/option_table.h"
 
+#include "gateway/heart_policy.h"
+
 #include <string.h>
 
 #define KIB 1024ull
@@ -207,6 +209,30 @@ const struct option_spec option_table[] = {
      .fallback = "info",
      .value_name = "LEVEL",
      .help = "least important lines to write on stderr"},
+    {.name = "supervised",
+     .type = OPTION_BOOL,
+     .section = OPTION_PROCESS,
+     FIELD(supervised),
+     .fallback = "false",
+     .help = "a parent process holds the listening sockets and starts a gateway that died again"},
+    {.name = "restart-intensity",
+     .type = OPTION_NUMBER,
+     .section = OPTION_PROCESS,
+     FIELD(restart_intensity),
+     .min = 0,
+     .max = HEART_POLICY_INTENSITY_MAX,
+     .fallback = "5",
+     .value_name = "N",
+     .help = "deaths within --restart-period-s that a restart may follow; at one more: give up"},
+    {.name = "restart-period-s",
+     .type = OPTION_NUMBER,
+     .section = OPTION_PROCESS,
+     FIELD(restart_period_s),
+     .min = 1,
+     .max = DAY_S,
+     .fallback = "60",
+     .value_name = "SECONDS",
+     .help = "the time over which --restart-intensity counts"},
     {.name = "config",
      .type = OPTION_FILE,
      .section = OPTION_PROCESS,

@@ -1,9 +1,10 @@
 // Start to stop of the gateway: main's part. Threads: one per scheduler (gateway/core.c), one of
 // the control plane.
 //
-//   listen → cores open → threads start, rings open → barrier → control plane → barrier → RUNNING
-//   → SIGTERM or SIGINT: DRAINING until the deadline → a second one: STOPPING → cores have ended
-//   → control plane closes → barrier → rings close, threads end → cores close
+//   listen (unless a supervisor did) → cores open → threads start, rings open → barrier → control
+//   plane → barrier → RUNNING → SIGTERM or SIGINT: DRAINING until the deadline → a second one:
+//   STOPPING → cores have ended → control plane closes → barrier → rings close, threads end → cores
+//   close
 #include "gateway/serve.h"
 
 #include <errno.h>
@@ -18,22 +19,24 @@
 
 #include "gateway/control.h"
 #include "gateway/control_link.h"
-#include "gateway/host_port.h"
 #include "io/features.h"
-#include "io/listener.h"
 #include "sched/base/clock.h"
 
 #define MESH_RING_CELLS 8192
-#define NOTSENT_LOWAT_BYTES (16 * 1024)
 #define POLL_NS (20 * NS_PER_MS)
 
 struct serve {
     struct serve_shared shared;
     struct control_link link;
     struct control *control;
+    const struct heart_child *child; // NULL: nobody supervises this process
+    struct sockets sockets;
     struct core *cores;
     uint32_t core_count;
 };
+
+_Static_assert(sizeof(((struct core *)0)->listen_fds) == sizeof(((struct sockets *)0)->data[0]),
+               "a scheduler's sockets are one row");
 
 static uint64_t random_u64(void) {
     uint64_t value = 0;
@@ -42,32 +45,18 @@ static uint64_t random_u64(void) {
     return value;
 }
 
-// One listening socket per scheduler and address. False: a sentence is on stderr.
-static bool open_listeners(struct serve *serve) {
-    const struct config *config = serve->shared.config;
-    char error[HOST_PORT_ERROR_SIZE];
-    for (uint32_t i = 0; i < config->listen_count; i++) {
-        struct listener_config listener = {.send_buffer_bytes = config->send_buffer_bytes,
-                                           .notsent_lowat_bytes = NOTSENT_LOWAT_BYTES};
-        listener.address_size = config_address_sockaddr(&config->listen[i], &listener.address);
-        for (uint32_t c = 0; c < serve->core_count; c++) {
-            int fd = listener_open(&listener);
-            if (fd < 0) {
-                host_port_explain("listen", &config->listen[i], -fd, error);
-                fprintf(stderr, "fairlead serve: %s\n", error);
-                return false;
-            }
-            serve->cores[c].listen_fds[i] = fd;
-        }
+// A supervisor has opened them already.
+static bool open_sockets(struct serve *serve) {
+    char error[SOCKETS_ERROR_SIZE];
+    if (serve->child)
+        serve->sockets = serve->child->orders.sockets;
+    else if (!sockets_open(&serve->sockets, serve->shared.config, serve->core_count, error)) {
+        fprintf(stderr, "fairlead serve: %s\n", error);
+        return false;
     }
-    return true;
-}
-
-static void close_listeners(struct serve *serve) {
     for (uint32_t c = 0; c < serve->core_count; c++)
-        for (uint32_t i = 0; i < serve->shared.config->listen_count; i++)
-            if (serve->cores[c].listen_fds[i] > 0)
-                close(serve->cores[c].listen_fds[i]);
+        memcpy(serve->cores[c].listen_fds, serve->sockets.data[c], sizeof(serve->sockets.data[c]));
+    return true;
 }
 
 static bool open_cores(struct serve *serve) {
@@ -114,8 +103,13 @@ static bool open_control(struct serve *serve) {
         .ring_fd = -1, .event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)};
     serve->link = (struct control_link){
         .shared = &serve->shared, .cores = serve->cores, .endpoint = endpoint};
-    struct control_config config = {
-        .config = serve->shared.config, .plan = serve->shared.plan, .gateway = &serve->link};
+    struct control_config config = {.config = serve->shared.config,
+                                    .plan = serve->shared.plan,
+                                    .gateway = &serve->link,
+                                    .heart = serve->child ? &serve->child->orders.report : NULL,
+                                    .listen_fd = serve->sockets.control,
+                                    .page_fd = serve->sockets.page};
+    serve->sockets.control = serve->sockets.page = 0;
     serve->control = control_open(&config, error);
     if (!serve->control)
         fprintf(stderr, "fairlead serve: %s\n", error);
@@ -131,6 +125,14 @@ static void say_started(const struct serve *serve) {
     struct config_address page = config->control;
     page.port = control_bound_port(serve->control);
     log_line(LOG_INFO, "event=ready page=http://%s/", config_address_encode(&page, address));
+    if (!serve->child)
+        return;
+    heart_child_say_up(serve->child);
+    const struct heart_report *report = &serve->child->orders.report;
+    if (report->restarts > 0)
+        log_line(LOG_INFO, "event=restarted restarts=%u down_ms=%llu last_death=\"%s\"",
+                 report->restarts, (clock_monotonic_ns() - report->last.died_ns) / NS_PER_MS,
+                 report->last.reason);
 }
 
 static bool has_ended(const struct serve *serve) {
@@ -146,17 +148,36 @@ static void set_phase(struct serve *serve, enum serve_phase phase) {
         wake_from_outside(serve->shared.wake_targets[i]);
 }
 
+// How often an end was asked for. A terminal or a service manager asks every process of ours at
+// once, and the supervisor passes on what it got: each is counted by itself, or one Ctrl-C would
+// be two.
+struct asked {
+    uint32_t by_supervisor;
+    uint32_t by_others;
+};
+
+static bool is_asked_twice(const struct serve *serve, struct asked *asked, const siginfo_t *info) {
+    bool by_supervisor =
+        serve->child && info->si_code == SI_USER && info->si_pid == serve->child->orders.parent;
+    return ++*(by_supervisor ? &asked->by_supervisor : &asked->by_others) > 1;
+}
+
 // Returns when every core has stopped.
 static void wait_for_signals(struct serve *serve, const sigset_t *signals) {
     struct timespec poll = {.tv_nsec = POLL_NS};
+    struct asked asked = {0};
+    siginfo_t info;
     int signal_number;
-    sigwait(signals, &signal_number);
+    do
+        signal_number = sigwaitinfo(signals, &info);
+    while (signal_number < 0); // EINTR: stopped and continued
+    (void)is_asked_twice(serve, &asked, &info);
     uint32_t drain_s = serve->shared.config->drain_timeout_s;
     serve->shared.drain_deadline_ns = clock_monotonic_ns() + drain_s * NS_PER_S;
     log_line(LOG_INFO, "event=draining signal=%d deadline_s=%u", signal_number, drain_s);
     set_phase(serve, SERVE_DRAINING);
     while (!has_ended(serve)) {
-        if (sigtimedwait(signals, NULL, &poll) > 0) {
+        if (sigtimedwait(signals, &info, &poll) > 0 && is_asked_twice(serve, &asked, &info)) {
             log_line(LOG_INFO, "event=stopping");
             set_phase(serve, SERVE_STOPPING);
         }
@@ -198,8 +219,10 @@ static int run(struct serve *serve, const sigset_t *signals) {
     return is_up && is_clean ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-int serve_run(const struct config *config, const struct host_plan *plan) {
+int serve_run(const struct config *config, const struct host_plan *plan,
+              const struct heart_child *child) {
     struct serve serve = {.shared = {.config = config, .plan = plan, .seed = random_u64()},
+                          .child = child,
                           .core_count = plan->scheduler_count};
     _Static_assert(CONFIG_SCHEDULERS_MAX + 1 <= MESH_ENDPOINTS_MAX, "cores and the control plane");
     struct features features;
@@ -220,9 +243,9 @@ int serve_run(const struct config *config, const struct host_plan *plan) {
     CHECK(serve.cores);
     memset(serve.cores, 0, size);
     int status = EXIT_FAILURE;
-    if (open_listeners(&serve) && open_cores(&serve))
+    if (open_sockets(&serve) && open_cores(&serve))
         status = run(&serve, &signals);
-    close_listeners(&serve);
+    sockets_close(&serve.sockets);
     mesh_fini(&serve.shared.mesh);
     free(serve.cores);
     return status;

@@ -9,9 +9,11 @@
 
 static int set_options(int fd, const struct listener_config *config) {
     int one = 1;
+    // REUSEADDR: a restart must not wait for TIME_WAIT.
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) < 0 ||
-        setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one)) < 0 ||
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)) < 0)
+        return -errno;
+    if (!config->exclusive && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one)) < 0)
         return -errno;
     if (config->address.ss_family == AF_INET6 &&
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one)) < 0)
@@ -26,7 +28,8 @@ static int set_options(int fd, const struct listener_config *config) {
 }
 
 int listener_open(const struct listener_config *config) {
-    int fd = socket(config->address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int type = SOCK_STREAM | SOCK_CLOEXEC | (config->nonblocking ? SOCK_NONBLOCK : 0);
+    int fd = socket(config->address.ss_family, type, 0);
     if (fd < 0)
         return -errno;
     int result = set_options(fd, config);

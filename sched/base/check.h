@@ -20,6 +20,10 @@ _Noreturn void check_failed(const char *file, int line, const char *condition, c
             check_failed(__FILE__, __LINE__, #cond, " ");                                          \
     } while (0)
 
+// A socket that gets the line too, so that somebody else can tell it; set once by main, before
+// other threads.
+void check_set_witness(int fd);
+
 // The sentence names the object at fault: CHECKF(slot->used, "slab %s: slot %u", name, index).
 #define CHECKF(cond, ...)                                                                          \
     do {                                                                                           \

@@ -3,6 +3,7 @@
 
 #include "gateway/console/assets.h"
 #include "gateway/options.h"
+#include "io/listener.h"
 #include "tests/unit/gateway/control_gateway.h"
 #include "tests/unit/unit.h"
 
@@ -20,6 +21,16 @@ static struct config config;
 static struct host_plan plan;
 static char answer[ANSWER_SIZE];
 
+static int open_socket(void) {
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct listener_config listener = {
+        .address_size = sizeof(address), .exclusive = true, .nonblocking = true};
+    memcpy(&listener.address, &address, sizeof(address));
+    int fd = listener_open(&listener);
+    ck_assert_int_gt(fd, 0);
+    return fd;
+}
+
 static struct control *open_control(void) {
     char error[CONTROL_ERROR_SIZE];
     gateway = (struct gateway){0};
@@ -27,7 +38,9 @@ static struct control *open_control(void) {
     config.control.port = 0;
     plan = (struct host_plan){.connections_max = 100};
     struct control *control = control_open(
-        &(struct control_config){.config = &config, .plan = &plan, .gateway = &gateway}, error);
+        &(struct control_config){
+            .config = &config, .plan = &plan, .gateway = &gateway, .listen_fd = open_socket()},
+        error);
     ck_assert_msg(control != NULL, "%s", error);
     return control;
 }
@@ -260,38 +273,66 @@ START_TEST(a_connection_serves_several_requests) {
 }
 END_TEST
 
-START_TEST(a_port_in_use_names_its_holder) {
+START_TEST(health_tells_how_the_gateway_before_died) {
+    char error[CONTROL_ERROR_SIZE];
     struct control *control = open_control();
-    char error[CONTROL_ERROR_SIZE], pid[32];
-    struct config second = config;
-    second.control.port = control_bound_port(control);
-    ck_assert_ptr_null(control_open(
-        &(struct control_config){.config = &second, .plan = &plan, .gateway = &gateway}, error));
-    snprintf(pid, sizeof(pid), "(pid %d)", getpid());
-    ck_assert_msg(strstr(error, "--control 127.0.0.1:") == error && strstr(error, "in use by") &&
-                      strstr(error, pid),
-                  "%s", error);
-    second = config;
-    second.page = second.control;
-    second.page.port = control_bound_port(control);
-    ck_assert_ptr_null(control_open(
-        &(struct control_config){.config = &second, .plan = &plan, .gateway = &gateway}, error));
-    ck_assert_msg(strstr(error, "--page 127.0.0.1:") == error, "%s", error);
+    ck_assert_int_eq(get(control, "/healthz"), 200);
+    json_t *root = answer_json();
+    ck_assert(json_is_false(json_object_get(root, "supervised")));
+    ck_assert_ptr_null(json_object_get(root, "restarts"));
+    json_decref(root);
     control_close(control);
+    struct heart_report report = {.restarts = 0};
+    for (; report.restarts < 2; report.restarts++) {
+        struct control_config supervised = {.config = &config,
+                                            .plan = &plan,
+                                            .gateway = &gateway,
+                                            .heart = &report,
+                                            .listen_fd = open_socket()};
+        control = control_open(&supervised, error);
+        ck_assert_ptr_nonnull(control);
+        ck_assert_int_eq(get(control, "/healthz"), 200);
+        root = answer_json();
+        json_t *last = json_object_get(root, "last_death");
+        ck_assert_int_eq(json_integer_value(json_object_get(root, "restarts")), report.restarts);
+        ck_assert(json_is_null(last) == (report.restarts == 0));
+        if (report.restarts > 0) {
+            ck_assert_str_eq(json_string_value(json_object_get(last, "at")),
+                             "2001-09-09T01:46:40Z");
+            ck_assert_str_eq(json_string_value(json_object_get(last, "reason")), "SIGSEGV");
+            ck_assert_str_eq(json_string_value(json_object_get(last, "cause")), "a cause");
+            ck_assert_int_eq(json_integer_value(json_object_get(last, "uptime_ms")), 1207);
+            ck_assert(json_is_true(json_object_get(last, "core_dumped")));
+        }
+        json_decref(root);
+        ck_assert_int_eq(get(control, "/metrics"), 200);
+        ck_assert_ptr_nonnull(strstr(answer, report.restarts > 0
+                                                 ? "\nfairlead_restarts_total 1\n"
+                                                 : "\nfairlead_restarts_total 0\n"));
+        control_close(control);
+        report.last = (struct heart_death){.reason = "SIGSEGV",
+                                           .cause = "a cause",
+                                           .core_dumped = true,
+                                           .uptime_ns = 1207900000,
+                                           .died_s = 1000000000};
+    }
 }
 END_TEST
 
 START_TEST(the_page_server_shows_nothing_but_the_page) {
-    // A port of the kernel's choice, free again a moment ago.
-    struct control *control = open_control();
-    uint16_t port = control_bound_port(control);
-    control_close(control);
     char error[CONTROL_ERROR_SIZE];
+    int page_fd = open_socket();
+    uint16_t port = listener_port(page_fd);
     static const char *const hidden[] = {"/metrics", "/rooms", "/rooms/r0", "/healthz", "/readyz"};
+    options_defaults(&config);
     config.page = config.control;
     config.page.port = port;
-    control = control_open(
-        &(struct control_config){.config = &config, .plan = &plan, .gateway = &gateway}, error);
+    struct control_config two = {.config = &config,
+                                 .plan = &plan,
+                                 .gateway = &gateway,
+                                 .listen_fd = open_socket(),
+                                 .page_fd = page_fd};
+    struct control *control = control_open(&two, error);
     ck_assert_msg(control != NULL, "%s", error);
     for (size_t i = 0; i < sizeof(hidden) / sizeof(hidden[0]); i++)
         ck_assert_int_eq(
@@ -314,4 +355,4 @@ UNIT_MAIN("gateway/control", other_methods_and_bodies_are_refused,
           one_room_is_shown_or_named_missing_or_silent,
           the_page_comes_compressed_revalidated_and_guarded,
           the_page_learns_the_data_port_that_it_can_reach, a_connection_serves_several_requests,
-          a_port_in_use_names_its_holder, the_page_server_shows_nothing_but_the_page)
+          health_tells_how_the_gateway_before_died, the_page_server_shows_nothing_but_the_page)

@@ -15,7 +15,7 @@ static char *print_all(void) {
     size_t size = 0;
     struct host_plan plan = {.connections_max = 77};
     FILE *out = open_memstream(&text, &size);
-    metrics_print(out, &gateway, &plan);
+    metrics_print(out, &gateway, &plan, NULL);
     fclose(out);
     return text;
 }
