@@ -373,6 +373,14 @@ void stream_port_end(void *port, uint32_t index, uint32_t owner, enum stream_end
                    reason == STREAM_END_LOCAL ? EXIT_NORMAL : EXIT_PEER);
 }
 
+void stream_port_move_ready(void *port, uint32_t index, uint32_t owner) {
+    CHECKF(false, "connection %u: nobody began to move it", owner);
+}
+
+void stream_port_move_passed(void *port, uint32_t index, uint32_t owner, int error) {
+    CHECKF(false, "connection %u: nobody passed it on (error %d)", owner, error);
+}
+
 void stream_port_connect_failed(void *port, uint32_t owner, int error) {
     CHECKF(false, "the gateway connects to nobody (error %d)", error);
 }

@@ -65,12 +65,14 @@ static uint32_t slots_left(const struct streams *streams) {
     uint64_t limit = (uint64_t)streams->config.connections_max + streams->config.connections_spare;
     if (limit > streams->slots.slots_max)
         limit = streams->slots.slots_max;
-    uint64_t taken = (uint64_t)streams->slots.used_count + accepting->armed_count;
+    uint64_t taken =
+        (uint64_t)streams->slots.used_count + accepting->armed_count + streams->expected.used_count;
     return taken >= limit ? 0 : (uint32_t)(limit - taken);
 }
 
 static uint32_t lane_left(const struct streams *streams, uint32_t lane) {
-    uint32_t taken = streams->lane_used[lane] + streams->accepting->lane_armed[lane];
+    uint32_t taken = streams->lane_used[lane] + streams->lane_expected[lane] +
+                     streams->accepting->lane_armed[lane];
     uint32_t all = ring_descriptors_per_lane(streams->ring);
     return taken >= all ? 0 : all - taken;
 }
@@ -95,6 +97,24 @@ static uint32_t first_lane_with_room(const struct streams *streams) {
             return lane;
     }
     return SLAB_NONE;
+}
+
+// A descriptor for a stream that another ring passes here, so that no accept meets a full table.
+int accepting_reserve(struct streams *streams, uint32_t *lane) {
+    uint64_t taken = (uint64_t)streams->slots.used_count + streams->expected.used_count;
+    if (streams->accepting->closing)
+        return -ESHUTDOWN;
+    if (taken >= streams->config.connections_max || slots_left(streams) == 0)
+        return -ENOSPC;
+    *lane = first_lane_with_room(streams);
+    if (*lane == SLAB_NONE)
+        return -ENOSPC;
+    int result = ring_prepare_lane(streams->ring, *lane);
+    if (result < 0)
+        return result;
+    streams->lane_expected[*lane]++;
+    streams->accepting->due = true; // a multishot may have come near its end by it
+    return 0;
 }
 
 // One-shots for one acceptor: with few slots left the others get some too.

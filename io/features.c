@@ -151,6 +151,43 @@ static bool probe_msg_ring(struct probe *probe) {
     return works;
 }
 
+static void prepare_pass(struct probe *probe, int target_fd) {
+    struct io_uring_sqe *sqe = io_uring_get_sqe(&probe->uring);
+    io_uring_prep_msg_ring(sqe, target_fd, 0, 7, 0);
+    sqe->addr = IORING_MSG_SEND_FD;
+    sqe->addr3 = (uint64_t)probe->descriptor;
+    sqe->file_index = IORING_FILE_INDEX_ALLOC;
+}
+
+// Into a table of two whose first is taken: slot 1, and both rings told so (an older kernel tells
+// the target 0). Then into a full one: refused here, unheard there.
+static bool probe_pass(struct probe *probe) {
+    struct io_uring other;
+    struct io_uring_params params = {.flags =
+                                         IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN};
+    if (io_uring_queue_init_params(4, &other, &params) < 0)
+        return false;
+    struct io_uring_cqe here, *there;
+    bool works = io_uring_register_files_sparse(&other, 2) == 0 &&
+                 io_uring_register_files_update(&other, 0, &probe->client_fd, 1) == 1;
+    if (works) {
+        prepare_pass(probe, other.ring_fd);
+        works = probe_wait(probe, &here) && here.res == 1;
+        io_uring_get_events(&other);
+        works = works && io_uring_peek_cqe(&other, &there) == 0 && there->user_data == 7 &&
+                there->res == 1;
+    }
+    if (works) {
+        io_uring_cqe_seen(&other, there);
+        prepare_pass(probe, other.ring_fd);
+        works = probe_wait(probe, &here) && here.res == -ENFILE;
+        io_uring_get_events(&other);
+        works = works && io_uring_cq_ready(&other) == 0;
+    }
+    io_uring_queue_exit(&other);
+    return works;
+}
+
 void features_probe(struct features *features) {
     memset(features, 0, sizeof(*features));
     struct probe probe = {.listen_fd = -1, .client_fd = -1};
@@ -172,6 +209,7 @@ void features_probe(struct features *features) {
         if (features->buffer_ring)
             probe_recv(&probe, features);
         features->send_skip_success = probe_send(&probe);
+        features->pass_descriptor = probe_pass(&probe);
     }
     features->registered_ring = io_uring_register_ring_fd(&probe.uring) == 1;
     io_uring_queue_exit(&probe.uring);

@@ -15,6 +15,7 @@
     X(recv_multishot, true, "hot connections")                                                     \
     X(ext_arg, true, "waiting with a timeout")                                                     \
     X(msg_ring, false, "wakes between schedulers (else: eventfd)")                                 \
+    X(pass_descriptor, false, "moving connections between schedulers (else: refused)")             \
     X(registered_ring, false, "cheaper system calls")                                              \
     X(send_skip_success, false, "sends taken whole say nothing")                                   \
     X(min_wait, false, "gathering work when busy (Linux 6.12)")                                    \

@@ -1,4 +1,4 @@
-// Ring: everything a scheduler asks of the kernel on the data path, as about fifteen operations and
+// Ring: everything a scheduler asks of the kernel on the data path, as about sixteen operations and
 // one plain completion. No type of liburing leaks. Two bodies, chosen at link time: the real one
 // (ring_uring*.c) and a simulated one (ring_sim*.c) that can send in part, lose F_MORE, run out of
 // buffers and reorder.
@@ -86,7 +86,7 @@ struct ring_completion {
     uint32_t generation; // of the stream or acceptor
     uint32_t index;      // of the stream or acceptor
     uint32_t lane;
-    int32_t result;  // >= 0, or -errno. ACCEPT: a stream index. POLL: events
+    int32_t result;  // >= 0, or -errno. ACCEPT, ARRIVE: a stream index. POLL: events
     uint32_t buffer; // RING_NO_BUFFER, or what ring_release_buffer takes
     uint8_t *data;   // `result` bytes, mutable, borrowed until ring_release_buffer
 };
@@ -140,6 +140,28 @@ void ring_submit_close(struct ring *ring, struct handle stream);
 // that found nothing completes (TOKEN_CANCEL, -ENOENT or -EALREADY): the operation has completed
 // before, or, a multishot receive at its cap (Linux 6.8), is between two runs and still armed.
 void ring_submit_cancel(struct ring *ring, struct handle stream, enum token_op op);
+
+// --- pass: see io/stream_move.h ------------------------------------------------------------------
+
+// Where a descriptor goes: a lane of another scheduler's ring. Made there, given away by value.
+struct ring_pass_target {
+    struct ring *ring; // the simulated body's; NULL in the real one
+    int ring_fd;
+    uint32_t lane;
+};
+
+// This kernel passes descriptors between rings and says into which slot.
+bool ring_can_pass(const struct ring *ring);
+
+// The lane is made by now (ring_prepare_lane).
+struct ring_pass_target ring_pass_target(struct ring *ring, uint32_t lane);
+
+// Puts the stream's file into a free descriptor of the target too; it stays in this ring's. The
+// target gets TOKEN_ARRIVE with `arrival` and the stream index it took, at any moment; this ring
+// TOKEN_PASS with >= 0, or -ENFILE (no descriptor is free there), -EOWNERDEAD, -EBADF, -EBADFD (it
+// is gone), -ENOMEM: then nothing arrived; or -EOVERFLOW: the file is there and nobody was told.
+void ring_submit_pass(struct ring *ring, struct handle stream, struct ring_pass_target target,
+                      struct handle arrival);
 
 // --- wake: see io/wake.h -------------------------------------------------------------------------
 

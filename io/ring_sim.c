@@ -44,8 +44,12 @@ int ring_open(const struct ring_config *config, struct memory_ledger *ledger, st
 
 void ring_close(struct ring *ring) {
     for (uint32_t i = 0; i < ring->socket_count; i++) {
-        free(ring->sockets[i].in.data);
-        free(ring->sockets[i].out.data);
+        struct sim_socket *socket = ring->sockets[i];
+        if (--socket->ring_count > 0)
+            continue;
+        free(socket->in.data);
+        free(socket->out.data);
+        free(socket);
     }
     free(ring->sockets_of);
     free(ring->sockets);
@@ -213,8 +217,8 @@ void ring_submit_accept(struct ring *ring, uint32_t lane, int listen_fd, struct 
 int ring_adopt(struct ring *ring, uint32_t stream_index, int fd) {
     CHECKF(ring->sockets_of[stream_index] == SLAB_NONE, "descriptor %u is taken", stream_index);
     uint32_t peer = ring_sim_connect(ring, -1);
-    ring->sockets[peer].is_waiting = false;
-    ring->sockets[peer].stream = stream_index;
+    ring->sockets[peer]->is_waiting = false;
+    ring->sockets[peer]->descriptor_count++;
     ring->sockets_of[stream_index] = peer;
     close(fd);
     return 0;
@@ -298,10 +302,11 @@ void ring_submit_close(struct ring *ring, struct handle stream) {
         CHECKF(ring->ops[i].token.index != stream.index || ring->ops[i].token.op == TOKEN_ACCEPT,
                "stream %u: closed with %s in flight", stream.index,
                token_op_name(ring->ops[i].token.op));
-    CHECK(!socket->is_closed);
-    socket->is_closed = true;
-    socket->our_fin = true;
-    socket->stream = SLAB_NONE;
+    CHECK(!socket->is_closed && socket->descriptor_count > 0);
+    if (--socket->descriptor_count == 0) { // the last one of all rings
+        socket->is_closed = true;
+        socket->our_fin = true;
+    }
     sim_post(ring, (struct token){TOKEN_CLOSE, stream.generation, stream.index},
              stream.index >> ring->lane_shift, 0, false);
 }
@@ -330,6 +335,44 @@ void ring_submit_cancel(struct ring *ring, struct handle stream, enum token_op o
 void ring_submit_cancel_accept(struct ring *ring, uint32_t lane, struct handle acceptor) {
     cancel(ring, (struct token){TOKEN_ACCEPT, acceptor.generation, acceptor.index}, lane,
            TOKEN_CANCEL_ACCEPT);
+}
+
+bool ring_can_pass(const struct ring *ring) {
+    return !ring->knobs.cannot_pass;
+}
+
+struct ring_pass_target ring_pass_target(struct ring *ring, uint32_t lane) {
+    CHECKF(ring->lane_is_open[lane], "lane %u", lane);
+    return (struct ring_pass_target){.ring = ring, .ring_fd = -1, .lane = lane};
+}
+
+// Installs the file there, as the kernel does at any moment. 0 or more, or -errno.
+static int32_t pass(struct ring *ring, uint32_t stream, struct ring_pass_target target,
+                    struct handle arrival) {
+    struct ring *other = target.ring;
+    int error = ring->knobs.pass_error;
+    ring->knobs.pass_error = 0;
+    if (error != 0 && error != EOVERFLOW)
+        return -error;
+    uint32_t descriptor = sim_free_descriptor(other, target.lane);
+    if (descriptor == SLAB_NONE)
+        return -ENFILE;
+    struct sim_socket *socket = sim_socket_of(ring, stream);
+    other->sockets_of[descriptor] = sim_peer_of_socket(other, socket);
+    socket->descriptor_count++;
+    if (error == EOVERFLOW)
+        return -EOVERFLOW;
+    sim_post(other, (struct token){TOKEN_ARRIVE, arrival.generation, arrival.index}, target.lane,
+             (int32_t)descriptor, false);
+    return (int32_t)descriptor;
+}
+
+void ring_submit_pass(struct ring *ring, struct handle stream, struct ring_pass_target target,
+                      struct handle arrival) {
+    CHECK(target.ring && target.ring != ring);
+    counter_add(ring->config.counters, COUNTER_SUBMISSIONS, 1);
+    sim_post(ring, (struct token){TOKEN_PASS, stream.generation, stream.index},
+             stream.index >> ring->lane_shift, pass(ring, stream.index, target, arrival), false);
 }
 
 // Nobody sleeps in a simulation.

@@ -22,6 +22,9 @@ struct ring_sim_knobs {
     bool reports_success;          // a kernel whose sends cannot be silent
     int accept_error;              // the next accept fails so (errno), once
     int connect_error;             // every connect fails so
+    bool cannot_pass;              // a kernel that does not pass descriptors
+    int pass_error;                // the next pass from here fails so (errno), once; after
+                                   // EOVERFLOW the other ring has the file unheard
 };
 
 // Of all chance in the knobs.
@@ -51,6 +54,9 @@ void ring_sim_peer_reset(struct ring *ring, uint32_t peer);
 bool ring_sim_peer_saw_fin(const struct ring *ring, uint32_t peer);    // and has read up
 bool ring_sim_peer_is_closed(const struct ring *ring, uint32_t peer);  // our descriptor is gone
 bool ring_sim_peer_is_unheard(const struct ring *ring, uint32_t peer); // a full table dropped it
+
+// The number on `other` of a peer whose stream was passed there.
+uint32_t ring_sim_peer_on(struct ring *other, struct ring *ring, uint32_t peer);
 
 // Operations armed and not completed, of all streams: 0 when all is torn down.
 uint32_t ring_sim_armed_count(const struct ring *ring);

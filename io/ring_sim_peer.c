@@ -59,10 +59,29 @@ static bool complete_recv(struct ring *ring, struct sim_op *op) {
 
 static struct sim_socket *first_waiting(struct ring *ring, int listen_fd) {
     for (uint32_t i = 0; i < ring->socket_count; i++) {
-        if (ring->sockets[i].is_waiting && ring->sockets[i].listen_fd == listen_fd)
-            return &ring->sockets[i];
+        if (ring->sockets[i]->is_waiting && ring->sockets[i]->listen_fd == listen_fd)
+            return ring->sockets[i];
     }
     return NULL;
+}
+
+uint32_t sim_free_descriptor(const struct ring *ring, uint32_t lane) {
+    uint32_t descriptor = lane << ring->lane_shift;
+    uint32_t end = (lane + 1) << ring->lane_shift;
+    while (descriptor < end && ring->sockets_of[descriptor] != SLAB_NONE)
+        descriptor++;
+    return descriptor < end ? descriptor : SLAB_NONE;
+}
+
+uint32_t sim_peer_of_socket(struct ring *ring, struct sim_socket *socket) {
+    for (uint32_t i = 0; i < ring->socket_count; i++) {
+        if (ring->sockets[i] == socket)
+            return i;
+    }
+    CHECK(ring->socket_count < SIM_SOCKETS_MAX);
+    socket->ring_count++;
+    ring->sockets[ring->socket_count] = socket;
+    return ring->socket_count++;
 }
 
 static bool complete_accept(struct ring *ring, struct sim_op *op, struct sim_socket *socket) {
@@ -71,18 +90,15 @@ static bool complete_accept(struct ring *ring, struct sim_op *op, struct sim_soc
         ring->knobs.accept_error = 0;
         return false;
     }
-    uint32_t descriptor = op->lane << ring->lane_shift;
-    uint32_t end = (op->lane + 1) << ring->lane_shift;
-    while (descriptor < end && ring->sockets_of[descriptor] != SLAB_NONE)
-        descriptor++;
+    uint32_t descriptor = sim_free_descriptor(ring, op->lane);
     socket->is_waiting = false;
-    if (descriptor == end) { // docs/KERNEL.md 8: dropped unheard
+    if (descriptor == SLAB_NONE) { // docs/KERNEL.md 8: dropped unheard
         socket->is_unheard = true;
         sim_post(ring, op->token, op->lane, -ENFILE, false);
         return false;
     }
-    socket->stream = descriptor;
-    ring->sockets_of[descriptor] = (uint32_t)(socket - ring->sockets);
+    ring->sockets_of[descriptor] = sim_peer_of_socket(ring, socket);
+    socket->descriptor_count++;
     if (op->address) {
         struct sockaddr_in address = {.sin_family = AF_INET,
                                       .sin_port = htons((uint16_t)ring->sockets_of[descriptor])};
@@ -111,9 +127,11 @@ static bool is_ready(struct ring *ring, const struct sim_op *op) {
     case TOKEN_INVALID:
     case TOKEN_SEND:
     case TOKEN_SHUTDOWN:
+    case TOKEN_PASS:
     case TOKEN_CLOSE:
     case TOKEN_CANCEL:
     case TOKEN_CANCEL_ACCEPT:
+    case TOKEN_ARRIVE:
     case TOKEN_WAKE:
     case TOKEN_WAKE_SENT:
     case TOKEN_EVENT:
@@ -167,23 +185,21 @@ void ring_sim_seed(struct ring *ring, uint64_t seed) {
 }
 
 uint32_t ring_sim_connect(struct ring *ring, int listen_fd) {
-    CHECK(ring->socket_count < SIM_SOCKETS_MAX);
-    uint32_t peer = ring->socket_count++;
-    ring->sockets[peer] =
-        (struct sim_socket){.listen_fd = listen_fd,
-                            .stream = SLAB_NONE,
-                            .is_waiting = true,
-                            .space = ring->knobs.send_space ? ring->knobs.send_space : SPACE_BYTES};
-    return peer;
+    struct sim_socket *socket = calloc(1, sizeof(*socket));
+    CHECK(socket);
+    socket->listen_fd = listen_fd;
+    socket->is_waiting = true;
+    socket->space = ring->knobs.send_space ? ring->knobs.send_space : SPACE_BYTES;
+    return sim_peer_of_socket(ring, socket);
 }
 
 uint32_t ring_sim_peer_of(struct ring *ring, uint32_t stream_index) {
-    return (uint32_t)(sim_socket_of(ring, stream_index) - ring->sockets);
+    return sim_peer_of_socket(ring, sim_socket_of(ring, stream_index));
 }
 
 static struct sim_socket *socket_at(const struct ring *ring, uint32_t peer) {
     CHECKF(peer < ring->socket_count, "peer %u", peer);
-    return &ring->sockets[peer];
+    return ring->sockets[peer];
 }
 
 void ring_sim_peer_send(struct ring *ring, uint32_t peer, const void *data, size_t size) {
@@ -227,6 +243,10 @@ bool ring_sim_peer_is_closed(const struct ring *ring, uint32_t peer) {
 
 bool ring_sim_peer_is_unheard(const struct ring *ring, uint32_t peer) {
     return socket_at(ring, peer)->is_unheard;
+}
+
+uint32_t ring_sim_peer_on(struct ring *other, struct ring *ring, uint32_t peer) {
+    return sim_peer_of_socket(other, socket_at(ring, peer));
 }
 
 uint32_t ring_sim_armed_count(const struct ring *ring) {

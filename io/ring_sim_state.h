@@ -16,7 +16,8 @@ struct sim_bytes {
 
 struct sim_socket {
     int listen_fd;       // in the backlog of
-    uint32_t stream;     // SLAB_NONE: in the backlog, or closed
+    uint32_t ring_count; // rings that know it: the last frees it
+    uint32_t descriptor_count;
     struct sim_bytes in; // to the stream
     struct sim_bytes out;
     uint32_t space;
@@ -50,8 +51,8 @@ struct ring {
     uint32_t lane_shift;
     uint32_t lanes_open;
     bool lane_is_open[RING_LANES_MAX];
-    uint32_t *sockets_of; // per descriptor: socket, or SLAB_NONE
-    struct sim_socket *sockets;
+    uint32_t *sockets_of;        // per descriptor: socket, or SLAB_NONE
+    struct sim_socket **sockets; // a peer is an index of it
     uint32_t socket_count;
     struct sim_op *ops; // armed, oldest first
     uint32_t op_count;
@@ -70,12 +71,18 @@ struct ring {
 static inline struct sim_socket *sim_socket_of(struct ring *ring, uint32_t stream) {
     uint32_t index = ring->sockets_of[stream];
     CHECKF(index != SLAB_NONE, "operation on stream %u, whose descriptor is empty", stream);
-    return &ring->sockets[index];
+    return ring->sockets[index];
 }
 
 static inline bool sim_one_in(struct ring *ring, uint32_t n) {
     return n != 0 && rng_below(&ring->rng, n) == 0;
 }
+
+// The lowest free descriptor of the lane, or SLAB_NONE.
+uint32_t sim_free_descriptor(const struct ring *ring, uint32_t lane);
+
+// The peer's number on this ring, which did not know it perhaps.
+uint32_t sim_peer_of_socket(struct ring *ring, struct sim_socket *socket);
 
 void sim_bytes_append(struct sim_bytes *bytes, const void *data, size_t size);
 void sim_bytes_skip(struct sim_bytes *bytes, size_t size);

@@ -159,7 +159,7 @@ static void translate(struct ring *ring, uint32_t index, const struct io_uring_c
         completion->data = lane->buffers + (size_t)completion->buffer * lane->buffer_bytes;
         lane->buffers_out++;
     }
-    if (token.op == TOKEN_ACCEPT && cqe->res >= 0)
+    if ((token.op == TOKEN_ACCEPT || token.op == TOKEN_ARRIVE) && cqe->res >= 0)
         completion->result = (int32_t)(index << ring->lane_shift | (uint32_t)cqe->res);
 }
 

@@ -165,6 +165,27 @@ void ring_submit_close(struct ring *ring, struct handle stream) {
     sqe->flags = 0;
 }
 
+bool ring_can_pass(const struct ring *ring) {
+    return ring->features.pass_descriptor;
+}
+
+struct ring_pass_target ring_pass_target(struct ring *ring, uint32_t lane) {
+    return (struct ring_pass_target){.ring_fd = ring_lane(ring, lane)->uring.ring_fd, .lane = lane};
+}
+
+// Linux 6.0: IORING_MSG_SEND_FD. The target's thread installs the file when it next is in the
+// kernel, where it is woken from a wait; its completion is posted there before ours here.
+void ring_submit_pass(struct ring *ring, struct handle stream, struct ring_pass_target target,
+                      struct handle arrival) {
+    struct io_uring_sqe *sqe = prepare(ring, stream.index >> ring->lane_shift, IORING_OP_MSG_RING,
+                                       (struct token){TOKEN_PASS, stream.generation, stream.index});
+    sqe->fd = target.ring_fd;
+    sqe->addr = IORING_MSG_SEND_FD;
+    sqe->addr3 = stream.index & ((1u << ring->lane_shift) - 1);
+    sqe->file_index = IORING_FILE_INDEX_ALLOC;
+    sqe->off = token_pack((struct token){TOKEN_ARRIVE, arrival.generation, arrival.index});
+}
+
 void ring_submit_wake(struct ring *ring, struct ring_wake_target target) {
     if (!ring->features.msg_ring) {
         uint64_t one = 1;

@@ -14,6 +14,7 @@
 //   … → QUIESCING           stream_quiesce: cancels all that is armed
 //   QUIESCING → CLOSING     stream_close_when_landed: submits the close
 //   CLOSING → FREE          on_close: the slot's generation moves on
+//   HALTING … WAITING       io/stream_move.c; from there QUIESCING and FLUSHING as from OPEN
 //
 // A slot is released only after the close completed, and the close is submitted only when no other
 // operation of the stream is in flight; sends never outlive the enter that submits them.
@@ -29,13 +30,24 @@
 
 // Index: from. Bits: to.
 static const uint16_t transitions[STREAM_STATE_COUNT] = {
-    [STREAM_FREE] = BIT(STREAM_CONNECTING) | BIT(STREAM_OPEN),
+    [STREAM_FREE] = BIT(STREAM_CONNECTING) | BIT(STREAM_OPEN) | BIT(STREAM_WAITING),
     [STREAM_CONNECTING] = BIT(STREAM_OPEN) | BIT(STREAM_QUIESCING),
-    [STREAM_OPEN] = BIT(STREAM_FLUSHING) | BIT(STREAM_QUIESCING),
+    [STREAM_OPEN] = BIT(STREAM_FLUSHING) | BIT(STREAM_QUIESCING) | BIT(STREAM_HALTING),
     [STREAM_FLUSHING] = BIT(STREAM_LINGERING) | BIT(STREAM_QUIESCING),
     [STREAM_LINGERING] = BIT(STREAM_QUIESCING),
     [STREAM_QUIESCING] = BIT(STREAM_CLOSING),
     [STREAM_CLOSING] = BIT(STREAM_FREE),
+    // io/stream_move.c
+    [STREAM_HALTING] =
+        BIT(STREAM_HALTED) | BIT(STREAM_OPEN) | BIT(STREAM_FLUSHING) | BIT(STREAM_QUIESCING),
+    [STREAM_HALTED] =
+        BIT(STREAM_PASSING) | BIT(STREAM_OPEN) | BIT(STREAM_FLUSHING) | BIT(STREAM_QUIESCING),
+    [STREAM_PASSING] =
+        BIT(STREAM_PASSED) | BIT(STREAM_HALTED) | BIT(STREAM_FLUSHING) | BIT(STREAM_QUIESCING),
+    [STREAM_PASSED] =
+        BIT(STREAM_EXPORTED) | BIT(STREAM_OPEN) | BIT(STREAM_FLUSHING) | BIT(STREAM_QUIESCING),
+    [STREAM_EXPORTED] = BIT(STREAM_CLOSING) | BIT(STREAM_QUIESCING),
+    [STREAM_WAITING] = BIT(STREAM_OPEN) | BIT(STREAM_QUIESCING),
 };
 
 void stream_set_state(struct stream *stream, enum stream_state state) {
@@ -114,7 +126,8 @@ int streams_init(struct streams *streams, struct memory_ledger *ledger, struct r
     if (!streams->dirty || !streams->submitted || !streams->lane_used ||
         !reserve_list(ledger, "hot streams", &streams->hot, slots) ||
         !reserve_list(ledger, "lingering streams", &streams->lingering, slots) ||
-        !reserve_starved(streams, ledger))
+        !reserve_list(ledger, "halting streams", &streams->halting, slots) ||
+        !reserve_starved(streams, ledger) || moving_init(streams, ledger) < 0)
         return -ENOMEM;
     return accepting_init(streams, ledger);
 }
@@ -123,9 +136,11 @@ void streams_fini(struct streams *streams) {
     slab_check_empty(&streams->slots);
     slab_check_empty(&streams->nodes);
     slab_check_empty(&streams->gaps);
+    slab_check_empty(&streams->expected);
 }
 
 void streams_close_all(struct streams *streams, enum stream_close_how how) {
+    moving_forget(streams);
     for (uint32_t i = 0; i < streams->slots.touched_count; i++) {
         if (slab_is_used(&streams->slots, i))
             stream_close(streams, stream_handle(streams, i), how);
@@ -167,8 +182,13 @@ void stream_close_when_landed(struct streams *streams, uint32_t index) {
     if (stream->state != STREAM_QUIESCING || stream->in_flight > 0 ||
         (stream->flags & STREAM_SUBMITTED))
         return;
-    stream_set_state(stream, STREAM_CLOSING);
     stream->in_flight = 1;
+    if (UNLIKELY(stream->flags & STREAM_SHARED)) { // closing our descriptor would say nothing
+        stream->flags &= ~STREAM_SHARED & 0xfffu;
+        ring_submit_shutdown(streams->ring, stream_handle(streams, index), SHUT_RDWR);
+        return;
+    }
+    stream_set_state(stream, STREAM_CLOSING);
     ring_submit_close(streams->ring, stream_handle(streams, index));
 }
 
@@ -236,11 +256,13 @@ void stream_on_drained(struct streams *streams, uint32_t index) {
 
 void stream_on_peer_end(struct streams *streams, uint32_t index) {
     struct stream *stream = stream_at(streams, index);
+    enum stream_state state = stream->state;
     stream->flags |= STREAM_PEER_ENDED;
-    switch ((enum stream_state)stream->state) {
+    switch (state) {
     case STREAM_OPEN:
+    case STREAM_HALTING: // the move is off
         tell_end(streams, stream, index, STREAM_END_PEER_CLOSED);
-        if (stream->state != STREAM_OPEN)
+        if (stream->state != state)
             return; // the owner closed it meanwhile
         if (stream->head == BLOCK_NONE)
             stream_quiesce(streams, index);
@@ -255,6 +277,11 @@ void stream_on_peer_end(struct streams *streams, uint32_t index) {
     case STREAM_CLOSING:
     case STREAM_FREE:
     case STREAM_CONNECTING:
+    case STREAM_HALTED: // nothing is read in these
+    case STREAM_PASSING:
+    case STREAM_PASSED:
+    case STREAM_EXPORTED:
+    case STREAM_WAITING:
     case STREAM_STATE_COUNT:
         return;
     }
@@ -265,22 +292,32 @@ void stream_close(struct streams *streams, struct handle handle, enum stream_clo
     struct stream *stream = slab_lookup(&streams->slots, handle);
     if (!stream)
         return;
-    if (how == STREAM_CLOSE_FLUSH && stream->state == STREAM_OPEN)
+    bool is_source = stream_is_held(stream) && stream->state != STREAM_WAITING;
+    if (how == STREAM_CLOSE_FLUSH && (stream->state == STREAM_OPEN || is_source)) {
         begin_flush(streams, handle.index);
-    else if (how == STREAM_CLOSE_ABORT || stream->state == STREAM_CONNECTING)
+        if (is_source)
+            stream_recv_arm_next(streams, handle.index); // a reset is noticed at once
+    } else if (how == STREAM_CLOSE_ABORT || stream->state == STREAM_CONNECTING ||
+               stream->state == STREAM_EXPORTED || stream->state == STREAM_WAITING) {
         stream_quiesce(streams, handle.index);
+    }
 }
 
-void stream_open_accepted(struct streams *streams, uint32_t index,
-                          const struct stream_opening *opening) {
+struct stream *stream_take_slot(struct streams *streams, uint32_t index, enum stream_state state) {
     struct stream *stream = slab_acquire_at(&streams->slots, index);
     streams->lane_used[ring_lane_of(streams->ring, index)]++;
     stream->owner = STREAM_NO_OWNER;
     stream->head = BLOCK_NONE;
     stream->second = stream_second(streams);
-    stream_set_state(stream, STREAM_OPEN);
-    counter_add(streams->counters, COUNTER_ACCEPTS, 1);
+    stream_set_state(stream, state);
     counter_add(streams->counters, COUNTER_STREAMS_OPENED, 1);
+    return stream;
+}
+
+void stream_open_accepted(struct streams *streams, uint32_t index,
+                          const struct stream_opening *opening) {
+    struct stream *stream = stream_take_slot(streams, index, STREAM_OPEN);
+    counter_add(streams->counters, COUNTER_ACCEPTS, 1);
     stream_port_open(streams->port, index, opening);
     if (stream->state == STREAM_OPEN)
         stream_recv_arm_hot(streams, index); // the request follows at once, most likely
@@ -359,8 +396,12 @@ void stream_on_completion(struct streams *streams, const struct ring_completion 
         return stream_on_send(streams, completion);
     case TOKEN_SHUTDOWN:
         return on_shutdown(streams, completion);
+    case TOKEN_PASS:
+        return stream_on_pass(streams, completion);
     case TOKEN_CLOSE:
         return on_close(streams, completion);
+    case TOKEN_ARRIVE:
+        return stream_on_arrive(streams, completion);
     case TOKEN_CANCEL:
         return stream_on_cancel_failed(streams, completion);
     case TOKEN_CANCEL_ACCEPT:
@@ -411,6 +452,9 @@ void streams_validate(const struct streams *streams) {
         CHECKF(stream->state != STREAM_FREE && stream->in_flight <= 6, "stream %u", i);
         CHECKF(stream->state != STREAM_CLOSING || stream->in_flight == 1, "stream %u", i);
         CHECKF(!(stream->flags & STREAM_BLOCKED) || stream->in_flight > 0, "stream %u", i);
+        bool is_still = stream->state >= STREAM_HALTED;
+        CHECKF(!is_still || !(stream->flags & (STREAM_SUBMITTED | STREAM_BLOCKED)), "stream %u", i);
+        CHECKF(!is_still || stream->in_flight == (stream->state == STREAM_PASSING), "stream %u", i);
         pending += stream_queue_validate(streams, i);
     }
     CHECK(used == streams->slots.used_count);

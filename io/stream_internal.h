@@ -24,6 +24,9 @@ static inline uint8_t stream_second(const struct streams *streams) {
 void stream_open_accepted(struct streams *streams, uint32_t index,
                           const struct stream_opening *opening);
 
+// A slot that the kernel chose, without an owner.
+struct stream *stream_take_slot(struct streams *streams, uint32_t index, enum stream_state state);
+
 // The peer is gone: tells the owner, drops what is queued, tears down.
 void stream_fail(struct streams *streams, uint32_t index, int error);
 
@@ -67,6 +70,35 @@ uint32_t stream_queue_gather(struct streams *streams, struct stream *stream, str
 // stream_port_writable when the control bytes fell under half again.
 void stream_queue_tell_writable(struct streams *streams, uint32_t index);
 
+// Puts the gaps' events in their places.
+void stream_queue_encode_gaps(struct streams *streams, struct stream *stream);
+
+// One parcel becomes a list of one. False without memory.
+bool stream_queue_make_list(struct streams *streams, struct stream *stream);
+
+// At the end, by no budget. False without memory.
+bool stream_queue_append(struct streams *streams, struct stream *stream, uint32_t parcel_id);
+
+// Takes the head off; BLOCK_NONE for a gap.
+uint32_t stream_queue_pop(struct streams *streams, struct stream *stream);
+
+void stream_queue_account(struct streams *streams, struct stream *stream,
+                          const struct parcel *parcel);
+void stream_queue_unaccount(struct streams *streams, struct stream *stream,
+                            const struct parcel *parcel);
+
+static inline bool stream_queue_is_room(const struct parcel *parcel) {
+    return parcel->class == PARCEL_ROOM || parcel->class == PARCEL_WHISPER;
+}
+
+static inline uint64_t stream_queue_messages(const struct parcel *parcel) {
+    return parcel->class == PARCEL_ROOM ? parcel->message_count : 0;
+}
+
+static inline struct stream_node *stream_queue_node(const struct streams *streams, uint32_t node) {
+    return (struct stream_node *)slab_at(&streams->nodes, node);
+}
+
 uint64_t stream_queue_validate(const struct streams *streams, uint32_t index);
 
 // --- stream_send.c -------------------------------------------------------------------------------
@@ -84,15 +116,41 @@ void stream_recv_cancel(struct streams *streams, uint32_t index);
 // Arms again after something ended, as the stream's state asks.
 void stream_recv_arm_next(struct streams *streams, uint32_t index);
 
+// Reads again after a pause or a halt, when nothing is armed.
+void stream_recv_resume(struct streams *streams, uint32_t index);
+
 void stream_recv_flush_starved(struct streams *streams);
 void stream_recv_park_quiet(struct streams *streams);
 void stream_on_recv(struct streams *streams, const struct ring_completion *completion);
 void stream_on_poll_in(struct streams *streams, const struct ring_completion *completion);
 void stream_on_cancel_failed(struct streams *streams, const struct ring_completion *completion);
 
+// --- stream_carry.c ------------------------------------------------------------------------------
+
+// What is not sent yet, in runs of one budget; NULL counts only. No gaps are left. Returns its
+// bytes.
+uint32_t stream_carry_write(struct streams *streams, const struct stream *stream, uint8_t *out);
+
+// Takes all off the queue, counted moved out.
+void stream_carry_release(struct streams *streams, struct stream *stream);
+
+// Puts what stream_carry_write wrote in front, counted moved in. False without memory: the queue is
+// as before, the messages are counted dropped.
+bool stream_carry_read(struct streams *streams, struct stream *stream, const uint8_t *bytes,
+                       uint32_t size);
+
+// --- stream_move.c -------------------------------------------------------------------------------
+
+MUST_USE int moving_init(struct streams *streams, struct memory_ledger *ledger);
+void moving_forget(struct streams *streams); // what is expected
+void moving_settle(struct streams *streams); // tells who is halted
+void stream_on_pass(struct streams *streams, const struct ring_completion *completion);
+void stream_on_arrive(struct streams *streams, const struct ring_completion *completion);
+
 // --- accept.c ------------------------------------------------------------------------------------
 
 MUST_USE int accepting_init(struct streams *streams, struct memory_ledger *ledger);
+MUST_USE int accepting_reserve(struct streams *streams, uint32_t *lane);
 void accepting_on_slot_free(struct streams *streams);
 void accepting_flush(struct streams *streams); // arms what is due
 void accepting_tick(struct streams *streams);

@@ -22,6 +22,7 @@ enum stream_opened_by {
     STREAM_ACCEPTED,
     STREAM_ACCEPTED_OVER_LIMIT, // beyond connections_max, in a spare slot: answer 503 and close
     STREAM_CONNECTED,
+    STREAM_ARRIVED, // passed here by another ring (io/stream_move.h)
 };
 
 struct stream_opening {
@@ -29,6 +30,7 @@ struct stream_opening {
     uint32_t owner;              // STREAM_CONNECTED: as given to connect_open; else SLAB_NONE
     uint32_t acceptor;           // accepted: the number that accept_open returned
     const struct sockaddr *peer; // accepted with peer_addresses, else NULL; borrowed
+    uint64_t tag;                // STREAM_ARRIVED: as given to stream_move_expect
 };
 
 // A connection is there. The owner calls stream_set_owner before it returns; a stream without an
@@ -52,5 +54,13 @@ uint32_t stream_port_gap(void *port, uint32_t owner, uint32_t room, uint64_t fro
 
 // In place of stream_port_open for a connect that failed; `error` is an errno.
 void stream_port_connect_failed(void *port, uint32_t owner, int error);
+
+// The next two of io/stream_move.h. After stream_move_begin, from stream_settle: nothing of the
+// stream is armed or in flight any more.
+void stream_port_move_ready(void *port, uint32_t index, uint32_t owner);
+
+// After stream_move_pass, from stream_on_completion: 0, the other ring has the socket too; or an
+// errno, it has not (ENFILE: its table is full; EOWNERDEAD, EBADF, EBADFD: it is gone; ENOMEM).
+void stream_port_move_passed(void *port, uint32_t index, uint32_t owner, int error);
 
 #endif

@@ -5,28 +5,17 @@
 //
 //   change                         performed by
 //   empty → one parcel             stream_push
-//   one parcel → list              list_head
+//   one parcel → list              stream_queue_make_list
 //   list grows                     append
 //   parcel → gap, in its place     drop_node (drop_oldest, the room's policy)
 //   gap → parcel                   stream_queue_gather, when its turn to be sent comes
-//   list shrinks, → empty          pop_head (stream_queue_consume, stream_queue_clear)
+//   list shrinks, → empty          stream_queue_pop (stream_queue_consume, stream_queue_clear)
 //
-// Never dropped: a parcel of which the kernel took a byte, or that is in a send not settled yet.
+// Never dropped: a parcel of which the kernel took a byte, or that is in a send not settled yet, or
+// that came with the stream from another core (io/stream_move.h).
 #include <string.h>
 
 #include "io/stream_internal.h"
-
-static bool is_room_budget(const struct parcel *parcel) {
-    return parcel->class == PARCEL_ROOM || parcel->class == PARCEL_WHISPER;
-}
-
-static uint64_t messages_of(const struct parcel *parcel) {
-    return parcel->class == PARCEL_ROOM ? parcel->message_count : 0;
-}
-
-static struct stream_node *node_at(const struct streams *streams, uint32_t node) {
-    return (struct stream_node *)slab_at(&streams->nodes, node);
-}
 
 static struct stream_gap *gap_at(const struct streams *streams, uint32_t gap) {
     return (struct stream_gap *)slab_at(&streams->gaps, gap);
@@ -48,10 +37,11 @@ void stream_mark_dirty(struct streams *streams, uint32_t index) {
     streams->dirty[streams->dirty_count++] = index;
 }
 
-static void account(struct streams *streams, struct stream *stream, const struct parcel *parcel) {
-    if (is_room_budget(parcel)) {
+void stream_queue_account(struct streams *streams, struct stream *stream,
+                          const struct parcel *parcel) {
+    if (stream_queue_is_room(parcel)) {
         stream->room_bytes += parcel->size;
-        counter_add(streams->counters, COUNTER_PENDING, messages_of(parcel));
+        counter_add(streams->counters, COUNTER_PENDING, stream_queue_messages(parcel));
         return;
     }
     stream->control_bytes += parcel->size;
@@ -59,10 +49,11 @@ static void account(struct streams *streams, struct stream *stream, const struct
         stream->flags |= STREAM_OVER_HALF;
 }
 
-static void unaccount(struct streams *streams, struct stream *stream, const struct parcel *parcel) {
-    if (is_room_budget(parcel)) {
+void stream_queue_unaccount(struct streams *streams, struct stream *stream,
+                            const struct parcel *parcel) {
+    if (stream_queue_is_room(parcel)) {
         stream->room_bytes -= parcel->size;
-        counter_subtract(streams->counters, COUNTER_PENDING, messages_of(parcel));
+        counter_subtract(streams->counters, COUNTER_PENDING, stream_queue_messages(parcel));
         return;
     }
     stream->control_bytes -= parcel->size;
@@ -70,7 +61,7 @@ static void unaccount(struct streams *streams, struct stream *stream, const stru
 
 // --- pushing -------------------------------------------------------------------------------------
 
-static bool list_head(struct streams *streams, struct stream *stream) {
+bool stream_queue_make_list(struct streams *streams, struct stream *stream) {
     if (stream->flags & STREAM_LISTED)
         return true;
     uint32_t index;
@@ -91,7 +82,7 @@ static struct stream_node *append(struct streams *streams, struct stream *stream
         return NULL;
     node->next = SLAB_NONE;
     node->parcel = BLOCK_NONE;
-    node_at(streams, stream->tail)->next = index;
+    stream_queue_node(streams, stream->tail)->next = index;
     stream->tail = index;
     return node;
 }
@@ -100,8 +91,8 @@ static struct stream_node *append(struct streams *streams, struct stream *stream
 static struct stream_gap *adjacent_gap(const struct streams *streams, const struct stream *stream,
                                        uint32_t until, const struct parcel *parcel) {
     for (uint32_t at = stream->head; at != until && at != SLAB_NONE;
-         at = node_at(streams, at)->next) {
-        const struct stream_node *node = node_at(streams, at);
+         at = stream_queue_node(streams, at)->next) {
+        const struct stream_node *node = stream_queue_node(streams, at);
         if (node->parcel != BLOCK_NONE)
             continue;
         struct stream_gap *gap = gap_at(streams, node->gap);
@@ -127,11 +118,11 @@ static bool make_gap(struct streams *streams, struct stream_node *node,
 
 static void unlink_node(struct streams *streams, struct stream *stream, uint32_t previous,
                         uint32_t at) {
-    uint32_t next = node_at(streams, at)->next;
+    uint32_t next = stream_queue_node(streams, at)->next;
     if (previous == SLAB_NONE)
         stream->head = next;
     else
-        node_at(streams, previous)->next = next;
+        stream_queue_node(streams, previous)->next = next;
     if (stream->tail == at)
         stream->tail = previous;
     slab_release(&streams->nodes, at);
@@ -142,7 +133,7 @@ enum drop { DROP_REMOVED, DROP_KEPT_NODE, DROP_NO_MEMORY };
 // Drops the parcel of a node; its messages stay as a gap, unless it is a whisper.
 static enum drop drop_node(struct streams *streams, struct stream *stream, uint32_t previous,
                            uint32_t at) {
-    struct stream_node *node = node_at(streams, at);
+    struct stream_node *node = stream_queue_node(streams, at);
     uint32_t id = node->parcel;
     struct parcel *parcel = parcel_at(streams->blocks, id);
     enum drop result = DROP_REMOVED;
@@ -157,8 +148,8 @@ static enum drop drop_node(struct streams *streams, struct stream *stream, uint3
         else
             return DROP_NO_MEMORY;
     }
-    counter_add(streams->counters, COUNTER_DROPPED_SLOW, messages_of(parcel));
-    unaccount(streams, stream, parcel);
+    counter_add(streams->counters, COUNTER_DROPPED_SLOW, stream_queue_messages(parcel));
+    stream_queue_unaccount(streams, stream, parcel);
     parcel_unref(streams->blocks, id);
     if (result == DROP_REMOVED)
         unlink_node(streams, stream, previous, at);
@@ -173,10 +164,11 @@ static bool drop_oldest(struct streams *streams, struct stream *stream, uint32_t
     uint32_t previous = SLAB_NONE;
     uint32_t at = stream->head;
     while (at != SLAB_NONE && stream->room_bytes + size > streams->config.out_queue_bytes_max) {
-        const struct stream_node *node = node_at(streams, at);
+        const struct stream_node *node = stream_queue_node(streams, at);
         uint32_t next = node->next;
         bool is_droppable = protected == 0 && node->parcel != BLOCK_NONE &&
-                            is_room_budget(parcel_at(streams->blocks, node->parcel));
+                            stream_queue_is_room(parcel_at(streams->blocks, node->parcel)) &&
+                            !parcel_at(streams->blocks, node->parcel)->is_moved;
         protected -= protected > 0 ? 1 : 0;
         enum drop result = is_droppable ? drop_node(streams, stream, previous, at) : DROP_KEPT_NODE;
         if (result == DROP_NO_MEMORY)
@@ -204,11 +196,11 @@ static enum stream_push_result drop_new(struct streams *streams, struct stream *
         if (!node || !make_gap(streams, node, parcel)) {
             if (node)
                 unlink_node(streams, stream, tail, stream->tail);
-            counter_add(streams->counters, COUNTER_DROPPED_MEMORY, messages_of(parcel));
+            counter_add(streams->counters, COUNTER_DROPPED_MEMORY, stream_queue_messages(parcel));
             return STREAM_PUSH_NO_MEMORY;
         }
     }
-    counter_add(streams->counters, COUNTER_DROPPED_SLOW, messages_of(parcel));
+    counter_add(streams->counters, COUNTER_DROPPED_SLOW, stream_queue_messages(parcel));
     return STREAM_PUSH_OK;
 }
 
@@ -217,7 +209,7 @@ static bool admit(struct streams *streams, struct stream *stream, const struct p
                   enum stream_push_result *result) {
     const struct stream_config *config = &streams->config;
     *result = STREAM_PUSH_OK;
-    if (!is_room_budget(parcel)) {
+    if (!stream_queue_is_room(parcel)) {
         if (stream->control_bytes == 0 ||
             stream->control_bytes + parcel->size <= config->control_bytes_max)
             return true;
@@ -231,12 +223,12 @@ static bool admit(struct streams *streams, struct stream *stream, const struct p
         return false;
     }
     if (parcel->close_when_over) {
-        counter_add(streams->counters, COUNTER_DROPPED_SLOW, messages_of(parcel));
+        counter_add(streams->counters, COUNTER_DROPPED_SLOW, stream_queue_messages(parcel));
         *result = STREAM_PUSH_OVER_ROOM;
         return false;
     }
-    if (!list_head(streams, stream) || !drop_oldest(streams, stream, parcel->size)) {
-        counter_add(streams->counters, COUNTER_DROPPED_MEMORY, messages_of(parcel));
+    if (!stream_queue_make_list(streams, stream) || !drop_oldest(streams, stream, parcel->size)) {
+        counter_add(streams->counters, COUNTER_DROPPED_MEMORY, stream_queue_messages(parcel));
         *result = STREAM_PUSH_NO_MEMORY;
         return false;
     }
@@ -251,8 +243,10 @@ enum stream_push_result stream_push(struct streams *streams, struct handle handl
     struct parcel *parcel = parcel_at(streams->blocks, parcel_id);
     struct stream *stream = slab_lookup(&streams->slots, handle);
     if (UNLIKELY(!stream || stream->state != STREAM_OPEN)) {
-        counter_add(streams->counters, COUNTER_DROPPED_CLOSED, messages_of(parcel));
-        return STREAM_PUSH_CLOSING;
+        if (!stream || !stream_is_held(stream)) {
+            counter_add(streams->counters, COUNTER_DROPPED_CLOSED, stream_queue_messages(parcel));
+            return STREAM_PUSH_CLOSING;
+        }
     }
     if (UNLIKELY(stream->head != BLOCK_NONE)) {
         enum stream_push_result result;
@@ -262,21 +256,37 @@ enum stream_push_result stream_push(struct streams *streams, struct handle handl
     if (LIKELY(stream->head == BLOCK_NONE)) {
         stream->head = parcel_id;
     } else {
-        struct stream_node *node = list_head(streams, stream) ? append(streams, stream) : NULL;
+        struct stream_node *node =
+            stream_queue_make_list(streams, stream) ? append(streams, stream) : NULL;
         if (!node) {
-            counter_add(streams->counters, COUNTER_DROPPED_MEMORY, messages_of(parcel));
+            counter_add(streams->counters, COUNTER_DROPPED_MEMORY, stream_queue_messages(parcel));
             return STREAM_PUSH_NO_MEMORY;
         }
         node->parcel = parcel_id;
     }
     parcel->refs++;
-    account(streams, stream, parcel);
+    stream_queue_account(streams, stream, parcel);
     if (UNLIKELY(stream->flags & STREAM_LISTED))
         counter_raise(streams->counters, COUNTER_QUEUE_BYTES_MAX,
                       (uint64_t)stream->room_bytes + stream->control_bytes);
     if (LIKELY(!(stream->flags & (STREAM_BLOCKED | STREAM_DIRTY))))
         stream_mark_dirty(streams, handle.index);
     return STREAM_PUSH_OK;
+}
+
+bool stream_queue_append(struct streams *streams, struct stream *stream, uint32_t parcel_id) {
+    if (stream->head == BLOCK_NONE) {
+        stream->head = parcel_id;
+    } else {
+        struct stream_node *node =
+            stream_queue_make_list(streams, stream) ? append(streams, stream) : NULL;
+        if (!node)
+            return false;
+        node->parcel = parcel_id;
+    }
+    parcel_at(streams->blocks, parcel_id)->refs++;
+    stream_queue_account(streams, stream, parcel_at(streams->blocks, parcel_id));
+    return true;
 }
 
 bool stream_is_empty(const struct streams *streams, uint32_t index) {
@@ -293,15 +303,14 @@ uint32_t stream_control_bytes(const struct streams *streams, uint32_t index) {
 
 // --- sending and clearing ------------------------------------------------------------------------
 
-// Takes the head off; BLOCK_NONE for a gap.
-static uint32_t pop_head(struct streams *streams, struct stream *stream) {
+uint32_t stream_queue_pop(struct streams *streams, struct stream *stream) {
     uint32_t id = stream->head;
     if (LIKELY(!(stream->flags & STREAM_LISTED))) {
         stream->head = BLOCK_NONE;
         return id;
     }
     uint32_t at = stream->head;
-    struct stream_node *node = node_at(streams, at);
+    struct stream_node *node = stream_queue_node(streams, at);
     id = node->parcel;
     if (id == BLOCK_NONE)
         slab_release(&streams->gaps, node->gap);
@@ -315,7 +324,8 @@ static uint32_t pop_head(struct streams *streams, struct stream *stream) {
 }
 
 static uint32_t head_parcel(const struct streams *streams, const struct stream *stream) {
-    return stream->flags & STREAM_LISTED ? node_at(streams, stream->head)->parcel : stream->head;
+    return stream->flags & STREAM_LISTED ? stream_queue_node(streams, stream->head)->parcel
+                                         : stream->head;
 }
 
 void stream_queue_consume(struct streams *streams, struct stream *stream, size_t bytes,
@@ -332,13 +342,13 @@ void stream_queue_consume(struct streams *streams, struct stream *stream, size_t
         }
         bytes -= left;
         stream->head_sent_bytes = 0;
-        tally->delivered += messages_of(parcel);
+        tally->delivered += stream_queue_messages(parcel);
         // Pending falls with delivered, in stream_tally_add.
-        if (is_room_budget(parcel))
+        if (stream_queue_is_room(parcel))
             stream->room_bytes -= parcel->size;
         else
             stream->control_bytes -= parcel->size;
-        (void)pop_head(streams, stream);
+        (void)stream_queue_pop(streams, stream);
         parcel_unref(streams->blocks, id);
     }
 }
@@ -351,12 +361,12 @@ void stream_tally_add(struct streams *streams, const struct stream_tally *tally)
 
 void stream_queue_clear(struct streams *streams, struct stream *stream) {
     while (stream->head != BLOCK_NONE) {
-        uint32_t id = pop_head(streams, stream);
+        uint32_t id = stream_queue_pop(streams, stream);
         if (id == BLOCK_NONE)
             continue;
         struct parcel *parcel = parcel_at(streams->blocks, id);
-        counter_add(streams->counters, COUNTER_DROPPED_CLOSED, messages_of(parcel));
-        unaccount(streams, stream, parcel);
+        counter_add(streams->counters, COUNTER_DROPPED_CLOSED, stream_queue_messages(parcel));
+        stream_queue_unaccount(streams, stream, parcel);
         parcel_unref(streams->blocks, id);
     }
     stream->head_sent_bytes = 0;
@@ -372,13 +382,13 @@ static bool encode_gap(struct streams *streams, struct stream *stream, struct st
         return false;
     slab_release(&streams->gaps, node->gap);
     node->parcel = id;
-    account(streams, stream, parcel_at(streams->blocks, id));
+    stream_queue_account(streams, stream, parcel_at(streams->blocks, id));
     return true;
 }
 
 static void remove_gap(struct streams *streams, struct stream *stream, uint32_t previous,
                        uint32_t at) {
-    slab_release(&streams->gaps, node_at(streams, at)->gap);
+    slab_release(&streams->gaps, stream_queue_node(streams, at)->gap);
     unlink_node(streams, stream, previous, at);
     if (stream->head == SLAB_NONE) {
         stream->head = BLOCK_NONE;
@@ -394,7 +404,7 @@ uint32_t stream_queue_gather(struct streams *streams, struct stream *stream, str
     uint32_t at = stream->head;
     *bytes = 0;
     while (at != SLAB_NONE && count < RING_IOVECS_MAX) {
-        struct stream_node *node = node_at(streams, at);
+        struct stream_node *node = stream_queue_node(streams, at);
         uint32_t next = node->next;
         if (node->parcel == BLOCK_NONE && !encode_gap(streams, stream, node)) {
             remove_gap(streams, stream, previous, at);
@@ -414,13 +424,29 @@ uint32_t stream_queue_gather(struct streams *streams, struct stream *stream, str
     return count;
 }
 
+void stream_queue_encode_gaps(struct streams *streams, struct stream *stream) {
+    if (!(stream->flags & STREAM_LISTED))
+        return;
+    uint32_t previous = SLAB_NONE;
+    for (uint32_t at = stream->head; at != SLAB_NONE && at != BLOCK_NONE;) {
+        struct stream_node *node = stream_queue_node(streams, at);
+        uint32_t next = node->next;
+        if (node->parcel == BLOCK_NONE && !encode_gap(streams, stream, node))
+            remove_gap(streams, stream, previous, at);
+        else
+            previous = at;
+        at = next;
+    }
+}
+
 void stream_queue_tell_writable(struct streams *streams, uint32_t index) {
     struct stream *stream = stream_at(streams, index);
     if (LIKELY(!(stream->flags & STREAM_OVER_HALF)) ||
         stream->control_bytes > streams->config.control_bytes_max / 2)
         return;
     stream->flags &= ~STREAM_OVER_HALF & 0xfffu;
-    if (stream->owner != STREAM_NO_OWNER && stream->state == STREAM_OPEN)
+    bool is_open = stream->state == STREAM_OPEN || stream->state == STREAM_HALTING;
+    if (stream->owner != STREAM_NO_OWNER && is_open)
         stream_port_writable(streams->port, index, stream->owner);
 }
 
@@ -431,16 +457,16 @@ uint64_t stream_queue_validate(const struct streams *streams, uint32_t index) {
     uint32_t control_bytes = 0;
     bool is_listed = (stream->flags & STREAM_LISTED) != 0;
     for (uint32_t at = stream->head; at != SLAB_NONE;) {
-        uint32_t id = is_listed ? node_at(streams, at)->parcel : at;
-        uint32_t next = is_listed ? node_at(streams, at)->next : SLAB_NONE;
+        uint32_t id = is_listed ? stream_queue_node(streams, at)->parcel : at;
+        uint32_t next = is_listed ? stream_queue_node(streams, at)->next : SLAB_NONE;
         CHECKF(!is_listed || next != SLAB_NONE || at == stream->tail, "stream %u: tail", index);
         at = next;
         if (id == BLOCK_NONE)
             continue;
         const struct parcel *parcel = parcel_at(streams->blocks, id);
         CHECKF(parcel->refs > 0, "stream %u: parcel %u", index, id);
-        pending += messages_of(parcel);
-        if (is_room_budget(parcel))
+        pending += stream_queue_messages(parcel);
+        if (stream_queue_is_room(parcel))
             room_bytes += parcel->size;
         else
             control_bytes += parcel->size;

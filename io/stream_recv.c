@@ -6,7 +6,8 @@
 //   HOT --quiet for park_after_s--> PARKING (cancel) --last completion--> PARKED
 //   HOT --over its bytes of a turn--> PARKING --last completion--> STARVED, with FAIR
 //   ONCE, HOT --ENOBUFS, F_MORE lost--> STARVED --stream_flush_dirty--> HOT, or ONCE with FAIR
-//   any --stream_pause_reading--> PARKING --> NONE --stream_resume_reading--> HOT
+//   any --stream_pause_reading, stream_move_begin--> PARKING --> NONE --stream_resume_reading-->
+//   HOT
 //
 // A parked stream costs the kernel 256 B, an armed receive 864 B (docs/KERNEL.md);
 // docs/DECISIONS.md has the cost of the switch. Nothing is lost by a cancel: bytes stay in the
@@ -142,7 +143,7 @@ void stream_recv_cancel(struct streams *streams, uint32_t index) {
 
 void stream_pause_reading(struct streams *streams, uint32_t index) {
     struct stream *stream = slab_get(&streams->slots, index);
-    if (stream->state != STREAM_OPEN)
+    if (stream->state != STREAM_OPEN && !stream_is_held(stream))
         return;
     stream->flags |= STREAM_PAUSED;
     stream_recv_cancel(streams, index);
@@ -150,11 +151,18 @@ void stream_pause_reading(struct streams *streams, uint32_t index) {
 
 void stream_resume_reading(struct streams *streams, uint32_t index) {
     struct stream *stream = slab_get(&streams->slots, index);
-    if (stream->state != STREAM_OPEN || !(stream->flags & STREAM_PAUSED))
+    bool is_held = stream_is_held(stream);
+    if ((stream->state != STREAM_OPEN && !is_held) || !(stream->flags & STREAM_PAUSED))
         return;
     stream->flags &= ~STREAM_PAUSED & 0xfffu;
+    if (!is_held)
+        stream_recv_resume(streams, index);
+}
+
+void stream_recv_resume(struct streams *streams, uint32_t index) {
+    struct stream *stream = stream_at(streams, index);
     // While a cancel is on its way its last completion arms again, while starved the next flush.
-    if (stream->recv != STREAM_RECV_NONE)
+    if (stream->recv != STREAM_RECV_NONE || !wants_bytes(stream))
         return;
     if (stream->flags & (STREAM_FAIR | STREAM_SINGLY))
         starve(streams, index);
@@ -216,7 +224,7 @@ static void take_bytes(struct streams *streams, const struct ring_completion *co
     struct stream *stream = stream_at(streams, index);
     uint32_t size = (uint32_t)completion->result;
     counter_add(streams->counters, COUNTER_RECV_BYTES, size);
-    if (stream->state != STREAM_OPEN)
+    if (stream->state != STREAM_OPEN && stream->state != STREAM_HALTING)
         return; // closing: read past
     watch_burst(streams, index, size);
     if (stream->owner != STREAM_NO_OWNER)

@@ -120,6 +120,8 @@ void stream_settle(struct streams *streams) {
     stream_tally_add(streams, &tally);
     streams->submitted_count = 0;
     streams->is_awaiting_settle = false;
+    if (UNLIKELY(streams->halting.count > 0))
+        moving_settle(streams);
 }
 
 static bool is_full(int32_t result) {

@@ -7,7 +7,7 @@
 
 struct accepting; // io/accept.c
 
-// The life of a stream; transitions and who performs them: table in io/stream.c.
+// The life of a stream; transitions and who performs them: tables in io/stream.c, stream_move.c.
 enum stream_state {
     STREAM_FREE,
     STREAM_CONNECTING, // connect submitted
@@ -16,6 +16,13 @@ enum stream_state {
     STREAM_LINGERING, // closing: shutdown(WR) submitted, reads until the peer's FIN
     STREAM_QUIESCING, // nothing new is armed; waits for the operations in flight
     STREAM_CLOSING,   // close submitted
+    // On the move (io/stream_move.h):
+    STREAM_HALTING,  // what is armed is being cancelled
+    STREAM_HALTED,   // nothing is armed or in flight
+    STREAM_PASSING,  // the pass is in flight
+    STREAM_PASSED,   // the other ring has the file too
+    STREAM_EXPORTED, // the queue has left
+    STREAM_WAITING,  // passed here, waits for its import
     STREAM_STATE_COUNT
 };
 
@@ -32,17 +39,18 @@ enum stream_recv {
 
 // A bit is set exactly when …
 enum stream_flag {
-    STREAM_LISTED = 1 << 0,     // … `head` and `tail` are nodes; else `head` is the only parcel
-    STREAM_DIRTY = 1 << 1,      // … the index is in `dirty`
-    STREAM_SUBMITTED = 1 << 2,  // … it is in `submitted` and no completion came for that send
-    STREAM_BLOCKED = 1 << 3,    // … a poll for space is in flight
-    STREAM_PAUSED = 1 << 4,     // … the owner does not want to read
-    STREAM_OVER_HALF = 1 << 5,  // … control bytes passed half; stream_port_writable is owed
-    STREAM_FAIR = 1 << 6,       // … it flooded: one buffer a turn until the socket is empty
-    STREAM_PEER_ENDED = 1 << 7, // … FIN, RST or an error was seen: nothing more is read
-    STREAM_IN_HOT = 1 << 8,     // … it is in `hot`
-    STREAM_FINISHED = 1 << 9,   // … shutdown(WR) was submitted
-    STREAM_SINGLY = 1 << 10,    // … the owner asked for stream_read_singly
+    STREAM_LISTED = 1 << 0,      // … `head` and `tail` are nodes; else `head` is the only parcel
+    STREAM_DIRTY = 1 << 1,       // … the index is in `dirty`
+    STREAM_SUBMITTED = 1 << 2,   // … it is in `submitted` and no completion came for that send
+    STREAM_BLOCKED = 1 << 3,     // … a poll for space is in flight
+    STREAM_PAUSED = 1 << 4,      // … the owner does not want to read
+    STREAM_OVER_HALF = 1 << 5,   // … control bytes passed half; stream_port_writable is owed
+    STREAM_FAIR = 1 << 6,        // … it flooded: one buffer a turn until the socket is empty
+    STREAM_PEER_ENDED = 1 << 7,  // … FIN, RST or an error was seen: nothing more is read
+    STREAM_IN_HOT = 1 << 8,      // … it is in `hot`
+    STREAM_SHARED = 1 << 9,      // … another ring may have the file: a close alone is not the end
+    STREAM_SINGLY = 1 << 10,     // … the owner asked for stream_read_singly
+    STREAM_IN_HALTING = 1 << 11, // … it is in `halting`
 };
 
 struct stream {
@@ -76,6 +84,13 @@ struct stream_gap {
     uint64_t from;
     uint64_t to;
     uint64_t reserved;
+};
+
+// A stream that another ring was told it may pass here.
+struct stream_expected {
+    uint32_t slab_word;
+    uint32_t lane;
+    uint64_t tag;
 };
 
 _Static_assert(sizeof(struct stream_node) == 16, "budget of stream.h");
@@ -114,11 +129,22 @@ struct streams {
     struct stream_list *starved;        // per lane: receives to arm at the next flush, in order
     bool is_starved;                    // one of them has entries
     uint32_t *lane_used;                // streams per lane
+    uint32_t *lane_expected;            // descriptors promised to arrivals, per lane
+    struct slab expected;               // struct stream_expected
+    struct stream_list halting;         // to look at by stream_move_settle
     struct accepting *accepting;
     uint32_t now_s;
     uint32_t burst_index; // who the last bytes of this turn were for, and how many in a row
     uint32_t burst_bytes;
 };
+
+_Static_assert(STREAM_STATE_COUNT <= 16, "4 bits");
+
+// Begun to move, and not beyond return: pushes queue up, nothing is read or sent.
+static inline bool stream_is_held(const struct stream *stream) {
+    return (stream->state >= STREAM_HALTING && stream->state <= STREAM_PASSED) ||
+           stream->state == STREAM_WAITING;
+}
 
 static inline struct handle stream_handle(const struct streams *streams, uint32_t index) {
     return slab_handle(&streams->slots, index);

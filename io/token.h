@@ -16,9 +16,11 @@
     X(RECV_MULTI, "stream")                                                                        \
     X(SEND, "stream")                                                                              \
     X(SHUTDOWN, "stream")                                                                          \
+    X(PASS, "stream")                                                                              \
     X(CLOSE, "stream")                                                                             \
     X(CANCEL, "stream")                                                                            \
     X(CANCEL_ACCEPT, "acceptor")                                                                   \
+    X(ARRIVE, "expected arrival")                                                                  \
     X(WAKE, "nothing: another scheduler woke this ring")                                           \
     X(WAKE_SENT, "nothing: a wake of ours failed")                                                 \
     X(EVENT, "nothing: a thread that is no scheduler woke this ring")                              \

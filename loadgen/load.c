@@ -57,6 +57,14 @@ uint32_t stream_port_gap(void *port, uint32_t owner, uint32_t room, uint64_t fro
     UNREACHABLE(); // a client sends no room messages
 }
 
+void stream_port_move_ready(void *port, uint32_t index, uint32_t owner) {
+    UNREACHABLE(); // a client's connections stay where they are
+}
+
+void stream_port_move_passed(void *port, uint32_t index, uint32_t owner, int error) {
+    UNREACHABLE();
+}
+
 void stream_port_connect_failed(void *port, uint32_t owner, int error) {
     client_on_connect_failed(port, owner, error);
 }

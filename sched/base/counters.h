@@ -65,11 +65,14 @@
     X(STREAMS_OPENED, "streams_opened_total", "", "streams opened", "")                            \
     X(STREAMS_CLOSED, "streams_closed_total", "", "streams torn down", "")                         \
     X(STREAMS_RESET, "streams_reset_total", "", "streams that ended by a reset", "")               \
+    X(STREAMS_ARRIVED, "streams_arrived_total", "", "streams that came from another core", "")     \
+    X(STREAMS_LEFT, "streams_left_total", "", "streams that went to another core", "")             \
+    X(PASSES_FAILED, "stream_passes_failed_total", "", "streams that could not go", "")            \
     X(QUEUE_BYTES_MAX, "out_queue_bytes_max", "", "largest out-queue seen, bytes", "")             \
     X(STALE_COMPLETIONS, "stale_completions_total", "", "completions for a former owner", "")
 
-// The audit, in messages per member: due = delivered + dropped + pending, and over
-// all cores relayed = taken + those in mailboxes and mesh (docs/PROTOCOL.md).
+// The audit, in messages per member: due + moved in = delivered + dropped + pending + moved out,
+// and over all cores relayed = taken + those in mailboxes and mesh (docs/PROTOCOL.md).
 #define COUNTERS_AUDIT(X)                                                                          \
     X(DUE, "audit_due_total", "", "room messages owed to members", "")                             \
     X(DELIVERED, "audit_delivered_total", "", "room messages wholly accepted by the kernel", "")   \
@@ -79,6 +82,10 @@
       "dropped: the member left or its connection ended", "")                                      \
     X(DROPPED_MEMORY, "audit_dropped_total", "reason=\"memory\"", "dropped: no memory was left",   \
       "the host or --connections-max is too small")                                                \
+    X(MOVED_IN, "audit_moved_total", "direction=\"in\"",                                           \
+      "room messages that came with a connection from another core, unsent", "")                   \
+    X(MOVED_OUT, "audit_moved_total", "direction=\"out\"",                                         \
+      "room messages that left with a connection for another core, unsent", "")                    \
     X(PENDING, "audit_pending", "where=\"queue\"", "room messages in out-queues", "")              \
     X(GATHERED, "audit_pending", "where=\"leaf\"", "room messages gathered in this turn", "")      \
     X(RELAYED, "audit_relayed_total", "", "room messages that homes here sent to leaves", "")      \

@@ -25,7 +25,8 @@ struct parcel {
     uint64_t sequence_from;
     uint8_t class;           // enum parcel_class
     uint8_t close_when_over; // room policy `close` instead of drop_oldest
-    uint8_t reserved[6];
+    uint8_t is_moved;        // came with a stream from another core: never dropped
+    uint8_t reserved[5];
     uint8_t data[];
 };
 
