@@ -80,6 +80,8 @@ static void take_snapshot(struct control_snapshot *snapshot, const struct core *
     const struct counters *c = &core->counters;
     snapshot->answered = true;
     snapshot->due = counter_read(c, COUNTER_DUE);
+    snapshot->moved_in = counter_read(c, COUNTER_MOVED_IN);
+    snapshot->moved_out = counter_read(c, COUNTER_MOVED_OUT);
     snapshot->delivered = counter_read(c, COUNTER_DELIVERED);
     snapshot->dropped = counter_read(c, COUNTER_DROPPED_SLOW) +
                         counter_read(c, COUNTER_DROPPED_CLOSED) +

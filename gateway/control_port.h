@@ -31,7 +31,9 @@ struct control_slab {
 // One core at the end of one of its turns.
 struct control_snapshot {
     bool answered; // false: everything else is zero
-    uint64_t due;  // the audit: due = delivered + dropped + pending
+    uint64_t due;  // the audit: due + moved in = delivered + dropped + pending + moved out
+    uint64_t moved_in;
+    uint64_t moved_out;
     uint64_t delivered;
     uint64_t dropped; // all reasons
     uint64_t pending;

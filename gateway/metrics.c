@@ -35,7 +35,8 @@ static const struct family counter_families[COUNTER_COUNT] = {
     X(ANSWERED, "core_answered", "core", "1 when the core answered for this page within 250 ms",   \
       "")                                                                                          \
     X(AUDIT_BALANCE, "audit_balance", "core",                                                      \
-      "due - delivered - dropped - pending at the end of a turn", "messages vanished: report it")  \
+      "due + moved in - delivered - dropped - pending - moved out at the end of a turn",           \
+      "messages vanished: report it")                                                              \
     X(SLAB_USED, "slab_used", "core, slab", "slots in use", "")                                    \
     X(SLAB_HIGH_WATER, "slab_high_water", "core, slab", "most slots in use at once", "")           \
     X(SLAB_MAX, "slab_max", "core, slab", "slots that may be in use", "")                          \
@@ -100,8 +101,8 @@ static int64_t core_value(const struct control_snapshot *snapshot, enum extra wh
     case EXTRA_ANSWERED:
         return snapshot->answered;
     case EXTRA_AUDIT_BALANCE:
-        return (int64_t)(snapshot->due - snapshot->delivered - snapshot->dropped -
-                         snapshot->pending);
+        return (int64_t)(snapshot->due + snapshot->moved_in - snapshot->delivered -
+                         snapshot->dropped - snapshot->pending - snapshot->moved_out);
     case EXTRA_BLOCKS_USED:
         return (int64_t)snapshot->blocks_bytes_used;
     case EXTRA_BLOCKS_HIGH_WATER:

@@ -140,10 +140,11 @@ static size_t receive(uint32_t peer, char *text, size_t size, size_t capacity) {
 
 static bool audit_holds(void) {
     const struct counters *c = &core.counters;
-    return counter_read(c, COUNTER_DUE) ==
-           counter_read(c, COUNTER_DELIVERED) + counter_read(c, COUNTER_DROPPED_SLOW) +
-               counter_read(c, COUNTER_DROPPED_CLOSED) + counter_read(c, COUNTER_DROPPED_MEMORY) +
-               counter_read(c, COUNTER_PENDING) + counter_read(c, COUNTER_GATHERED);
+    return counter_read(c, COUNTER_DUE) + counter_read(c, COUNTER_MOVED_IN) ==
+           counter_read(c, COUNTER_MOVED_OUT) + counter_read(c, COUNTER_DELIVERED) +
+               counter_read(c, COUNTER_DROPPED_SLOW) + counter_read(c, COUNTER_DROPPED_CLOSED) +
+               counter_read(c, COUNTER_DROPPED_MEMORY) + counter_read(c, COUNTER_PENDING) +
+               counter_read(c, COUNTER_GATHERED);
 }
 
 static void close_core(void) {

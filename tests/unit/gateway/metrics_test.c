@@ -72,6 +72,8 @@ END_TEST
 START_TEST(a_silent_core_is_named_and_has_no_values) {
     gateway = (struct gateway){.snapshots = {{.answered = true,
                                               .due = 10,
+                                              .moved_in = 7,
+                                              .moved_out = 4,
                                               .delivered = 6,
                                               .dropped = 1,
                                               .pending = 2,
@@ -85,7 +87,7 @@ START_TEST(a_silent_core_is_named_and_has_no_values) {
     char *text = print_all();
     has_line(text, "\nfairlead_core_answered{core=\"0\"} 1\n");
     has_line(text, "\nfairlead_core_answered{core=\"1\"} 0\n");
-    has_line(text, "\nfairlead_audit_balance{core=\"0\"} 1\n");
+    has_line(text, "\nfairlead_audit_balance{core=\"0\"} 4\n");
     ck_assert_ptr_null(strstr(text, "fairlead_audit_balance{core=\"1\"}"));
     has_line(text, "\nfairlead_slab_used{core=\"0\",slab=\"member\"} 3\n");
     has_line(text, "\nfairlead_slab_high_water{core=\"0\",slab=\"member\"} 4\n");

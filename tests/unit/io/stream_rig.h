@@ -24,6 +24,11 @@ struct rig_peer {
     uint8_t last[64]; // the first bytes of the latest data
     size_t last_size;
     struct sockaddr_storage address;
+    enum stream_opened_by by;
+    uint64_t tag;         // STREAM_ARRIVED
+    uint32_t move_readys; // stream_port_move_ready
+    uint32_t passes;      // stream_port_move_passed, and its latest error
+    int pass_error;
 };
 
 struct rig {
@@ -141,10 +146,10 @@ static inline enum stream_push_result rig_push_room(struct rig *rig, struct hand
 // The audit of docs/PROTOCOL.md.
 static inline bool rig_audit_holds(const struct rig *rig) {
     const struct counters *c = &rig->counters;
-    return counter_read(c, COUNTER_DUE) ==
-           counter_read(c, COUNTER_DELIVERED) + counter_read(c, COUNTER_DROPPED_SLOW) +
-               counter_read(c, COUNTER_DROPPED_CLOSED) + counter_read(c, COUNTER_DROPPED_MEMORY) +
-               counter_read(c, COUNTER_PENDING);
+    return counter_read(c, COUNTER_DUE) + counter_read(c, COUNTER_MOVED_IN) ==
+           counter_read(c, COUNTER_MOVED_OUT) + counter_read(c, COUNTER_DELIVERED) +
+               counter_read(c, COUNTER_DROPPED_SLOW) + counter_read(c, COUNTER_DROPPED_CLOSED) +
+               counter_read(c, COUNTER_DROPPED_MEMORY) + counter_read(c, COUNTER_PENDING);
 }
 
 void stream_port_open(void *port, uint32_t index, const struct stream_opening *opening) {
@@ -154,6 +159,8 @@ void stream_port_open(void *port, uint32_t index, const struct stream_opening *o
     struct rig_peer *peer = &rig->peers[owner];
     *peer = (struct rig_peer){.stream = stream_handle(&rig->streams, index),
                               .is_open = true,
+                              .by = opening->by,
+                              .tag = opening->tag,
                               .over_limit = opening->by == STREAM_ACCEPTED_OVER_LIMIT};
     if (opening->peer)
         memcpy(&peer->address, opening->peer, sizeof(peer->address));
@@ -200,6 +207,19 @@ uint32_t stream_port_gap(void *port, uint32_t owner, uint32_t room, uint64_t fro
     rig->gap_from = from;
     rig->gap_to = to;
     return rig->gap_left_out ? BLOCK_NONE : rig_parcel(rig, PARCEL_CONTROL, "G", 1);
+}
+
+void stream_port_move_ready(void *port, uint32_t index, uint32_t owner) {
+    struct rig *rig = port;
+    CHECK(rig->peers[owner].is_open && rig->peers[owner].stream.index == index);
+    rig->peers[owner].move_readys++;
+}
+
+void stream_port_move_passed(void *port, uint32_t index, uint32_t owner, int error) {
+    struct rig *rig = port;
+    CHECK(rig->peers[owner].is_open && rig->peers[owner].stream.index == index);
+    rig->peers[owner].passes++;
+    rig->peers[owner].pass_error = error;
 }
 
 void stream_port_connect_failed(void *port, uint32_t owner, int error) {
