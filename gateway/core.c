@@ -30,9 +30,11 @@ static uint32_t bounded(uint64_t value, uint32_t max) {
 }
 
 // A quarter of the host's memory for all cores together; what is not touched costs nothing.
-static size_t blocks_bytes_max(const struct host_plan *plan) {
+static size_t blocks_bytes_max(const struct serve_shared *shared) {
+    if (shared->sizes.blocks_bytes_max > 0)
+        return shared->sizes.blocks_bytes_max;
     uint64_t host = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
-    uint64_t share = host / 4 / plan->scheduler_count;
+    uint64_t share = host / 4 / shared->plan->scheduler_count;
     return share > (64ull << 20) ? share : 64ull << 20;
 }
 
@@ -47,9 +49,13 @@ static int open_actors(struct core *core) {
     uint64_t members =
         (uint64_t)plan->connections_per_scheduler * MEMBERSHIPS_PER_CONNECTION + 1024;
     uint64_t users = plan->connections_max * MEMBERSHIPS_PER_CONNECTION + 1024;
+    const struct core_sizes *sizes = &shared->sizes;
     struct scheduler_config scheduler = {
         .core = (uint8_t)core->id,
-        .message_cells_max = bounded(CELLS_MIN + members * 2, ACTOR_INDEX_MAX),
+        .message_cells_max = sizes->message_cells_max
+                                 ? sizes->message_cells_max
+                                 : bounded(CELLS_MIN + members * 2, ACTOR_INDEX_MAX),
+        .reductions_per_turn = sizes->reductions_per_turn,
     };
     int result = scheduler_init(&core->scheduler, &scheduler, &core->shared->mesh, &core->ledger,
                                 &core->blocks, &core->counters, clock_monotonic_ns());
@@ -80,6 +86,8 @@ static int open_actors(struct core *core) {
         .members_max = bounded(members, ACTOR_INDEX_MAX),
         .users_max = bounded(users, ACTOR_INDEX_MAX),
         .batch_bytes_max = config->out_queue_bytes_max / 2,
+        .turn_deliveries_max = sizes->turn_deliveries_max,
+        .publishes_max = sizes->publishes_max,
         .seed = shared->seed,
         .rng_seed = core->rng_seed + 1,
     };
@@ -92,7 +100,7 @@ int core_open(struct core *core, struct serve_shared *shared, uint32_t id) {
     core->cpu = shared->plan->cpus[id];
     core->shared = shared;
     shared->counters[id] = &core->counters;
-    int result = blocks_init(&core->blocks, &core->ledger, blocks_bytes_max(shared->plan));
+    int result = blocks_init(&core->blocks, &core->ledger, blocks_bytes_max(shared));
     return result < 0 ? result : open_actors(core);
 }
 
@@ -101,6 +109,7 @@ int core_start(struct core *core) {
     const struct config *config = core->shared->config;
     struct ring_config ring = {.lane_count = plan->lane_count,
                                .descriptors_per_lane = plan->descriptors_per_lane,
+                               .first = core->shared->sizes.first_lane,
                                .child = {CHILD_LANE_SIZES},
                                .min_wait_us = MIN_WAIT_US,
                                .counters = &core->counters};

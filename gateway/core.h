@@ -25,9 +25,21 @@ enum serve_phase {
     SERVE_STOPPING, // those left are cut
 };
 
+// What a core reserves, where a simulation wants it small. All zeroes: as the plan, and what is
+// written beside each, ask for.
+struct core_sizes {
+    uint32_t message_cells_max; // a sixteenth must hold the publishes of all cores together
+    uint32_t publishes_max;     // of one core (chat_config)
+    uint32_t turn_deliveries_max;
+    uint32_t reductions_per_turn;
+    size_t blocks_bytes_max; // of one core
+    struct ring_lane_config first_lane;
+};
+
 struct serve_shared {
     const struct config *config;
     const struct host_plan *plan;
+    struct core_sizes sizes;
     struct mesh mesh;
     struct ring_wake_target wake_targets[MESH_ENDPOINTS_MAX];
     const struct counters *counters[MESH_ENDPOINTS_MAX]; // by core

@@ -154,6 +154,7 @@ static void arrange(struct ring *ring) {
 
 void ring_enter(struct ring *ring, uint64_t wait_ns) {
     (void)wait_ns;
+    ring->is_woken = false;
     memmove(ring->posted, &ring->posted[ring->posted_next],
             (ring->posted_count - ring->posted_next) * sizeof(*ring->posted));
     ring->posted_count -= ring->posted_next;
@@ -218,6 +219,7 @@ int ring_adopt(struct ring *ring, uint32_t stream_index, int fd) {
     CHECKF(ring->sockets_of[stream_index] == SLAB_NONE, "descriptor %u is taken", stream_index);
     uint32_t peer = ring_sim_connect(ring, -1);
     ring->sockets[peer]->is_waiting = false;
+    ring->waiting_count--;
     ring->sockets[peer]->descriptor_count++;
     ring->sockets_of[stream_index] = peer;
     close(fd);
@@ -275,6 +277,8 @@ void ring_submit_sendmsg(struct ring *ring, struct handle stream, const struct i
         return;
     }
     size_t space = socket->out.size < socket->space ? socket->space - socket->out.size : 0;
+    if (sim_one_in(ring, ring->knobs.short_send_one_in))
+        space = space > 0 ? rng_below(&ring->rng, (uint32_t)space) : 0;
     size_t wanted = 0;
     size_t taken = 0;
     for (uint32_t i = 0; i < piece_count; i++) {
@@ -375,12 +379,27 @@ void ring_submit_pass(struct ring *ring, struct handle stream, struct ring_pass_
              stream.index >> ring->lane_shift, pass(ring, stream.index, target, arrival), false);
 }
 
-// Nobody sleeps in a simulation.
+bool ring_sim_is_ready(struct ring *ring) {
+    if (ring->is_woken || ring->posted_next < ring->posted_count)
+        return true;
+    for (uint32_t i = 0; i < ring->op_count; i++)
+        if (sim_is_ready(ring, &ring->ops[i]))
+            return true;
+    return false;
+}
+
+bool ring_sim_is_woken(const struct ring *ring) {
+    return ring->is_woken;
+}
+
+// A target is the ring's address in two halves: nothing but ring_submit_wake looks at it.
 struct ring_wake_target ring_wake_target(const struct ring *ring) {
-    (void)ring;
-    return (struct ring_wake_target){-1, -1};
+    uintptr_t address = (uintptr_t)ring;
+    return (struct ring_wake_target){(int)(uint32_t)address, (int)(uint32_t)(address >> 32)};
 }
 
 void ring_submit_wake(struct ring *ring, struct ring_wake_target target) {
-    (void)ring, (void)target;
+    (void)ring;
+    uintptr_t address = (uintptr_t)(uint32_t)target.event_fd << 32 | (uint32_t)target.ring_fd;
+    ((struct ring *)address)->is_woken = true; // NOLINT
 }

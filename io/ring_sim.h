@@ -17,6 +17,7 @@ struct ring_sim_knobs {
     uint32_t late_one_in;          // completions that come a turn or more later
     uint32_t lose_more_one_in;     // multishot completions that end their operation
     uint32_t cancel_misses_one_in; // cancels that find a multishot between two runs
+    uint32_t short_send_one_in;    // sends that take only a part though there is space
     uint32_t run_max;              // completions of one multishot in one enter; 0: 32
     uint32_t send_space;           // bytes a new socket takes unread; 0: 64 KiB
     bool reports_success;          // a kernel whose sends cannot be silent
@@ -51,12 +52,18 @@ void ring_sim_peer_set_space(struct ring *ring, uint32_t peer, uint32_t bytes);
 void ring_sim_peer_fin(struct ring *ring, uint32_t peer);
 void ring_sim_peer_reset(struct ring *ring, uint32_t peer);
 
+bool ring_sim_peer_has_bytes(const struct ring *ring, uint32_t peer);  // to receive
 bool ring_sim_peer_saw_fin(const struct ring *ring, uint32_t peer);    // and has read up
 bool ring_sim_peer_is_closed(const struct ring *ring, uint32_t peer);  // our descriptor is gone
 bool ring_sim_peer_is_unheard(const struct ring *ring, uint32_t peer); // a full table dropped it
 
 // The number on `other` of a peer whose stream was passed there.
 uint32_t ring_sim_peer_on(struct ring *other, struct ring *ring, uint32_t peer);
+
+// Whether a ring_enter that waits would return now: something can complete, or ring_submit_wake
+// named this ring since the last enter.
+bool ring_sim_is_ready(struct ring *ring);
+bool ring_sim_is_woken(const struct ring *ring); // the latter alone
 
 // Operations armed and not completed, of all streams: 0 when all is torn down.
 uint32_t ring_sim_armed_count(const struct ring *ring);

@@ -58,7 +58,7 @@ static bool complete_recv(struct ring *ring, struct sim_op *op) {
 }
 
 static struct sim_socket *first_waiting(struct ring *ring, int listen_fd) {
-    for (uint32_t i = 0; i < ring->socket_count; i++) {
+    for (uint32_t i = 0; ring->waiting_count > 0 && i < ring->socket_count; i++) {
         if (ring->sockets[i]->is_waiting && ring->sockets[i]->listen_fd == listen_fd)
             return ring->sockets[i];
     }
@@ -92,6 +92,7 @@ static bool complete_accept(struct ring *ring, struct sim_op *op, struct sim_soc
     }
     uint32_t descriptor = sim_free_descriptor(ring, op->lane);
     socket->is_waiting = false;
+    ring->waiting_count--;
     if (descriptor == SLAB_NONE) { // docs/KERNEL.md 8: dropped unheard
         socket->is_unheard = true;
         sim_post(ring, op->token, op->lane, -ENFILE, false);
@@ -110,7 +111,7 @@ static bool complete_accept(struct ring *ring, struct sim_op *op, struct sim_soc
     return more;
 }
 
-static bool is_ready(struct ring *ring, const struct sim_op *op) {
+bool sim_is_ready(struct ring *ring, const struct sim_op *op) {
     switch ((enum token_op)op->token.op) {
     case TOKEN_ACCEPT:
         return first_waiting(ring, op->listen_fd) != NULL;
@@ -168,7 +169,7 @@ void sim_pump(struct ring *ring) {
         struct sim_op op = ring->ops[i];
         bool stays = true;
         uint32_t runs = op.token.op == TOKEN_ACCEPT ? SIM_SOCKETS_MAX : run_max;
-        for (uint32_t run = 0; stays && run < runs && is_ready(ring, &op); run++)
+        for (uint32_t run = 0; stays && run < runs && sim_is_ready(ring, &op); run++)
             stays = complete(ring, &op);
         if (stays)
             ring->ops[kept++] = op;
@@ -190,6 +191,7 @@ uint32_t ring_sim_connect(struct ring *ring, int listen_fd) {
     socket->listen_fd = listen_fd;
     socket->is_waiting = true;
     socket->space = ring->knobs.send_space ? ring->knobs.send_space : SPACE_BYTES;
+    ring->waiting_count++;
     return sim_peer_of_socket(ring, socket);
 }
 
@@ -230,6 +232,10 @@ void ring_sim_peer_reset(struct ring *ring, uint32_t peer) {
     socket_at(ring, peer)->peer_reset = true;
     socket_at(ring, peer)->in.size = 0;
     socket_at(ring, peer)->out.size = 0;
+}
+
+bool ring_sim_peer_has_bytes(const struct ring *ring, uint32_t peer) {
+    return socket_at(ring, peer)->out.size > 0;
 }
 
 bool ring_sim_peer_saw_fin(const struct ring *ring, uint32_t peer) {

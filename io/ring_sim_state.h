@@ -54,7 +54,9 @@ struct ring {
     uint32_t *sockets_of;        // per descriptor: socket, or SLAB_NONE
     struct sim_socket **sockets; // a peer is an index of it
     uint32_t socket_count;
-    struct sim_op *ops; // armed, oldest first
+    uint32_t waiting_count; // sockets in backlogs
+    bool is_woken;          // since the last enter
+    struct sim_op *ops;     // armed, oldest first
     uint32_t op_count;
     struct sim_posted *posted; // completed, oldest first
     uint32_t posted_count;
@@ -89,6 +91,8 @@ void sim_bytes_skip(struct sim_bytes *bytes, size_t size);
 
 struct sim_posted *sim_post(struct ring *ring, struct token token, uint32_t lane, int32_t result,
                             bool more);
+
+bool sim_is_ready(struct ring *ring, const struct sim_op *op);
 
 // Completes what is ready.
 void sim_pump(struct ring *ring);
