@@ -11,6 +11,8 @@
 
 int signal_link(struct scheduler *scheduler, uint8_t kind, uint32_t index, uint64_t other) {
     uint64_t pid = scheduler_pid(scheduler, kind, index);
+    CHECKF(pid_slot(other).generation != SLAB_GENERATION_MASK,
+           "actor %lx links to a service: a link is to one life of it", pid);
     if (other == pid)
         return 0;
     struct relation *link = relation_find(scheduler, kind, index, RELATION_LINK, other);

@@ -25,7 +25,8 @@
 
 #define SIGNAL_BY_LINK 1u
 
-// Links the actor with `other`, on any core. Linking to itself does nothing.
+// Links the actor with `other`, on any core; not by a service's pid (a monitor can). Linking to
+// itself does nothing.
 MUST_USE int signal_link(struct scheduler *scheduler, uint8_t kind, uint32_t index, uint64_t other);
 
 // From here on nothing comes of that link; a MESSAGE_EXIT that is in the mailbox already still
