@@ -92,7 +92,8 @@ int chat_init(struct chat *chat, const struct chat_config *config, struct schedu
         texts_init(&chat->texts, ledger, config->users_max) ||
         scheduler_register(scheduler, &room_behaviour, chat, config->rooms_max) ||
         scheduler_register(scheduler, &leaf_behaviour, chat, config->rooms_max) ||
-        scheduler_register(scheduler, &chat_behaviour, chat, 1))
+        scheduler_register(scheduler, &chat_behaviour, chat, 1) ||
+        recorder_track(&scheduler->recorder, ledger, KIND_ROOM, config->rooms_max))
         return -ENOMEM;
     chat->pid = scheduler_spawn(scheduler, KIND_CHAT, NULL);
     CHECK(chat->pid != PID_NONE);
@@ -111,6 +112,15 @@ void chat_fini(struct chat *chat) {
     slab_check_empty(&chat->metas);
     registry_fini(&chat->rooms);
     registry_fini(&chat->leaves);
+}
+
+uint32_t chat_room_tag(const struct chat *chat, struct bytes name) {
+    return registry_tag(&chat->leaves, name);
+}
+
+struct bytes chat_tag_name(const struct chat *chat, uint32_t tag) {
+    struct bytes name = registry_lookup_tag(&chat->leaves, tag);
+    return name.size > 0 ? name : registry_lookup_tag(&chat->rooms, tag);
 }
 
 uint32_t chat_home_core(const struct chat *chat, struct bytes room) {

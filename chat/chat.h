@@ -112,6 +112,11 @@ bool chat_flush(struct chat *chat);
 // The name of a member's room, borrowed until the turn's end.
 struct bytes chat_room_name(const struct chat *chat, uint32_t member);
 
+// 24 bits of a room's name, the same on all cores, and a name that has them: of a room with members
+// or a home here, of no bytes when there is none.
+uint32_t chat_room_tag(const struct chat *chat, struct bytes name);
+struct bytes chat_tag_name(const struct chat *chat, uint32_t tag);
+
 // The same by leaf slot (a parcel's `room`): empty when the leaf is gone.
 struct bytes chat_leaf_name(const struct chat *chat, uint32_t leaf);
 

@@ -94,16 +94,20 @@ static int on_init(void *context, void *state, uint32_t index, const void *argum
     room->empty_since_ns = chat->scheduler->now_ns;
     counter_add(chat->scheduler->counters, COUNTER_ROOMS, 1);
     rearm(chat, room, index);
+    recorder_record(&chat->scheduler->recorder, recorder_actor(KIND_ROOM, index),
+                    RECORDER_ROOM_MADE, 0);
     return 0;
 }
 
 static void on_terminate(void *context, void *state, uint32_t index, enum exit_reason reason) {
-    (void)index;
     (void)reason;
     struct chat *chat = context;
     struct room *room = state;
+    struct recorder_subject subject = {.name = room_name(chat, room)};
     presence_fini(chat, &room->presence);
     blocks_release(chat->scheduler->blocks, room->leaves);
+    recorder_describe(&chat->scheduler->recorder, scheduler_pid(chat->scheduler, KIND_ROOM, index),
+                      &subject);
     registry_remove(&chat->rooms, room_name(chat, room));
     counter_subtract(chat->scheduler->counters, COUNTER_ROOMS, 1);
 }
@@ -134,7 +138,9 @@ static void on_join(struct chat *chat, struct room *room, uint32_t index,
                                                         .words = {leaf->lost_from, leaf->lost_to}});
         leaf->lost_to = 0;
         leaf->wants_state |= reply.flags;
-        room->connection_count++;
+        if (room->connection_count++ == 0)
+            recorder_record(&scheduler->recorder, recorder_actor(KIND_ROOM, index),
+                            RECORDER_ROOM_OCCUPIED, 0);
         room->empty_since_ns = 0;
         room->is_count_due |= has_counts(room);
         if (is_new_list)
@@ -157,8 +163,11 @@ static void on_leave(struct chat *chat, struct room *room, const struct message 
         want_state_all(chat, room);
     if (--leaf->member_count == 0)
         *leaf = (struct room_leaf){0};
-    if (--room->connection_count == 0)
+    if (--room->connection_count == 0) {
         room->empty_since_ns = chat->scheduler->now_ns;
+        recorder_record(&chat->scheduler->recorder, recorder_actor_of_pid(message->target),
+                        RECORDER_ROOM_EMPTY, 0);
+    }
     // A list that is whole again ends the counts: with a last one, for whoever shows them.
     room->is_count_due |= has_counts(room) || is_new_list;
     counter_add(chat->scheduler->counters, COUNTER_LEAVES, 1);
@@ -209,6 +218,9 @@ static void relay(struct chat *chat, struct room *room, struct room_leaf *leaf,
         return;
     }
     if (sequence > 0) {
+        if (leaf->lost_to == 0)
+            recorder_record(&scheduler->recorder, recorder_actor_of_pid(publish->target),
+                            RECORDER_ROOM_LOST, pid_core(leaf->leaf));
         room->lost++;
         leaf->lost_from = leaf->lost_to ? leaf->lost_from : sequence;
         leaf->lost_to = sequence;

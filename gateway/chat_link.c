@@ -123,14 +123,22 @@ uint32_t chat_port_encode_count(void *port, struct bytes room, uint32_t users,
     return encode_text(port, &message, PARCEL_STATE, 0);
 }
 
+void stream_port_drops(void *port, uint32_t owner, uint32_t room) {
+    struct gateway *gateway = port;
+    const struct chat *chat = gateway->parts.chat;
+    gateway_record(gateway, owner, RECORDER_DROPPED,
+                   chat_room_tag(chat, chat_leaf_name(chat, room)));
+}
+
 uint32_t stream_port_gap(void *port, uint32_t owner, uint32_t room, uint64_t from, uint64_t to) {
-    const struct gateway *gateway = port;
+    struct gateway *gateway = port;
     const struct chat *chat = gateway->parts.chat;
     uint32_t at = conn_at(gateway, owner)->members;
     while (at != SLAB_NONE && chat_member(chat, at)->leaf != room)
         at = chat_member(chat, at)->next;
     if (at == SLAB_NONE) // it has left the room: the numbers mean nothing to it any more
         return BLOCK_NONE;
+    gateway_record(gateway, owner, RECORDER_GAP_TOLD, recorder_clamp(to - from + 1));
     return chat_port_encode_gap(port, chat_leaf_name(chat, room), from, to);
 }
 
@@ -227,6 +235,8 @@ void chat_port_joined(void *port, uint32_t owner, uint32_t member, uint64_t epoc
     writer_put_byte(&w, '}');
     CHECK(!w.overflow);
     ask_again(gateway, member, &asked);
+    gateway_record(gateway, owner, RECORDER_JOINED,
+                   chat_room_tag(gateway->parts.chat, chat_room_name(gateway->parts.chat, member)));
     reply_joined(gateway, owner, &asked.message, writer_bytes(&w));
     if (asked.refs.ref.data != asked.refs.join_ref.data)
         shorten_tag(gateway, member, &asked);
@@ -236,6 +246,7 @@ void chat_port_join_refused(void *port, uint32_t owner, uint32_t member, enum ch
     struct gateway *gateway = port;
     struct asked asked;
     ask_again(gateway, member, &asked);
+    gateway_record_change(gateway, owner, RECORDER_JOIN_REFUSED, reason);
     reply_join_refused(gateway, owner, &asked.message, session_refusal_reason(reason));
     session_forget(gateway, conn_at(gateway, owner), member);
 }
@@ -262,6 +273,7 @@ void chat_port_refused(void *port, uint32_t owner, uint32_t member,
     struct asked asked;
     ask_again(gateway, member, &asked);
     asked.message.ref = publish->ref;
+    gateway_record_change(gateway, owner, RECORDER_PUBLISH_REFUSED, reason);
     reply_error(gateway, owner, &asked.message, session_refusal_reason(reason));
     if (reason == REFUSAL_BUSY)
         conn_pause_busy(gateway, owner);

@@ -76,6 +76,7 @@ struct config {
     uint32_t rooms_max;
 
     bool allow_anonymous;
+    bool peer_addresses;
     bool echo;
     bool strict_phoenix;
     char origins[CONFIG_ORIGINS_MAX]
@@ -97,6 +98,8 @@ struct config {
     struct config_room_rule room_rules[CONFIG_ROOM_RULES_MAX];
     uint32_t room_rule_count;
 
+    uint32_t recorder_mib; // per scheduler; 0: off
+    uint32_t obituaries;   // per scheduler
     enum log_level log_level;
 
     bool supervised;

@@ -81,6 +81,7 @@ void conn_close(struct gateway *gateway, uint32_t index, const struct conn_farew
         return;
     conn_become(conn, CONN_CLOSING);
     gateway_count(gateway, farewell->counter);
+    gateway_record(gateway, index, RECORDER_CLOSE_SENT, farewell->code);
     session_leave_all(gateway, index);
     uint8_t frame[WEBSOCKET_CLOSE_BYTES_MAX];
     struct writer w = writer_on(frame, sizeof(frame));
@@ -107,6 +108,7 @@ void conn_doom(struct gateway *gateway, uint32_t index, bool is_memory) {
     struct conn *conn = conn_at(gateway, index);
     if (conn_state(conn) == CONN_CLOSING || conn_has(conn, CONN_DOOMED))
         return;
+    gateway_record(gateway, index, RECORDER_DOOMED, is_memory);
     conn_mark(conn, CONN_DOOMED | (is_memory ? CONN_DOOM_MEMORY : 0));
     scheduler_continue(gateway->parts.scheduler, KIND_CONNECTION, index);
 }
@@ -123,6 +125,8 @@ void conn_pause_if_full(struct gateway *gateway, uint32_t index) {
                gateway->parts.control_bytes_max / 2) ||
         conn_state(conn) == CONN_CLOSING)
         return;
+    if (!conn_has(conn, CONN_PAUSED_QUEUE))
+        gateway_record(gateway, index, RECORDER_PAUSED, 0);
     conn_mark(conn, CONN_PAUSED_QUEUE);
     stream_pause_reading(streams, conn->stream);
 }
@@ -141,6 +145,7 @@ void conn_mark_stale(struct gateway *gateway, uint32_t index) {
     if (!conn_is_live(conn) || conn_has(conn, CONN_STALE))
         return;
     conn_mark(conn, CONN_STALE);
+    gateway_record_change(gateway, index, RECORDER_PRESENCE_MISSED, 0);
     if (!conn_has(conn, CONN_PAUSED_BUSY)) // whose timer is due sooner, and armed again after
         arm(gateway, index, gateway_now_ns(gateway) + LIMITS_STALE_RETRY_MS * NS_PER_MS);
 }
@@ -156,6 +161,7 @@ void conn_upgraded(struct gateway *gateway, uint32_t index, enum conn_state stat
     conn_become(conn, state);
     conn->heard_s = now_s(gateway);
     gateway_count(gateway, COUNTER_UPGRADES);
+    gateway_record(gateway, index, RECORDER_UPGRADED, state == CONN_ECHO);
     if (state == CONN_ECHO) // its queue grows by all that is read
         stream_read_singly(gateway->parts.streams, conn->stream);
     // Usually the handshake's timer fires first, and is then armed for the silence.
@@ -169,6 +175,8 @@ struct conn_birth {
     uint32_t stream;
     bool is_over_limit;
     bool is_trusted;
+    bool has_ip;
+    uint8_t ip[16];
 };
 
 static int conn_init(void *context, void *state, uint32_t index, const void *argument) {
@@ -187,11 +195,14 @@ static int conn_init(void *context, void *state, uint32_t index, const void *arg
                                               : gateway->parts.config->handshake_timeout_s;
     arm(gateway, index, second_ns((uint64_t)conn->heard_s + timeout_s));
     gateway_count(gateway, COUNTER_CONNECTIONS);
+    gateway_record(gateway, index, RECORDER_ACCEPTED, birth->is_over_limit);
+    addresses_set(&gateway->addresses, index, birth->has_ip ? birth->ip : NULL);
     return 0;
 }
 
 static void on_drained(struct gateway *gateway, uint32_t index) {
     enum conn_state state = conn_state(conn_at(gateway, index));
+    gateway_record(gateway, index, RECORDER_DRAINED, 0);
     if (state == CONN_OPEN || state == CONN_ECHO) {
         conn_close(gateway, index,
                    &(struct conn_farewell){.code = WEBSOCKET_CLOSE_SERVICE_RESTART,
@@ -227,6 +238,8 @@ static void on_live_timer(struct gateway *gateway, uint32_t index, struct conn *
     uint64_t idle_at_ns =
         second_ns((uint64_t)conn->heard_s + gateway->parts.config->idle_timeout_s);
     if (gateway_now_ns(gateway) >= idle_at_ns) {
+        gateway_record(gateway, index, RECORDER_SILENT,
+                       recorder_clamp(now_s(gateway) - conn->heard_s));
         // Nothing was heard because nothing was read: that is not idleness.
         const struct conn_farewell idle = {.code = WEBSOCKET_CLOSE_GOING_AWAY,
                                            .reason = BYTES_LITERAL("idle"),
@@ -250,6 +263,8 @@ static void on_timer(struct gateway *gateway, uint32_t index, struct conn *conn)
     } else {
         gateway_count(gateway,
                       state == CONN_OVER_LIMIT ? COUNTER_REFUSED_FULL : COUNTER_CLOSED_HANDSHAKE);
+        gateway_record(gateway, index, RECORDER_HANDSHAKE_TIMEOUT,
+                       recorder_clamp(now_s(gateway) - conn->heard_s));
         conn_finish(gateway, index);
     }
 }
@@ -278,10 +293,27 @@ static void conn_handle(void *context, void *state, uint32_t index, const struct
         on_doomed(gateway, index, conn);
 }
 
+// Not of a peer that came and went without a word: a probe every second would push out the others.
+static void describe(struct gateway *gateway, uint32_t index, const struct conn *conn,
+                     enum exit_reason reason) {
+    struct scheduler *scheduler = gateway->parts.scheduler;
+    uint8_t ip[16];
+    struct recorder_subject subject = {0};
+    if (conn_state(conn) == CONN_HANDSHAKE && conn->reader == SLAB_NONE && reason == EXIT_PEER)
+        return;
+    if (conn->user != TEXT_NONE)
+        subject.name = text_bytes(&gateway->users, conn->user);
+    if (addresses_lookup(&gateway->addresses, index, ip))
+        subject.address = ip;
+    recorder_describe(&scheduler->recorder, scheduler_pid(scheduler, KIND_CONNECTION, index),
+                      &subject);
+}
+
 static void conn_terminate(void *context, void *state, uint32_t index, enum exit_reason reason) {
     struct gateway *gateway = context;
     struct conn *conn = state;
     session_leave_all(gateway, index);
+    describe(gateway, index, conn, reason);
     reader_release(gateway, conn);
     if (conn->user != TEXT_NONE)
         text_release(&gateway->users, conn->user);
@@ -318,12 +350,13 @@ static bool is_process_full(const struct gateway *gateway) {
 
 void stream_port_open(void *port, uint32_t index, const struct stream_opening *opening) {
     struct gateway *gateway = port;
-    const struct conn_birth birth = {
+    struct conn_birth birth = {
         .stream = index,
         .is_over_limit = opening->by == STREAM_ACCEPTED_OVER_LIMIT ||
                          gateway->drain_begin_ns != 0 || is_process_full(gateway),
-        .is_trusted = endpoint_is_trusted(gateway, opening->peer),
     };
+    birth.has_ip = addresses_of_peer(opening->peer, birth.ip);
+    birth.is_trusted = birth.has_ip && config_is_trusted_proxy(gateway->parts.config, birth.ip);
     uint64_t pid = scheduler_spawn(gateway->parts.scheduler, KIND_CONNECTION, &birth);
     if (pid == PID_NONE) {
         gateway_count(gateway, COUNTER_REFUSED_FULL);
@@ -360,6 +393,8 @@ void stream_port_data(void *port, uint32_t index, uint32_t owner, uint8_t *data,
 void stream_port_writable(void *port, uint32_t index, uint32_t owner) {
     struct gateway *gateway = port;
     struct conn *conn = conn_at(gateway, owner);
+    if (conn_has(conn, CONN_PAUSED_QUEUE))
+        gateway_record(gateway, owner, RECORDER_RESUMED, 0);
     conn_unmark(conn, CONN_PAUSED_QUEUE);
     conn->heard_s = now_s(gateway); // while it was not read, what it took is its sign of life
     if (conn_is_live(conn))
@@ -369,6 +404,7 @@ void stream_port_writable(void *port, uint32_t index, uint32_t owner) {
 
 void stream_port_end(void *port, uint32_t index, uint32_t owner, enum stream_end reason) {
     struct gateway *gateway = port;
+    gateway_record(gateway, owner, RECORDER_ENDED, reason);
     scheduler_exit(gateway->parts.scheduler, KIND_CONNECTION, owner,
                    reason == STREAM_END_LOCAL ? EXIT_NORMAL : EXIT_PEER);
 }

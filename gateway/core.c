@@ -59,6 +59,13 @@ static int open_actors(struct core *core) {
     };
     int result = scheduler_init(&core->scheduler, &scheduler, &core->shared->mesh, &core->ledger,
                                 &core->blocks, &core->counters, clock_monotonic_ns());
+    const struct recorder_config recorder = {
+        .events_max = config->recorder_mib * (1u << 20) / sizeof(struct recorder_event),
+        .obituaries_max = config->obituaries,
+    };
+    if (result == 0)
+        result = recorder_init(&core->scheduler.recorder, &recorder, &core->ledger,
+                               &core->scheduler.now_ns);
     if (result < 0)
         return result;
     struct gateway_parts parts = {
@@ -126,7 +133,8 @@ int core_start(struct core *core) {
                           &streams, &core->gateway);
     for (uint32_t i = 0; result >= 0 && i < config->listen_count; i++) {
         struct accept_config accept = {.listen_fd = core->listen_fds[i],
-                                       .peer_addresses = config->trusted_proxy_count > 0};
+                                       .peer_addresses = config->peer_addresses ||
+                                                         config->trusted_proxy_count > 0};
         result = accept_open(&core->streams, &accept);
     }
     if (result < 0) {

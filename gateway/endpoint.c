@@ -1,6 +1,5 @@
 #include "gateway/endpoint.h"
 
-#include <netinet/in.h>
 #include <strings.h>
 
 #include "gateway/conn.h"
@@ -14,19 +13,6 @@
 #define FIRST_BYTE_TLS 0x16 // RFC 8446 5.1: a handshake record
 
 // --- who may connect -----------------------------------------------------------------------------
-
-bool endpoint_is_trusted(const struct gateway *gateway, const struct sockaddr *peer) {
-    uint8_t ip[16] = {[10] = 0xff, [11] = 0xff};
-    if (!peer || gateway->parts.config->trusted_proxy_count == 0)
-        return false;
-    if (peer->sa_family == AF_INET)
-        memcpy(ip + 12, &((const struct sockaddr_in *)peer)->sin_addr, 4);
-    else if (peer->sa_family == AF_INET6)
-        memcpy(ip, &((const struct sockaddr_in6 *)peer)->sin6_addr, 16);
-    else
-        return false;
-    return config_is_trusted_proxy(gateway->parts.config, ip);
-}
 
 // "example.com:8080" → "example.com", "[::1]:8080" → "[::1]".
 static struct bytes without_port(struct bytes authority) {
@@ -149,6 +135,8 @@ static bool upgrade(struct gateway *gateway, uint32_t index, const struct http1_
     struct writer w = writer_on(text, sizeof(text));
     ws_handshake_encode_response(&w, request->ws_key,
                                  is_named ? BYTES_LITERAL("phoenix") : (struct bytes){0});
+    if (conn_has(conn, CONN_TRUSTED))
+        addresses_set_forwarded(&gateway->addresses, index, config, request->forwarded_for);
     conn_upgraded(gateway, index, state);
     conn_push(gateway, index, frame_out_raw(gateway->parts.blocks, writer_bytes(&w)));
     return true;

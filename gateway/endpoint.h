@@ -14,9 +14,6 @@
 // The connection is in its handshake.
 void endpoint_on_data(struct gateway *gateway, uint32_t index, uint8_t *data, size_t size);
 
-// `peer` may be NULL: then nobody is trusted.
-bool endpoint_is_trusted(const struct gateway *gateway, const struct sockaddr *peer);
-
 // An absent origin is allowed, and one whose host is that of `host`, whatever the ports, and those
 // that are configured. Pure.
 bool endpoint_origin_is_allowed(const struct config *config, struct bytes origin,

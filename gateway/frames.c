@@ -21,6 +21,7 @@ static enum counter counter_of_code(uint16_t code) {
 
 // RFC 6455 5.5.1: the answer to a close frame carries its code.
 static void on_close(struct gateway *gateway, uint32_t index, const struct websocket_event *event) {
+    gateway_record(gateway, index, RECORDER_CLOSE_RECEIVED, event->close_code);
     conn_close(gateway, index,
                &(struct conn_farewell){.code = event->close_code, .counter = COUNTER_CLOSED_PEER});
 }
@@ -125,11 +126,15 @@ void frames_on_data(struct gateway *gateway, uint32_t index, uint8_t *data, size
         }
     }
     counter_add(gateway->parts.counters, COUNTER_FRAMES_IN, frame_count);
-    if (UNLIKELY(status == WEBSOCKET_BAD && conn_is_live(conn)))
+    if (UNLIKELY(status == WEBSOCKET_BAD && conn_is_live(conn))) {
+        if (event.close_code == WEBSOCKET_CLOSE_TOO_BIG)
+            gateway_record(gateway, index, RECORDER_TOO_BIG,
+                           recorder_clamp(rules.message_bytes_max / 1024));
         conn_close(gateway, index,
                    &(struct conn_farewell){.code = event.close_code,
                                            .reason = bytes_from_string(event.cause),
                                            .counter = counter_of_code(event.close_code)});
+    }
     keep(gateway, index, &decoder, input.control);
 }
 

@@ -25,6 +25,10 @@ int gateway_init(struct gateway *gateway, const struct gateway_parts *parts) {
         result = texts_init(&gateway->refs, parts->ledger, slots);
     if (result == 0)
         result = scheduler_register(parts->scheduler, &conn_behaviour, gateway, slots);
+    if (result == 0 && (parts->config->peer_addresses || parts->config->trusted_proxy_count > 0))
+        result = addresses_init(&gateway->addresses, parts->ledger, slots);
+    if (result == 0)
+        result = recorder_track(&parts->scheduler->recorder, parts->ledger, KIND_CONNECTION, slots);
     return result;
 }
 
@@ -76,7 +80,9 @@ void gateway_stop(struct gateway *gateway) {
     const struct slab *slab = connections(gateway);
     struct streams *streams = gateway->parts.streams;
     for (uint32_t i = 0; i < slab->touched_count; i++)
-        if (slab_is_used(slab, i))
+        if (slab_is_used(slab, i)) {
+            gateway_record(gateway, i, RECORDER_CUT, 0);
             stream_close(streams, stream_handle(streams, conn_at(gateway, i)->stream),
                          STREAM_CLOSE_ABORT);
+        }
 }

@@ -12,7 +12,7 @@
 #define FAIRLEAD_GATEWAY_H
 
 #include "chat/chat.h"
-#include "gateway/config.h"
+#include "gateway/addresses.h"
 #include "io/stream.h"
 #include "sched/base/rng.h"
 #include "sched/base/text.h"
@@ -42,8 +42,9 @@ struct gateway_parts {
 struct gateway {
     struct gateway_parts parts;
     struct slab readers;
-    struct texts users; // one name per connection
-    struct texts refs;  // join_refs that are no small numbers (gateway/ref_tag.h)
+    struct texts users;         // one name per connection
+    struct texts refs;          // join_refs that are no small numbers (gateway/ref_tag.h)
+    struct addresses addresses; // of peers, where they are recorded
     struct rng rng;
     uint64_t drain_begin_ns; // 0: not draining
     uint64_t drain_window_ns;
@@ -72,6 +73,20 @@ bool gateway_is_empty(const struct gateway *gateway);
 
 static inline uint64_t gateway_now_ns(const struct gateway *gateway) {
     return gateway->parts.scheduler->now_ns;
+}
+
+// Into the flight recorder, of one connection.
+static inline void gateway_record(struct gateway *gateway, uint32_t connection,
+                                  enum recorder_event_type type, uint32_t detail) {
+    recorder_record(&gateway->parts.scheduler->recorder,
+                    recorder_actor(KIND_CONNECTION, connection), type, detail);
+}
+
+// The same, unless it repeats the event before.
+static inline void gateway_record_change(struct gateway *gateway, uint32_t connection,
+                                         enum recorder_event_type type, uint32_t detail) {
+    recorder_record_change(&gateway->parts.scheduler->recorder,
+                           recorder_actor(KIND_CONNECTION, connection), type, detail);
 }
 
 static inline void gateway_count(struct gateway *gateway, enum counter which) {

@@ -27,6 +27,7 @@ static void answer_http(struct gateway *gateway, uint32_t index, const struct ht
 }
 
 void refusal_http(struct gateway *gateway, uint32_t index, uint16_t status, const char *cause) {
+    gateway_record(gateway, index, RECORDER_HTTP_REFUSED, status);
     gateway_count(gateway, status == 403   ? COUNTER_HTTP_FORBIDDEN
                            : status == 404 ? COUNTER_HTTP_NOT_FOUND
                                            : COUNTER_HTTP_BAD);
@@ -35,6 +36,7 @@ void refusal_http(struct gateway *gateway, uint32_t index, uint16_t status, cons
 
 void refusal_full(struct gateway *gateway, uint32_t index) {
     bool drains = gateway->drain_begin_ns != 0;
+    gateway_record(gateway, index, RECORDER_HTTP_REFUSED, 503);
     gateway_count(gateway, drains ? COUNTER_REFUSED_DRAIN : COUNTER_REFUSED_FULL);
     answer_http(gateway, index,
                 &(struct http1_answer){
@@ -47,6 +49,7 @@ void refusal_full(struct gateway *gateway, uint32_t index) {
 void refusal_tls(struct gateway *gateway, uint32_t index) {
     // RFC 8446 6: an alert record (21), version 3.3, two bytes: fatal (2), handshake_failure (40).
     static const uint8_t alert[] = {21, 3, 3, 0, 2, 2, 40};
+    gateway_record(gateway, index, RECORDER_TLS_REFUSED, 0);
     gateway_count(gateway, COUNTER_REFUSED_TLS);
     uint64_t now_ns = gateway_now_ns(gateway);
     if (!gateway->tls_logged_ns || now_ns - gateway->tls_logged_ns >= TLS_LOG_INTERVAL_NS) {
@@ -59,6 +62,7 @@ void refusal_tls(struct gateway *gateway, uint32_t index) {
 }
 
 void refusal_protocol(struct gateway *gateway, uint32_t index) {
+    gateway_record(gateway, index, RECORDER_HTTP_REFUSED, 400);
     gateway_count(gateway, COUNTER_REFUSED_PROTOCOL);
     answer_http(gateway, index,
                 &(struct http1_answer){.status = 400, .cause = "only HTTP/1.1 is spoken here"});

@@ -6,16 +6,19 @@
 
 static const struct bytes empty_object = {(const uint8_t *)"{}", 2};
 
-const char *session_refusal_reason(enum chat_refusal refusal) {
-    switch (refusal) {
-    case REFUSAL_BUSY:
-        return "busy";
-    case REFUSAL_TOO_MANY_ROOMS:
-        return "too many rooms";
-    case REFUSAL_MEMORY:
-        return "out of memory";
-    }
-    UNREACHABLE();
+const char *session_refusal_reason(uint32_t refusal) {
+    static const char *const reasons[] = {
+        [REFUSAL_BUSY] = "busy",
+        [REFUSAL_TOO_MANY_ROOMS] = "too many rooms",
+        [REFUSAL_MEMORY] = "out of memory",
+        [JOIN_UNMATCHED_TOPIC] = "unmatched topic",
+        [JOIN_INVALID_ROOM] = "invalid room name",
+        [JOIN_TOO_MANY_CHANNELS] = "too many channels joined",
+        [JOIN_INVALID_META] = "invalid meta",
+        [JOIN_REF_TOO_LONG] = "ref too long",
+    };
+    bool is_known = refusal < sizeof(reasons) / sizeof(reasons[0]) && reasons[refusal];
+    return is_known ? reasons[refusal] : "unknown";
 }
 
 // --- memberships ---------------------------------------------------------------------------------
@@ -58,11 +61,14 @@ void session_forget(struct gateway *gateway, struct conn *conn, uint32_t member)
 
 void session_leave_all(struct gateway *gateway, uint32_t index) {
     struct conn *conn = conn_at(gateway, index);
-    while (conn->members != SLAB_NONE) {
+    uint32_t rooms = 0;
+    for (; conn->members != SLAB_NONE; rooms++) {
         uint32_t member = conn->members;
         session_forget(gateway, conn, member);
         chat_leave(gateway->parts.chat, member, false);
     }
+    if (rooms > 0)
+        gateway_record(gateway, index, RECORDER_LEFT_ALL, rooms);
 }
 
 // Ends one membership: what it was still owed comes before its phx_close. `request` is the
@@ -76,8 +82,11 @@ static void leave(struct gateway *gateway, uint32_t index, uint32_t member,
             .join_ref;
     if (join_ref.size > 0)
         join_ref.data = memcpy(copy, join_ref.data, join_ref.size);
+    struct chat *chat = gateway->parts.chat;
+    gateway_record(gateway, index, RECORDER_LEFT,
+                   chat_room_tag(chat, chat_room_name(chat, member)));
     session_forget(gateway, conn_at(gateway, index), member);
-    chat_leave(gateway->parts.chat, member, true);
+    chat_leave(chat, member, true);
     if (request)
         reply_ok(gateway, index, request, empty_object);
     reply_channel_closed(gateway, index, join_ref, topic);
@@ -93,6 +102,12 @@ static bool read_meta(const struct phoenix_message *message, struct bytes *meta)
     return meta->size <= CHAT_META_BYTES_MAX && meta->data[0] == '{';
 }
 
+static void refuse_join(struct gateway *gateway, uint32_t index,
+                        const struct phoenix_message *message, uint32_t refusal) {
+    gateway_record_change(gateway, index, RECORDER_JOIN_REFUSED, refusal);
+    reply_join_refused(gateway, index, message, session_refusal_reason(refusal));
+}
+
 static void join(struct gateway *gateway, uint32_t index, const struct phoenix_message *message) {
     struct conn *conn = conn_at(gateway, index);
     struct chat_join_request request = {.owner = index, .address = conn->stream};
@@ -100,26 +115,27 @@ static void join(struct gateway *gateway, uint32_t index, const struct phoenix_m
     case PHOENIX_TOPIC_ROOM:
         break;
     case PHOENIX_TOPIC_BAD_ROOM:
-        reply_join_refused(gateway, index, message, "invalid room name");
+        refuse_join(gateway, index, message, JOIN_INVALID_ROOM);
         return;
     case PHOENIX_TOPIC_PHOENIX:
     case PHOENIX_TOPIC_OTHER:
-        reply_join_refused(gateway, index, message, "unmatched topic");
+        refuse_join(gateway, index, message, JOIN_UNMATCHED_TOPIC);
         return;
     }
     if (count(gateway, conn) >= gateway->parts.config->channels_per_socket_max) {
-        reply_join_refused(gateway, index, message, "too many channels joined");
+        refuse_join(gateway, index, message, JOIN_TOO_MANY_CHANNELS);
         return;
     }
     if (!read_meta(message, &request.meta)) {
-        reply_join_refused(gateway, index, message, "invalid meta");
+        refuse_join(gateway, index, message, JOIN_INVALID_META);
         return;
     }
     struct ref_tag_refs refs = {message->join_ref, message->ref};
     request.tag = ref_tag_acquire(&gateway->refs, &refs);
     if (request.tag == REF_TAG_NONE) {
         bool is_long = refs.join_ref.size + refs.ref.size > REF_TAG_BYTES_MAX;
-        reply_join_refused(gateway, index, message, is_long ? "ref too long" : "out of memory");
+        refuse_join(gateway, index, message,
+                    is_long ? (uint32_t)JOIN_REF_TOO_LONG : (uint32_t)REFUSAL_MEMORY);
         return;
     }
     request.user = text_bytes(&gateway->users, conn->user);
@@ -127,7 +143,7 @@ static void join(struct gateway *gateway, uint32_t index, const struct phoenix_m
     uint32_t member = chat_join(gateway->parts.chat, &request, &refusal);
     if (member == SLAB_NONE) {
         ref_tag_release(&gateway->refs, request.tag);
-        reply_join_refused(gateway, index, message, session_refusal_reason(refusal));
+        refuse_join(gateway, index, message, refusal);
         return;
     }
     chat_member(gateway->parts.chat, member)->next = conn->members;
@@ -156,6 +172,7 @@ static void publish(struct gateway *gateway, uint32_t index, uint32_t member,
     };
     enum chat_refusal refusal;
     if (!chat_publish(gateway->parts.chat, member, &what, &refusal)) {
+        gateway_record_change(gateway, index, RECORDER_PUBLISH_REFUSED, refusal);
         reply_error(gateway, index, message, session_refusal_reason(refusal));
         if (refusal == REFUSAL_BUSY)
             conn_pause_busy(gateway, index);

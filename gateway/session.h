@@ -24,7 +24,16 @@ void session_leave_all(struct gateway *gateway, uint32_t index);
 // Chat refused the join: takes the membership out of the connection's list and frees its tag.
 void session_forget(struct gateway *gateway, struct conn *conn, uint32_t member);
 
-// The error reason of docs/PROTOCOL.md.
-const char *session_refusal_reason(enum chat_refusal refusal);
+// Why a join is refused, beyond enum chat_refusal.
+enum session_join_refusal {
+    JOIN_UNMATCHED_TOPIC = 16,
+    JOIN_INVALID_ROOM,
+    JOIN_TOO_MANY_CHANNELS,
+    JOIN_INVALID_META,
+    JOIN_REF_TOO_LONG,
+};
+
+// The error reason of docs/PROTOCOL.md, of either enum.
+const char *session_refusal_reason(uint32_t refusal);
 
 #endif

@@ -52,6 +52,10 @@ void stream_port_end(void *port, uint32_t index, uint32_t owner, enum stream_end
 // stream takes, or BLOCK_NONE to leave it out (the member has left meanwhile). Must not push.
 uint32_t stream_port_gap(void *port, uint32_t owner, uint32_t room, uint64_t from, uint64_t to);
 
+// Messages of the room are dropped because the peer does not keep up: the first of a gap. Must not
+// push.
+void stream_port_drops(void *port, uint32_t owner, uint32_t room);
+
 // In place of stream_port_open for a connect that failed; `error` is an errno.
 void stream_port_connect_failed(void *port, uint32_t owner, int error);
 

@@ -102,7 +102,7 @@ static struct stream_gap *adjacent_gap(const struct streams *streams, const stru
     return NULL;
 }
 
-static bool make_gap(struct streams *streams, struct stream_node *node,
+static bool make_gap(struct streams *streams, const struct stream *stream, struct stream_node *node,
                      const struct parcel *parcel) {
     uint32_t index;
     struct stream_gap *gap = slab_acquire(&streams->gaps, &index);
@@ -113,6 +113,8 @@ static bool make_gap(struct streams *streams, struct stream_node *node,
     gap->to = parcel->sequence_from + parcel->message_count - 1;
     node->parcel = BLOCK_NONE;
     node->gap = index;
+    if (stream->owner != STREAM_NO_OWNER)
+        stream_port_drops(streams->port, stream->owner, parcel->room);
     return true;
 }
 
@@ -143,7 +145,7 @@ static enum drop drop_node(struct streams *streams, struct stream *stream, uint3
         struct stream_gap *gap = adjacent_gap(streams, stream, at, parcel);
         if (gap)
             gap->to += parcel->message_count;
-        else if (make_gap(streams, node, parcel))
+        else if (make_gap(streams, stream, node, parcel))
             result = DROP_KEPT_NODE;
         else
             return DROP_NO_MEMORY;
@@ -193,7 +195,7 @@ static enum stream_push_result drop_new(struct streams *streams, struct stream *
     } else if (parcel->message_count > 0) {
         uint32_t tail = stream->tail;
         struct stream_node *node = append(streams, stream);
-        if (!node || !make_gap(streams, node, parcel)) {
+        if (!node || !make_gap(streams, stream, node, parcel)) {
             if (node)
                 unlink_node(streams, stream, tail, stream->tail);
             counter_add(streams->counters, COUNTER_DROPPED_MEMORY, stream_queue_messages(parcel));

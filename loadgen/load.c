@@ -53,6 +53,10 @@ void stream_port_end(void *port, uint32_t index, uint32_t owner, enum stream_end
     client_on_end(port, owner, reason);
 }
 
+void stream_port_drops(void *port, uint32_t owner, uint32_t room) {
+    (void)port, (void)owner, (void)room;
+}
+
 uint32_t stream_port_gap(void *port, uint32_t owner, uint32_t room, uint64_t from, uint64_t to) {
     UNREACHABLE(); // a client sends no room messages
 }

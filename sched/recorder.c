@@ -136,6 +136,14 @@ static uint32_t read_chain(const struct recorder *recorder, uint32_t sequence, u
     return count;
 }
 
+void recorder_record_change(struct recorder *recorder, uint32_t actor,
+                            enum recorder_event_type type, uint32_t detail) {
+    const uint32_t *last = last_of(recorder, actor);
+    const struct recorder_event *event = last ? lookup(recorder, *last, actor) : NULL;
+    if (!event || event->type != type || event->detail != (detail & RECORDER_DETAIL_MAX))
+        recorder_record(recorder, actor, type, detail);
+}
+
 uint32_t recorder_read(const struct recorder *recorder, uint32_t actor,
                        struct recorder_mark marks[RECORDER_MARKS_MAX]) {
     const uint32_t *last = last_of(recorder, actor);

@@ -106,15 +106,15 @@ static inline uint32_t recorder_clamp(uint64_t detail) {
     return detail < RECORDER_DETAIL_MAX ? (uint32_t)detail : RECORDER_DETAIL_MAX;
 }
 
-// A name in 24 bits: two of a thousand names share theirs with a chance of 3 %.
-static inline uint32_t recorder_tag_of_hash(uint64_t hash) {
-    return (uint32_t)hash & RECORDER_DETAIL_MAX;
-}
-
 // Notes an event. `actor` as recorder_actor makes it, its index within the kind's slots_max. Of
 // `detail` the low 24 bits count.
 void recorder_record(struct recorder *recorder, uint32_t actor, enum recorder_event_type type,
                      uint32_t detail);
+
+// The same, unless the actor's newest event is of this type and detail already: for what repeats
+// itself, so that it does not push out all that was before.
+void recorder_record_change(struct recorder *recorder, uint32_t actor,
+                            enum recorder_event_type type, uint32_t detail);
 
 // The last events of a living actor, newest first: how many.
 uint32_t recorder_read(const struct recorder *recorder, uint32_t actor,

@@ -2,7 +2,7 @@
 // sched/base/counters.h has their counters. A row is X(id, name, detail): `name` stands in the
 // answers of the control plane, `detail` says what the event's 24 bits mean there:
 //   ""          nothing
-//   "room"      recorder_tag_of_hash of the room's name
+//   "room"      registry_tag of the room's name (sched/registry.h)
 //   "close"     code of a WebSocket close frame (RFC 6455 7.4; 1005: an empty frame)
 //   others      a number, or one of the words that gateway/obituary_text.c lists for that event
 // Nothing is noted per delivery or per message that went well.
@@ -15,6 +15,7 @@
     X(ACCEPTED, "accepted", "admission")                                                           \
     X(UPGRADED, "upgraded", "protocol")                                                            \
     X(HTTP_REFUSED, "http_refused", "status")                                                      \
+    X(TLS_REFUSED, "tls_refused", "")                                                              \
     X(HANDSHAKE_TIMEOUT, "handshake_timeout", "after_s")                                           \
     X(JOINED, "joined", "room")                                                                    \
     X(JOIN_REFUSED, "join_refused", "reason")                                                      \
@@ -38,7 +39,7 @@
 #define RECORDER_EVENTS_ROOM(X)                                                                    \
     X(ROOM_MADE, "room_made", "")                                                                  \
     X(ROOM_EMPTY, "room_empty", "")                                                                \
-    X(ROOM_REVIVED, "room_revived", "")                                                            \
+    X(ROOM_OCCUPIED, "room_occupied", "")                                                          \
     X(ROOM_LOST, "room_lost_messages", "core")
 
 #define RECORDER_EVENTS(X)                                                                         \

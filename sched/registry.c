@@ -6,6 +6,7 @@
 #include "sched/base/hash.h"
 
 #define CAPACITY_FIRST 64
+#define TAG_MASK ((1u << REGISTRY_TAG_BITS) - 1)
 
 struct name_block {
     uint32_t size;
@@ -47,6 +48,21 @@ uint64_t registry_lookup(const struct registry *registry, struct bytes name) {
     if (registry->count == 0)
         return PID_NONE;
     return entries(registry)[probe(registry, hash_bytes(registry->seed, name), name)].pid;
+}
+
+uint32_t registry_tag(const struct registry *registry, struct bytes name) {
+    return (uint32_t)hash_bytes(registry->seed, name) & TAG_MASK;
+}
+
+struct bytes registry_lookup_tag(const struct registry *registry, uint32_t tag) {
+    uint32_t mask = registry->capacity - 1;
+    if (registry->count == 0 || mask > TAG_MASK)
+        return (struct bytes){0};
+    const struct registry_entry *table = entries(registry);
+    for (uint32_t at = tag & mask; table[at].pid != PID_NONE; at = (at + 1) & mask)
+        if (((uint32_t)table[at].hash & TAG_MASK) == tag)
+            return registry_name(registry, table[at].name);
+    return (struct bytes){0};
 }
 
 static bool grow(struct registry *registry) {

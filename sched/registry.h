@@ -39,6 +39,14 @@ MUST_USE uint32_t registry_insert(struct registry *registry, struct bytes name, 
 // Forgets a registered name and frees its copy.
 void registry_remove(struct registry *registry, struct bytes name);
 
+// Some registered name whose hash has these low REGISTRY_TAG_BITS, of no bytes when there is none,
+// or when the table has grown beyond so many entries: for what could keep no more of a name.
+#define REGISTRY_TAG_BITS 24
+struct bytes registry_lookup_tag(const struct registry *registry, uint32_t tag);
+
+// The tag of a name, registered or not.
+uint32_t registry_tag(const struct registry *registry, struct bytes name);
+
 struct bytes registry_name(const struct registry *registry, uint32_t name_block);
 
 // Iterates: returns the pid at or after *cursor and moves it past, PID_NONE at the end. A name that

@@ -155,6 +155,7 @@ START_TEST(oldest_are_dropped_and_a_gap_stands_in_their_place) {
     ck_assert_uint_eq(data[0], 'G');
     ck_assert_uint_eq(data[1], 7);
     ck_assert_uint_eq(data[1000], 10);
+    ck_assert_uint_eq(rig->drop_count, 1); // told once for all of the gap
     ck_assert_uint_eq(rig->gap_count, 1);
     ck_assert_uint_eq(rig->gap_room, 1);
     ck_assert_uint_eq(rig->gap_from, 1);
@@ -208,6 +209,7 @@ START_TEST(gaps_of_two_rooms_stay_apart_and_grow_each) {
     }
     uint8_t data[4096];
     ck_assert_uint_eq(read_all(rig, peer, data, sizeof(data)), 2 + 100);
+    ck_assert_uint_eq(rig->drop_count, 2);
     ck_assert_uint_eq(rig->gap_count, 2);
     ck_assert_uint_eq(data[0], 'G');
     ck_assert_uint_eq(data[1], 'G');

@@ -45,6 +45,7 @@ struct rig {
     bool echo;
     bool close_on_data; // FLUSH after each data
     bool pause_on_data;
+    uint32_t drop_count;
     uint32_t gap_count;
     uint64_t gap_from, gap_to;
     uint32_t gap_room;
@@ -197,6 +198,12 @@ void stream_port_end(void *port, uint32_t index, uint32_t owner, enum stream_end
     peer->ends++;
     peer->end = reason;
     rig->open_count--;
+}
+
+void stream_port_drops(void *port, uint32_t owner, uint32_t room) {
+    struct rig *rig = port;
+    rig->drop_count++;
+    rig->gap_room = room;
 }
 
 // One byte 'G' stands for the event.
