@@ -15,13 +15,13 @@ void addresses_set(struct addresses *addresses, uint32_t index, const uint8_t ip
     if (!addresses->v4)
         return;
     bool is_v4 = ip && memcmp(ip, mapped, sizeof(mapped)) == 0;
-    bool was_v4 = addresses->v4[index] != 0;
+    const uint8_t *v6 = ip && !is_v4 ? ip : none;
     addresses->v4[index] = 0;
     if (is_v4)
         memcpy(&addresses->v4[index], ip + sizeof(mapped), sizeof(uint32_t));
-    // A page of v6 is touched only where an IPv6 peer was: reading it commits nothing.
-    else if (ip || (!was_v4 && memcmp(addresses->v6[index], none, sizeof(none)) != 0))
-        memcpy(addresses->v6[index], ip ? ip : none, sizeof(none));
+    // A page is committed only where an IPv6 peer was: reading the others commits nothing.
+    if (memcmp(addresses->v6[index], v6, sizeof(none)) != 0)
+        memcpy(addresses->v6[index], v6, sizeof(none));
 }
 
 bool addresses_lookup(const struct addresses *addresses, uint32_t index, uint8_t ip[16]) {

@@ -161,6 +161,9 @@ static inline void rig_open(uint32_t connections_max, uint32_t connections_spare
     ck_assert_int_eq(scheduler_init(&rig.scheduler, &scheduler, NULL, &rig.ledger, &rig.blocks,
                                     &rig.counters, rig.now_ns),
                      0);
+    const struct recorder_config recorder = {.events_max = 4096, .obituaries_max = 32};
+    ck_assert_int_eq(
+        recorder_init(&rig.scheduler.recorder, &recorder, &rig.ledger, &rig.scheduler.now_ns), 0);
     ck_assert_int_eq(
         slab_init(&rig.streams.slots, &rig.ledger, "streams", sizeof(struct stream), RIG_PEERS_MAX),
         0);

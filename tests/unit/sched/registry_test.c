@@ -145,7 +145,35 @@ START_TEST(registry_agrees_with_an_array_as_it_grows) {
 }
 END_TEST
 
-UNIT_MAIN("sched/registry", registry_without_names_finds_none,
-          registry_tells_names_apart_to_the_last_byte, registry_remove_takes_the_view_that_it_frees,
+START_TEST(a_name_is_found_by_its_tag_while_it_is_registered) {
+    char name[16];
+    set_up(16 << 20);
+    ck_assert_uint_eq(registry_lookup_tag(&registry, 7).size, 0);
+    for (uint32_t round = 0; round < 2; round++) { // registered, then removed
+        for (uint32_t i = 0; i < 1000; i++) {
+            snprintf(name, sizeof(name), "room %u", i);
+            if (round == 0)
+                ck_assert_uint_ne(
+                    registry_insert(&registry, bytes_from_string(name), 1ull << 52 | i),
+                    BLOCK_NONE);
+            else
+                registry_remove(&registry, bytes_from_string(name));
+        }
+        uint32_t found = 0;
+        for (uint32_t i = 0; i < 1000; i++) {
+            snprintf(name, sizeof(name), "room %u", i);
+            uint32_t tag = registry_tag(&registry, bytes_from_string(name));
+            ck_assert_uint_lt(tag, 1u << REGISTRY_TAG_BITS);
+            found += bytes_equal_string(registry_lookup_tag(&registry, tag), name);
+        }
+        ck_assert_uint_eq(found, round == 0 ? 1000 : 0); // with this seed no two share a tag
+    }
+    tear_down();
+}
+END_TEST
+
+UNIT_MAIN("sched/registry", a_name_is_found_by_its_tag_while_it_is_registered,
+          registry_without_names_finds_none, registry_tells_names_apart_to_the_last_byte,
+          registry_remove_takes_the_view_that_it_frees,
           registry_without_memory_declines_and_stays_whole,
           registry_agrees_with_an_array_in_a_full_table, registry_agrees_with_an_array_as_it_grows)
