@@ -87,24 +87,9 @@ uint32_t blocks_acquire(struct blocks *blocks, size_t size) {
         return acquire_huge(blocks, size);
     if (class_bytes(size_class) > blocks->bytes_max - blocks->bytes_used)
         return BLOCK_NONE;
-    struct slab *slab = &blocks->classes[size_class];
-    uint32_t index = slab->free_head;
-    struct block_header *block;
-    // As slab_acquire, without zeroing what the caller is about to fill.
-    if (index != SLAB_NONE) {
-        block = slab_at(slab, index);
-        slab->free_head = block->next;
-    } else if (slab->touched_count < slab->slots_max) {
-        index = slab->touched_count++;
-        block = slab_at(slab, index);
-    } else {
+    uint32_t index;
+    if (!slab_acquire_unfilled(&blocks->classes[size_class], &index))
         return BLOCK_NONE;
-    }
-    CHECKF(!(block->slab_word & SLAB_USED), "%s: block %u taken twice", slab->name, index);
-    block->slab_word |= SLAB_USED;
-    slab->used_count++;
-    if (slab->used_count > slab->used_high_water)
-        slab->used_high_water = slab->used_count;
     account(blocks, class_bytes(size_class));
     return size_class << BLOCKS_CLASS_SHIFT | index;
 }

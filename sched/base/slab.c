@@ -4,44 +4,36 @@
 #include <errno.h>
 #include <string.h>
 
-struct free_slot {
-    uint32_t slab_word;
-    uint32_t next;
-};
-
 int slab_init(struct slab *slab, struct memory_ledger *ledger, const char *name, uint32_t slot_size,
               uint32_t slots_max) {
-    CHECKF(slot_size >= sizeof(struct free_slot) && slot_size % 4 == 0, "slab %s", name);
+    CHECKF(slot_size >= sizeof(struct slab_free_slot) && slot_size % 4 == 0, "slab %s", name);
     *slab = (struct slab){
         .name = name, .slot_size = slot_size, .slots_max = slots_max, .free_head = SLAB_NONE};
     slab->slots = memory_reserve(ledger, name, (size_t)slot_size * slots_max);
     return slab->slots ? 0 : -ENOMEM;
 }
 
-static void take(struct slab *slab, struct free_slot *slot) {
-    CHECKF(!(slot->slab_word & SLAB_USED), "slab %s: slot taken twice", slab->name);
-    uint32_t generation = slot->slab_word & SLAB_GENERATION_MASK;
-    memset(slot, 0, slab->slot_size);
-    slot->slab_word = generation | SLAB_USED;
-    slab->used_count++;
-    if (slab->used_count > slab->used_high_water)
-        slab->used_high_water = slab->used_count;
+// The bytes behind the word.
+static void clear(const struct slab *slab, void *slot) {
+    memset((uint32_t *)slot + 1, 0, slab->slot_size - sizeof(uint32_t));
+}
+
+// A slab whose slots the kernel chooses has no free list, so that each wrong call ends here.
+void *slab_acquire_fresh(struct slab *slab, uint32_t *index) {
+    CHECKF(!slab->chosen_by_kernel, "slab %s: the kernel chooses its slots", slab->name);
+    if (slab->touched_count == slab->slots_max)
+        return NULL;
+    *index = slab->touched_count++;
+    uint32_t *slot = slab_at(slab, *index);
+    slab_mark_used(slab, slot);
+    return slot;
 }
 
 void *slab_acquire(struct slab *slab, uint32_t *index) {
-    CHECKF(!slab->chosen_by_kernel, "slab %s: the kernel chooses its slots", slab->name);
-    struct free_slot *slot;
-    if (slab->free_head != SLAB_NONE) {
-        *index = slab->free_head;
-        slot = slab_at(slab, *index);
-        slab->free_head = slot->next;
-    } else if (slab->touched_count < slab->slots_max) {
-        *index = slab->touched_count++;
-        slot = slab_at(slab, *index);
-    } else {
-        return NULL;
-    }
-    take(slab, slot);
+    if (slab->free_head == SLAB_NONE)
+        return slab_acquire_fresh(slab, index);
+    void *slot = slab_acquire_unfilled(slab, index);
+    clear(slab, slot);
     return slot;
 }
 
@@ -50,37 +42,22 @@ void *slab_acquire_at(struct slab *slab, uint32_t index) {
            index);
     if (index >= slab->touched_count)
         slab->touched_count = index + 1;
-    struct free_slot *slot = slab_at(slab, index);
-    take(slab, slot);
+    uint32_t *slot = slab_at(slab, index);
+    slab_mark_used(slab, slot);
+    clear(slab, slot);
     return slot;
-}
-
-// All ones is no generation: callers use it for names of their own.
-static uint32_t next_generation(uint32_t word) {
-    uint32_t generation = (word + 1) & SLAB_GENERATION_MASK;
-    return generation == SLAB_GENERATION_MASK ? 0 : generation;
-}
-
-void slab_release(struct slab *slab, uint32_t index) {
-    struct free_slot *slot = slab_get(slab, index);
-    slot->slab_word = next_generation(slot->slab_word);
-    slab->used_count--;
-    if (slab->chosen_by_kernel)
-        return;
-    slot->next = slab->free_head;
-    slab->free_head = index;
 }
 
 void slab_retire(struct slab *slab, uint32_t index) {
     CHECKF(!slab->chosen_by_kernel, "slab %s: the kernel chooses its slots", slab->name);
     uint32_t *word = slab_get(slab, index);
-    *word = (*word & SLAB_OWNER_MASK) | next_generation(*word);
+    *word = (*word & SLAB_OWNER_MASK) | slab_next_generation(*word);
     slab->used_count--;
     slab->retired_count++;
 }
 
 void slab_recycle(struct slab *slab, uint32_t index) {
-    struct free_slot *slot = slab_at(slab, index);
+    struct slab_free_slot *slot = slab_at(slab, index);
     CHECKF(slab->retired_count > 0 && index < slab->touched_count && !(slot->slab_word & SLAB_USED),
            "slab %s: slot %u is not retired", slab->name, index);
     slot->slab_word &= SLAB_GENERATION_MASK;
@@ -108,7 +85,7 @@ void slab_validate(const struct slab *slab) {
     uint32_t unused = slab->touched_count - used;
     uint32_t free_count = 0;
     for (uint32_t at = slab->free_head; at != SLAB_NONE; free_count++) {
-        const struct free_slot *slot = slab_at(slab, at);
+        const struct slab_free_slot *slot = slab_at(slab, at);
         CHECKF(free_count < unused && at < slab->touched_count && !(slot->slab_word & SLAB_USED),
                "slab %s: free list at slot %u", slab->name, at);
         at = slot->next;

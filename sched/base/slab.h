@@ -55,11 +55,13 @@ MUST_USE int slab_init(struct slab *slab, struct memory_ledger *ledger, const ch
 // A slot with its bytes after slab_word zeroed, or NULL when slots_max are in use.
 MUST_USE void *slab_acquire(struct slab *slab, uint32_t *index);
 
+// The same from the slots that were never handed out, which the kernel zeroed. For
+// slab_acquire_unfilled alone.
+MUST_USE void *slab_acquire_fresh(struct slab *slab, uint32_t *index);
+
 // The same for a slot whose index somebody else chose (the kernel's direct descriptors). The slab
 // must have been made for it: chosen_by_kernel set before the first use. The slot must be free.
 void *slab_acquire_at(struct slab *slab, uint32_t index);
-
-void slab_release(struct slab *slab, uint32_t index);
 
 // The two halves of a release, for a slot that is still linked in a list of its owner's: retire
 // ends its use (the handle is dead, it counts as unused, its bytes stay); recycle, once it is
@@ -98,6 +100,47 @@ static inline void *slab_lookup(const struct slab *slab, struct handle handle) {
     void *slot = slab_at(slab, handle.index);
     uint32_t word = *(const uint32_t *)slot & (SLAB_GENERATION_MASK | SLAB_USED);
     return word == (handle.generation | SLAB_USED) ? slot : NULL;
+}
+
+// What a free slot holds.
+struct slab_free_slot {
+    uint32_t slab_word;
+    uint32_t next; // free index
+};
+
+// All ones is no generation: callers use it for names of their own.
+static inline uint32_t slab_next_generation(uint32_t word) {
+    uint32_t generation = (word + 1) & SLAB_GENERATION_MASK;
+    return generation == SLAB_GENERATION_MASK ? 0 : generation;
+}
+
+static inline void slab_mark_used(struct slab *slab, uint32_t *word) {
+    CHECKF(!(*word & SLAB_USED), "slab %s: slot taken twice", slab->name);
+    *word |= SLAB_USED;
+    if (++slab->used_count > slab->used_high_water)
+        slab->used_high_water = slab->used_count;
+}
+
+// As slab_acquire, but the bytes after slab_word are what they were: for a caller that writes them.
+MUST_USE static inline void *slab_acquire_unfilled(struct slab *slab, uint32_t *index) {
+    uint32_t head = slab->free_head;
+    if (UNLIKELY(head == SLAB_NONE))
+        return slab_acquire_fresh(slab, index);
+    struct slab_free_slot *slot = (struct slab_free_slot *)slab_at(slab, head);
+    slab->free_head = slot->next;
+    slab_mark_used(slab, &slot->slab_word);
+    *index = head;
+    return slot;
+}
+
+static inline void slab_release(struct slab *slab, uint32_t index) {
+    struct slab_free_slot *slot = (struct slab_free_slot *)slab_get(slab, index);
+    slot->slab_word = slab_next_generation(slot->slab_word);
+    slab->used_count--;
+    if (UNLIKELY(slab->chosen_by_kernel))
+        return;
+    slot->next = slab->free_head;
+    slab->free_head = index;
 }
 
 static inline struct handle slab_handle(const struct slab *slab, uint32_t index) {
