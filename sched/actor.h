@@ -50,12 +50,18 @@ static inline struct handle pid_slot(uint64_t pid) {
 // The first 16 bytes of every actor's slot.
 struct actor {
     uint32_t slab_word; // owner bit ACTOR_QUEUED: true exactly when the actor is in the run queue
-    uint32_t mailbox_tail;       // newest cell of a circular list, SLAB_NONE when empty
-    uint32_t run_next;           // kind 4 | index 28 of the next in the run queue
-    uint32_t mailbox_count : 20; // cells in the mailbox
-    uint32_t state_bits : 12;    // free for the behaviour's use
+    uint32_t mailbox_tail; // newest cell of a circular list, SLAB_NONE when empty
+    uint32_t run_next;     // kind 4 | index 28 of the next in the run queue
+    union {
+        struct {
+            uint32_t mailbox_count : 20; // cells in the mailbox
+            uint32_t state_bits : 12;    // free for the behaviour's use
+        };
+        uint32_t mailbox_word; // both: the count lies low, and so is counted up and down here
+    };
 };
 
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "mailbox_count lies in the low bits");
 _Static_assert(sizeof(struct actor) == 16, "part of the 256 B budget of a connection");
 
 #define ACTOR_QUEUED 0x01000000u

@@ -9,52 +9,58 @@
 
 #include "sched/scheduler.h"
 
+#include <string.h>
+
 // A cell for a message of this class is free.
 static inline bool mailbox_has_cell(const struct scheduler *scheduler, enum mesh_class type) {
     const struct slab *cells = &scheduler->cells;
-    if (LIKELY(cells->used_count < cells->slots_max - cells->slots_max / 8))
-        return true;
-    return type == MESH_CONTROL && cells->used_count < cells->slots_max;
+    uint32_t kept = type == MESH_CONTROL ? 0 : cells->slots_max / 8;
+    return cells->used_count < cells->slots_max - kept;
 }
 
-// A cell with a copy of the message; one is free.
+// slab_at for cells: their size is no variable.
+static inline struct message *mailbox_at(const struct scheduler *scheduler, uint32_t index) {
+    return (struct message *)scheduler->cells.slots + index;
+}
+
+// A cell with a copy of the message from its target on; one is free.
 static inline struct message *mailbox_cell(struct scheduler *scheduler,
                                            const struct message *message, uint32_t *index) {
-    struct message *cell = slab_acquire(&scheduler->cells, index);
+    struct message *cell = slab_acquire_unfilled(&scheduler->cells, index);
     CHECKF(cell, "core %u: no message cell", scheduler->core);
-    uint32_t word = cell->slab_word;
-    *cell = *message;
-    cell->slab_word = word;
+    memcpy(&cell->target, &message->target, sizeof(*cell) - offsetof(struct message, target));
     return cell;
 }
 
 // Puts a copy behind the newest; a cell is free.
-static inline void mailbox_push(struct scheduler *scheduler, struct actor *actor,
-                                const struct message *message) {
+static inline struct message *mailbox_push(struct scheduler *scheduler, struct actor *actor,
+                                           const struct message *message) {
     uint32_t index;
+    uint32_t tail = actor->mailbox_tail;
     struct message *cell = mailbox_cell(scheduler, message, &index);
-    if (actor->mailbox_tail == SLAB_NONE) {
+    if (LIKELY(tail == SLAB_NONE)) {
         cell->next = index;
     } else {
-        struct message *newest = slab_at(&scheduler->cells, actor->mailbox_tail);
+        struct message *newest = mailbox_at(scheduler, tail);
         cell->next = newest->next;
         newest->next = index;
     }
     actor->mailbox_tail = index;
-    actor->mailbox_count++;
+    actor->mailbox_word++; // the count, which does not overflow
+    return cell;
 }
 
 // Takes the oldest cell out; the caller releases it.
 static inline struct message *mailbox_pop(struct scheduler *scheduler, struct actor *actor,
                                           uint32_t *index) {
-    struct message *newest = slab_at(&scheduler->cells, actor->mailbox_tail);
+    struct message *newest = mailbox_at(scheduler, actor->mailbox_tail);
     *index = newest->next;
-    struct message *oldest = slab_at(&scheduler->cells, *index);
-    if (*index == actor->mailbox_tail)
+    struct message *oldest = mailbox_at(scheduler, *index);
+    if (LIKELY(oldest == newest))
         actor->mailbox_tail = SLAB_NONE;
     else
         newest->next = oldest->next;
-    actor->mailbox_count--;
+    actor->mailbox_word--;
     return oldest;
 }
 

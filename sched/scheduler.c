@@ -89,8 +89,8 @@ int scheduler_register(struct scheduler *scheduler, const struct behaviour *beha
 }
 
 // Into the run queue, unless it is there or must not run.
-static void enqueue(struct scheduler *scheduler, uint8_t kind, uint32_t index,
-                    struct actor *actor) {
+static inline void enqueue(struct scheduler *scheduler, uint8_t kind, uint32_t index,
+                           struct actor *actor) {
     if (actor->slab_word & (ACTOR_QUEUED | ACTOR_PAUSED | ACTOR_MOVING))
         return;
     uint32_t run_id = run_id_of(kind, index);
@@ -211,15 +211,12 @@ void scheduler_doom(struct scheduler *scheduler, uint8_t kind_id, uint32_t index
         enqueue(scheduler, kind_id, index, actor);
 }
 
-// True: the mailbox takes one more of this class, its policy has seen to that. False: it declines,
-// or (*is_done) the message has been dealt with.
-static bool has_place(struct scheduler *scheduler, const struct behaviour *behaviour,
-                      struct actor *actor, const struct message *message,
-                      enum mesh_class class_of_message, bool *is_done) {
+// A mailbox that holds all it may of this class. True: by its policy it takes one more. False: it
+// declines, or (*is_done) the message has been dealt with.
+COLD static bool make_place(struct scheduler *scheduler, const struct behaviour *behaviour,
+                            struct actor *actor, const struct message *message,
+                            enum mesh_class class_of_message, bool *is_done) {
     *is_done = false;
-    uint32_t max = class_of_message == MESH_ROOM ? behaviour->mailbox_max : ACTOR_MAILBOX_MAX;
-    if (LIKELY(actor->mailbox_count < max))
-        return true;
     counter_add(scheduler->counters, COUNTER_MAILBOX_FULL, 1);
     if (class_of_message == MESH_CONTROL || behaviour->mailbox_policy == MAILBOX_DECLINE)
         return false;
@@ -235,34 +232,40 @@ static bool has_place(struct scheduler *scheduler, const struct behaviour *behav
     return false;
 }
 
-static bool deliver(struct scheduler *scheduler, const struct message *message,
-                    enum mesh_class class_of_message) {
+static ALWAYS_INLINE bool deliver(struct scheduler *scheduler, const struct message *message,
+                                  enum mesh_class class_of_message) {
     if (UNLIKELY(message_is_signal(message))) {
         signal_deliver(scheduler, message);
         return true;
     }
-    uint8_t kind_id = pid_kind(message->target);
-    const struct behaviour *behaviour = scheduler->kinds[kind_id].behaviour;
-    struct actor *actor = behaviour ? scheduler_lookup(scheduler, message->target) : NULL;
+    uint64_t target = message->target;
+    uint8_t kind_id = pid_kind(target);
+    struct scheduler_kind *kind = &scheduler->kinds[kind_id];
+    struct actor *actor = slab_lookup(&kind->slab, pid_slot(target));
+    if (UNLIKELY(!actor)) {
+        actor = scheduler_lookup(scheduler, target); // an alias
+        if (actor)
+            target = scheduler_pid(scheduler, kind_id, pid_slot(target).index);
+    }
     if (UNLIKELY(!actor || actor->slab_word & ACTOR_DOOMED)) {
         mailbox_discard(scheduler, message);
         return true;
     }
     bool is_done;
-    if (!has_place(scheduler, behaviour, actor, message, class_of_message, &is_done))
+    uint32_t max = class_of_message == MESH_ROOM ? kind->behaviour->mailbox_max : ACTOR_MAILBOX_MAX;
+    if (UNLIKELY(actor->mailbox_count >= max) &&
+        !make_place(scheduler, kind->behaviour, actor, message, class_of_message, &is_done))
         return is_done;
-    if (!mailbox_has_cell(scheduler, class_of_message)) {
+    if (UNLIKELY(!mailbox_has_cell(scheduler, class_of_message))) {
         counter_add(scheduler->counters, COUNTER_MESSAGE_CELLS_OUT, 1);
         return false;
     }
-    uint32_t index = pid_slot(message->target).index;
-    mailbox_push(scheduler, actor, message);
-    struct message *cell = slab_at(&scheduler->cells, actor->mailbox_tail);
+    struct message *cell = mailbox_push(scheduler, actor, message);
     if (class_of_message == MESH_CONTROL)
         cell->slab_word |= MESSAGE_CELL_CONTROL;
-    cell->target = scheduler_pid(scheduler, kind_id, index); // not an alias
+    cell->target = target;
     counter_add(scheduler->counters, COUNTER_MESSAGES_SENT, 1);
-    enqueue(scheduler, kind_id, index, actor);
+    enqueue(scheduler, kind_id, pid_slot(target).index, actor);
     return true;
 }
 
@@ -300,11 +303,9 @@ static void backlogs_send(struct scheduler *scheduler) {
     }
 }
 
-static bool send_class(struct scheduler *scheduler, const struct message *message,
-                       enum mesh_class class_of_message) {
+static bool send_far(struct scheduler *scheduler, const struct message *message,
+                     enum mesh_class class_of_message) {
     uint8_t core = pid_core(message->target);
-    if (core == scheduler->core)
-        return deliver(scheduler, message, class_of_message);
     CHECKF(scheduler->mesh && core < scheduler->mesh->endpoint_count, "pid %lx", message->target);
     bool is_backed_up = scheduler->backlog_set >> core & 1;
     if (is_backed_up ||
@@ -320,12 +321,15 @@ static bool send_class(struct scheduler *scheduler, const struct message *messag
 }
 
 void scheduler_send(struct scheduler *scheduler, const struct message *message) {
-    bool sent = send_class(scheduler, message, MESH_CONTROL);
+    bool sent = pid_core(message->target) == scheduler->core
+                    ? deliver(scheduler, message, MESH_CONTROL)
+                    : send_far(scheduler, message, MESH_CONTROL);
     CHECKF(sent, "control message %u to %lx found no room", message->type, message->target);
 }
 
 bool scheduler_try_send(struct scheduler *scheduler, const struct message *message) {
-    return send_class(scheduler, message, MESH_ROOM);
+    return pid_core(message->target) == scheduler->core ? deliver(scheduler, message, MESH_ROOM)
+                                                        : send_far(scheduler, message, MESH_ROOM);
 }
 
 void scheduler_continue(struct scheduler *scheduler, uint8_t kind, uint32_t index) {
@@ -412,21 +416,24 @@ static void run_timers(struct scheduler *scheduler) {
     }
 }
 
+// The bits that stay while it is the same actor, and that say that it must not run.
+#define ACTOR_LIFE (SLAB_GENERATION_MASK | SLAB_USED | ACTOR_STOPPED)
+
 // One actor's go: its continuation, then mail up to ACTOR_REDUCTIONS.
-static void run_actor(struct scheduler *scheduler, uint8_t kind_id, uint32_t index) {
+static inline void run_actor(struct scheduler *scheduler, uint8_t kind_id, uint32_t index,
+                             struct actor *actor) {
     struct scheduler_kind *kind = &scheduler->kinds[kind_id];
-    struct actor *actor = slab_at(&kind->slab, index);
-    uint64_t pid = scheduler_pid(scheduler, kind_id, index);
-    if (actor->slab_word & ACTOR_CONTINUE) {
+    const uint32_t life = actor->slab_word & ACTOR_LIFE;
+    if (UNLIKELY(actor->slab_word & ACTOR_CONTINUE)) {
         actor->slab_word &= ~ACTOR_CONTINUE;
-        struct message message = {.type = MESSAGE_CONTINUE, .target = pid};
+        struct message message = {.type = MESSAGE_CONTINUE,
+                                  .target = scheduler_pid(scheduler, kind_id, index)};
         scheduler_consume(scheduler, 1);
         kind->behaviour->handle(kind->context, actor, index, &message);
     }
     // The first message passes the turn's budget: mail gets on beside slices that use up a turn.
     for (uint32_t i = 0; i == 0 || (i < ACTOR_REDUCTIONS && scheduler->reductions_left > 0); i++) {
-        if (!scheduler_lookup(scheduler, pid) || actor->slab_word & ACTOR_STOPPED ||
-            actor->mailbox_tail == SLAB_NONE)
+        if ((actor->slab_word & ACTOR_LIFE) != life || actor->mailbox_tail == SLAB_NONE)
             return;
         uint32_t cell;
         const struct message *message = mailbox_pop(scheduler, actor, &cell);
@@ -434,9 +441,19 @@ static void run_actor(struct scheduler *scheduler, uint8_t kind_id, uint32_t ind
         kind->behaviour->handle(kind->context, actor, index, message);
         slab_release(&scheduler->cells, cell);
     }
-    if (scheduler_lookup(scheduler, pid) && !(actor->slab_word & ACTOR_STOPPED) &&
-        actor->mailbox_tail != SLAB_NONE)
+    if ((actor->slab_word & ACTOR_LIFE) == life && actor->mailbox_tail != SLAB_NONE)
         enqueue(scheduler, kind_id, index, actor);
+}
+
+// Its slot was given up while it was linked, or it must not run.
+COLD static void run_stopped(struct scheduler *scheduler, uint8_t kind, uint32_t index,
+                             struct actor *actor) {
+    if (!(actor->slab_word & SLAB_USED)) {
+        slab_recycle(&scheduler->kinds[kind].slab, index);
+    } else if (actor->slab_word & ACTOR_DOOMED) {
+        scheduler_consume(scheduler, 1);
+        end(scheduler, kind, index, actor, actor->mailbox_tail);
+    }
 }
 
 // Those that are ready now; who becomes ready meanwhile has its go in the same turn while
@@ -453,14 +470,10 @@ static void run_ready(struct scheduler *scheduler) {
         actor->slab_word &= ~ACTOR_QUEUED;
         uint8_t kind = (uint8_t)(run_id >> RUN_INDEX_BITS);
         uint32_t index = run_id & ((1u << RUN_INDEX_BITS) - 1);
-        if (UNLIKELY(!(actor->slab_word & SLAB_USED))) {
-            slab_recycle(&scheduler->kinds[kind].slab, index);
-        } else if (LIKELY(!(actor->slab_word & ACTOR_STOPPED))) {
-            run_actor(scheduler, kind, index);
-        } else if (actor->slab_word & ACTOR_DOOMED) {
-            scheduler_consume(scheduler, 1);
-            end(scheduler, kind, index, actor, actor->mailbox_tail);
-        }
+        if (LIKELY((actor->slab_word & (SLAB_USED | ACTOR_STOPPED)) == SLAB_USED))
+            run_actor(scheduler, kind, index, actor);
+        else
+            run_stopped(scheduler, kind, index, actor);
     }
 }
 

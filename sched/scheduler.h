@@ -18,10 +18,11 @@
 
 #define ACTOR_REDUCTIONS 64
 
+// What a message needs stands in the first cache line.
 struct scheduler_kind {
+    _Alignas(64) struct slab slab; // of no slots while nothing is registered
     const struct behaviour *behaviour;
     void *context;
-    struct slab slab;
     struct timer_wheel timers;
     uint32_t *relations;    // by actor: newest record + 1, 0: none (sched/relation.h)
     uint32_t *timed;        // by actor: newest timed message + 1, 0: none (sched/timed.h)
@@ -29,6 +30,8 @@ struct scheduler_kind {
     uint8_t tells_normal;   // true exactly when it is told of every end (permanent children)
     uint8_t tells_abnormal; // … of abnormal ends (transient children)
 };
+
+_Static_assert(offsetof(struct scheduler_kind, timers) == 64, "one cache line");
 
 struct scheduler_backlog {
     uint32_t head;

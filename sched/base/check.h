@@ -7,6 +7,11 @@
 #define MUST_USE __attribute__((warn_unused_result))
 #define PRINTF_LIKE(string, first) __attribute__((__format__(__printf__, string, first)))
 
+// For the few functions on a path that is counted in instructions (docs/BENCHMARKS.md): the body
+// at its caller, and what hardly ever happens out of its way.
+#define ALWAYS_INLINE __attribute__((always_inline)) inline
+#define COLD __attribute__((cold, noinline))
+
 #define LIKELY(cond) __builtin_expect(!!(cond), 1)
 #define UNLIKELY(cond) __builtin_expect(!!(cond), 0)
 
