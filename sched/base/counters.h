@@ -43,7 +43,16 @@
     X(MAIL_DROPPED, "actor_mail_dropped_total", "", "messages that a mailbox policy dropped",      \
       "an actor is overloaded")                                                                    \
     X(TIMED_LATE, "actor_timed_late_total", "", "timed messages put off: no cell or mailbox full", \
-      "an actor is overloaded")
+      "an actor is overloaded")                                                                    \
+    X(SUPERVISOR_RESTARTS, "supervisor_restarts_total", "", "actors started again after an end",   \
+      "see the log for event=child_restarted")                                                     \
+    X(SUPERVISOR_START_FAILED, "supervisor_start_failures_total", "", "restarts that failed",      \
+      "see the log for event=child_start_failed")                                                  \
+    X(SUPERVISOR_GIVE_UPS, "supervisor_give_ups_total", "", "supervisors with too many restarts",  \
+      "see the log for event=supervisor_gave_up")                                                  \
+    X(SUPERVISOR_KILLS, "supervisor_kills_total", "", "actors that did not end in their time",     \
+      "an actor is stuck")                                                                         \
+    X(SUPERVISOR_STALE, "supervisor_stale_total", "", "news of children replaced already", "")
 
 #define COUNTERS_IO(X)                                                                             \
     X(SYSCALLS, "ring_enters_total", "", "io_uring_enter calls", "")                               \
