@@ -94,7 +94,7 @@ static bool ring_has_message(struct mesh_ring *ring) {
     return taken != ring->published_seen;
 }
 
-bool mesh_receive(struct mesh *mesh, uint32_t to, struct message *message) {
+uint32_t mesh_run(struct mesh *mesh, uint32_t to, const struct message **messages) {
     struct mesh_endpoint *endpoint = &mesh->endpoints[to];
     // One look more than there are senders: the first may be at one that has had its run.
     for (uint32_t i = 0; i <= mesh->endpoint_count; i++) {
@@ -105,13 +105,35 @@ bool mesh_receive(struct mesh *mesh, uint32_t to, struct message *message) {
             endpoint->run_count = 0;
             continue;
         }
-        endpoint->run_count++;
         uint32_t taken = atomic_load_explicit(&ring->taken, memory_order_relaxed);
-        *message = ring->cells[taken & (mesh->ring_cells - 1)];
-        atomic_store_explicit(&ring->taken, taken + 1, memory_order_release);
-        return true;
+        uint32_t at = taken & (mesh->ring_cells - 1);
+        uint32_t count = ring->published_seen - taken;
+        uint32_t to_wrap = mesh->ring_cells - at;
+        uint32_t to_run = MESH_RUN_MAX - endpoint->run_count;
+        count = count < to_wrap ? count : to_wrap;
+        *messages = &ring->cells[at];
+        return count < to_run ? count : to_run;
     }
-    return false;
+    return 0;
+}
+
+void mesh_take(struct mesh *mesh, uint32_t to, uint32_t count) {
+    struct mesh_endpoint *endpoint = &mesh->endpoints[to];
+    struct mesh_ring *ring = ring_between(mesh, endpoint->next_from, to);
+    uint32_t taken = atomic_load_explicit(&ring->taken, memory_order_relaxed);
+    CHECKF(count <= ring->published_seen - taken, "mesh: endpoint %u takes %u, %u are there", to,
+           count, ring->published_seen - taken);
+    endpoint->run_count += count;
+    atomic_store_explicit(&ring->taken, taken + count, memory_order_release);
+}
+
+bool mesh_receive(struct mesh *mesh, uint32_t to, struct message *message) {
+    const struct message *messages;
+    if (mesh_run(mesh, to, &messages) == 0)
+        return false;
+    *message = *messages;
+    mesh_take(mesh, to, 1);
+    return true;
 }
 
 bool mesh_sleep_begin(struct mesh *mesh, uint32_t to) {

@@ -78,6 +78,12 @@ uint32_t mesh_fill_eighths(struct mesh *mesh, uint32_t from, uint32_t to);
 // MESH_RUN_MAX messages. False when there is none.
 MUST_USE bool mesh_receive(struct mesh *mesh, uint32_t to, struct message *message);
 
+// Receiver `to`: the next messages of one sender, where they lie: how many, at most MESH_RUN_MAX; 0
+// when there is none. They stay the receiver's until it takes them; the sender sees their room
+// then. What it does not take comes again.
+MUST_USE uint32_t mesh_run(struct mesh *mesh, uint32_t to, const struct message **messages);
+void mesh_take(struct mesh *mesh, uint32_t to, uint32_t count);
+
 // Receiver `to`: declares that it will sleep. False when a message is there already: do not sleep
 // then.
 MUST_USE bool mesh_sleep_begin(struct mesh *mesh, uint32_t to);

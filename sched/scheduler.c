@@ -232,8 +232,10 @@ COLD static bool make_place(struct scheduler *scheduler, const struct behaviour 
     return false;
 }
 
+// `from_mesh`: a mailbox that declines is bounded for both classes, and what it takes is kept from
+// policies as control messages are.
 static ALWAYS_INLINE bool deliver(struct scheduler *scheduler, const struct message *message,
-                                  enum mesh_class class_of_message) {
+                                  enum mesh_class class_of_message, bool from_mesh) {
     if (UNLIKELY(message_is_signal(message))) {
         signal_deliver(scheduler, message);
         return true;
@@ -252,7 +254,11 @@ static ALWAYS_INLINE bool deliver(struct scheduler *scheduler, const struct mess
         return true;
     }
     bool is_done;
-    uint32_t max = class_of_message == MESH_ROOM ? kind->behaviour->mailbox_max : ACTOR_MAILBOX_MAX;
+    bool is_declined = from_mesh && kind->behaviour->mailbox_policy == MAILBOX_DECLINE;
+    uint32_t max = class_of_message == MESH_ROOM || is_declined ? kind->behaviour->mailbox_max
+                                                                : ACTOR_MAILBOX_MAX;
+    if (is_declined)
+        class_of_message = MESH_CONTROL;
     if (UNLIKELY(actor->mailbox_count >= max) &&
         !make_place(scheduler, kind->behaviour, actor, message, class_of_message, &is_done))
         return is_done;
@@ -322,14 +328,15 @@ static bool send_far(struct scheduler *scheduler, const struct message *message,
 
 void scheduler_send(struct scheduler *scheduler, const struct message *message) {
     bool sent = pid_core(message->target) == scheduler->core
-                    ? deliver(scheduler, message, MESH_CONTROL)
+                    ? deliver(scheduler, message, MESH_CONTROL, false)
                     : send_far(scheduler, message, MESH_CONTROL);
     CHECKF(sent, "control message %u to %lx found no room", message->type, message->target);
 }
 
 bool scheduler_try_send(struct scheduler *scheduler, const struct message *message) {
-    return pid_core(message->target) == scheduler->core ? deliver(scheduler, message, MESH_ROOM)
-                                                        : send_far(scheduler, message, MESH_ROOM);
+    return pid_core(message->target) == scheduler->core
+               ? deliver(scheduler, message, MESH_ROOM, false)
+               : send_far(scheduler, message, MESH_ROOM);
 }
 
 void scheduler_continue(struct scheduler *scheduler, uint8_t kind, uint32_t index) {
@@ -359,41 +366,44 @@ void scheduler_consume(struct scheduler *scheduler, uint32_t reductions) {
     counter_add(scheduler->counters, COUNTER_REDUCTIONS, reductions);
 }
 
-static bool is_mailbox_full(const struct scheduler *scheduler, const struct behaviour *behaviour,
-                            const struct message *message) {
-    if (!behaviour || behaviour->mailbox_policy != MAILBOX_DECLINE || message_is_signal(message))
+// False: it finds no place now (counted).
+static bool receive(struct scheduler *scheduler, const struct message *message) {
+    const struct slab *cells = &scheduler->cells;
+    if (UNLIKELY(cells->used_count >= cells->slots_max - cells->slots_max / 16)) {
+        counter_add(scheduler->counters, COUNTER_MESSAGE_CELLS_OUT, 1);
         return false;
-    const struct actor *actor = scheduler_lookup(scheduler, message->target);
-    return actor && actor->mailbox_count >= behaviour->mailbox_max;
+    }
+    return deliver(scheduler, message, (enum mesh_class)message->next, true);
 }
 
 // A message that finds no place is held, and the mesh left as it is: the senders notice that it
 // fills. A mailbox that declines takes no more than mailbox_max from the mesh, control messages
 // included (what is behind waits with it: its actor needs nobody else to get on), and the last
 // sixteenth of the cells is kept from it: peers on other cores must not take the place that
-// scheduler_send relies on.
+// scheduler_send relies on. Messages are read where they lie in the ring, the next ones called for
+// meanwhile: they come from another core's cache.
 static void receive_mesh(struct scheduler *scheduler) {
-    const struct slab *cells = &scheduler->cells;
-    for (uint32_t i = 0; i < MESH_MESSAGES_PER_TURN; i++) {
-        if (!scheduler->is_holding &&
-            !mesh_receive(scheduler->mesh, scheduler->core, &scheduler->held))
+    enum { AHEAD = 4 };
+    if (UNLIKELY(scheduler->is_holding) && !receive(scheduler, &scheduler->held))
+        return;
+    scheduler->is_holding = false;
+    for (uint32_t received = 0; received < MESH_MESSAGES_PER_TURN;) {
+        const struct message *messages;
+        uint32_t count = mesh_run(scheduler->mesh, scheduler->core, &messages);
+        if (count == 0)
             return;
-        scheduler->is_holding = true;
-        if (cells->used_count >= cells->slots_max - cells->slots_max / 16) {
-            counter_add(scheduler->counters, COUNTER_MESSAGE_CELLS_OUT, 1);
+        for (uint32_t i = 0; i < count; i++) {
+            if (i + AHEAD < count)
+                __builtin_prefetch(&messages[i + AHEAD]);
+            if (LIKELY(receive(scheduler, &messages[i])))
+                continue;
+            scheduler->held = messages[i];
+            scheduler->is_holding = true;
+            mesh_take(scheduler->mesh, scheduler->core, i + 1);
             return;
         }
-        const struct behaviour *behaviour =
-            scheduler->kinds[pid_kind(scheduler->held.target)].behaviour;
-        if (is_mailbox_full(scheduler, behaviour, &scheduler->held)) {
-            counter_add(scheduler->counters, COUNTER_MAILBOX_FULL, 1);
-            return;
-        }
-        bool is_droppable = behaviour && behaviour->mailbox_policy != MAILBOX_DECLINE;
-        if (!deliver(scheduler, &scheduler->held,
-                     is_droppable ? (enum mesh_class)scheduler->held.next : MESH_CONTROL))
-            return;
-        scheduler->is_holding = false;
+        mesh_take(scheduler->mesh, scheduler->core, count);
+        received += count;
     }
 }
 

@@ -29,20 +29,38 @@ static void pin(uint32_t cpu) {
     CHECKF(sched_setaffinity(0, sizeof(set), &set) == 0, "CPU %u", cpu);
 }
 
+static void turn(struct side *side) {
+    struct scheduler *scheduler = &side->world.scheduler;
+    (void)scheduler_turn(scheduler, scheduler->now_ns);
+    uint64_t wake = scheduler_publish(scheduler);
+    CHECK(wake == 0); // nobody sleeps
+}
+
 static void *side_main(void *argument) {
     struct side *side = argument;
-    struct scheduler *scheduler = &side->world.scheduler;
     pin(side->cpu);
     pthread_barrier_wait(side->barrier);
-    while (!is_done(side)) {
-        (void)scheduler_turn(scheduler, scheduler->now_ns);
-        uint64_t wake = scheduler_publish(scheduler);
-        CHECK(wake == 0); // nobody sleeps
-    }
+    while (!is_done(side))
+        turn(side);
     return NULL;
 }
 
-static struct row_result run_sides(const struct row_options *options, bool is_both) {
+// Both on their own threads from the barrier to their end; or in turns on this one.
+static void run_to_end(struct side sides[2], pthread_barrier_t *barrier, bool is_alternating) {
+    if (is_alternating) {
+        while (!is_done(&sides[0]) || !is_done(&sides[1])) {
+            turn(&sides[0]);
+            turn(&sides[1]);
+        }
+        return;
+    }
+    pthread_barrier_wait(barrier);
+    for (uint32_t core = 0; core < 2; core++)
+        pthread_join(sides[core].thread, NULL);
+}
+
+static struct row_result run_sides(const struct row_options *options, bool is_both,
+                                   bool is_alternating) {
     static struct side sides[2]; // large: its schedulers hold their backlogs
     static struct mesh mesh;
     struct mesh_config config = {.scheduler_count = 2, .ring_cells = RING_CELLS};
@@ -65,12 +83,11 @@ static struct row_result run_sides(const struct row_options *options, bool is_bo
         struct world *world = &sides[core].world;
         world->send_target = sides[!core].world.pids[0];
         world_spawn_driver(world);
-        CHECK(pthread_create(&sides[core].thread, NULL, side_main, &sides[core]) == 0);
+        if (!is_alternating)
+            CHECK(pthread_create(&sides[core].thread, NULL, side_main, &sides[core]) == 0);
     }
-    pthread_barrier_wait(&barrier);
     uint64_t begin_ns = clock_monotonic_ns();
-    for (uint32_t core = 0; core < 2; core++)
-        pthread_join(sides[core].thread, NULL);
+    run_to_end(sides, &barrier, is_alternating);
     uint64_t end_ns = clock_monotonic_ns();
     for (uint32_t core = 0; core < 2; core++)
         world_fini(&sides[core].world);
@@ -81,9 +98,13 @@ static struct row_result run_sides(const struct row_options *options, bool is_bo
 }
 
 struct row_result row_mesh_one_way(const struct row_options *options) {
-    return run_sides(options, false);
+    return run_sides(options, false, false);
 }
 
 struct row_result row_mesh_both(const struct row_options *options) {
-    return run_sides(options, true);
+    return run_sides(options, true, false);
+}
+
+struct row_result row_mesh_one_thread(const struct row_options *options) {
+    return run_sides(options, false, true);
 }

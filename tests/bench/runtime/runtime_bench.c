@@ -20,6 +20,7 @@ static const struct row {
     {"million", row_million},
     {"mesh-one-way", row_mesh_one_way},
     {"mesh-both", row_mesh_both},
+    {"mesh-one-thread", row_mesh_one_thread},
     {"timer", row_timer},
     {"timer-quiet", row_timer_quiet},
 };

@@ -91,5 +91,7 @@ struct row_result row_ring(const struct row_options *options);         // rows_m
 struct row_result row_million(const struct row_options *options);      // rows_messages.c
 struct row_result row_mesh_one_way(const struct row_options *options); // rows_mesh.c
 struct row_result row_mesh_both(const struct row_options *options);    // rows_mesh.c
+// One thread plays both cores: not timed beside Erlang, but its instructions can be counted.
+struct row_result row_mesh_one_thread(const struct row_options *options);
 
 #endif
