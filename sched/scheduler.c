@@ -17,7 +17,9 @@
 #include <errno.h>
 
 #define REDUCTIONS_PER_TURN 4096
-#define MESH_MESSAGES_PER_TURN 4096
+// What is taken is answered at the turn's end: a sender that waits for answers would stand still
+// meanwhile, and the cells of so many still lie in the cache (docs/BENCHMARKS.md, mesh-one-way).
+#define MESH_MESSAGES_PER_TURN 1024
 #define TIMERS_PER_TURN 4096
 #define RETRY_NS (1 * NS_PER_MS)
 #define RELATIONS_MAX (1u << 20)
