@@ -4,6 +4,8 @@
 #include "gateway/control.h"
 
 #include "gateway/console/assets.h"
+#include "gateway/control_answer.h"
+#include "gateway/control_lives.h"
 #include "gateway/control_port.h"
 #include "gateway/control_request.h"
 #include "gateway/host_port.h"
@@ -25,10 +27,7 @@
 #define ROOMS_DEFAULT 100
 #define ROOMS_MAX 10000
 #define WEBSOCKET_PATH "/socket/websocket" // phoenix.js appends "/websocket" to the mount
-#define JSON_TYPE "application/json; charset=utf-8"
-#define TEXT_TYPE "text/plain; charset=utf-8"
 #define METRICS_TYPE "text/plain; version=0.0.4; charset=utf-8"
-#define DATA_POLICY "default-src 'none'; frame-ancestors 'none'"
 
 _Static_assert(CONTROL_ERROR_SIZE >= HOST_PORT_ERROR_SIZE, "it explains into the caller's buffer");
 
@@ -44,61 +43,6 @@ struct control {
     struct server main;
     struct server page;
 };
-
-// --- Answers ---
-
-static void add_header(struct MHD_Response *response, const char *name, const char *value) {
-    CHECKF(MHD_add_response_header(response, name, value) == MHD_YES, "%s", name);
-}
-
-// Takes `response`.
-static enum MHD_Result answer(struct MHD_Connection *connection, unsigned int status,
-                              struct MHD_Response *response, const char *type, const char *policy) {
-    if (!response)
-        return MHD_NO; // no memory: the connection is closed
-    add_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
-    add_header(response, "Content-Security-Policy", policy);
-    add_header(response, "X-Content-Type-Options", "nosniff");
-    add_header(response, "Referrer-Policy", "no-referrer");
-    add_header(response, "Cross-Origin-Resource-Policy", "same-origin");
-    enum MHD_Result result = MHD_queue_response(connection, status, response);
-    MHD_destroy_response(response);
-    return result;
-}
-
-// Takes `text`, which malloc gave.
-static enum MHD_Result answer_text(struct MHD_Connection *connection, unsigned int status,
-                                   char *text, size_t size, const char *type) {
-    struct MHD_Response *response =
-        MHD_create_response_from_buffer(size, text, MHD_RESPMEM_MUST_FREE);
-    if (!response) {
-        free(text);
-        return MHD_NO;
-    }
-    add_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
-    if (status == MHD_HTTP_METHOD_NOT_ALLOWED)
-        add_header(response, MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
-    return answer(connection, status, response, type, DATA_POLICY);
-}
-
-// Takes `root`, which may be NULL when memory is out.
-static enum MHD_Result answer_json(struct MHD_Connection *connection, unsigned int status,
-                                   json_t *root) {
-    char *text = root ? json_dumps(root, JSON_INDENT(2) | JSON_PRESERVE_ORDER) : NULL;
-    json_decref(root);
-    return text ? answer_text(connection, status, text, strlen(text), JSON_TYPE) : MHD_NO;
-}
-
-PRINTF_LIKE(3, 4)
-static enum MHD_Result answer_error(struct MHD_Connection *connection, unsigned int status,
-                                    const char *format, ...) {
-    char *text = NULL;
-    va_list arguments;
-    va_start(arguments, format);
-    int size = vasprintf(&text, format, arguments);
-    va_end(arguments);
-    return size < 0 ? MHD_NO : answer_text(connection, status, text, (size_t)size, TEXT_TYPE);
-}
 
 // --- Routes ---
 
@@ -119,13 +63,13 @@ static enum MHD_Result answer_asset(struct MHD_Connection *connection,
         MHD_create_response_from_buffer(size, (void *)(uintptr_t)data, MHD_RESPMEM_PERSISTENT);
     if (!response)
         return MHD_NO;
-    add_header(response, MHD_HTTP_HEADER_ETAG, asset->etag);
-    add_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-cache");
-    add_header(response, MHD_HTTP_HEADER_VARY, MHD_HTTP_HEADER_ACCEPT_ENCODING);
+    control_answer_header(response, MHD_HTTP_HEADER_ETAG, asset->etag);
+    control_answer_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-cache");
+    control_answer_header(response, MHD_HTTP_HEADER_VARY, MHD_HTTP_HEADER_ACCEPT_ENCODING);
     if (gzip && !is_known)
-        add_header(response, MHD_HTTP_HEADER_CONTENT_ENCODING, "gzip");
-    return answer(connection, is_known ? MHD_HTTP_NOT_MODIFIED : MHD_HTTP_OK, response,
-                  asset->content_type, CONSOLE_CONTENT_SECURITY_POLICY);
+        control_answer_header(response, MHD_HTTP_HEADER_CONTENT_ENCODING, "gzip");
+    return control_answer(connection, is_known ? MHD_HTTP_NOT_MODIFIED : MHD_HTTP_OK, response,
+                          asset->content_type, CONSOLE_CONTENT_SECURITY_POLICY);
 }
 
 // The data port that a browser at this page can reach: on loopback for a loopback page, else one
@@ -142,9 +86,9 @@ static uint16_t data_port(const struct config *config, const char *host) {
 static enum MHD_Result answer_config(struct MHD_Connection *connection,
                                      const struct control *control) {
     uint16_t port = data_port(control->config.config, header_of(connection, MHD_HTTP_HEADER_HOST));
-    return answer_json(connection, MHD_HTTP_OK,
-                       json_pack("{s:s, s:n, s:i, s:s}", "version", FAIRLEAD_VERSION,
-                                 "websocket_url", "port", port, "path", WEBSOCKET_PATH));
+    return control_answer_json(connection, MHD_HTTP_OK,
+                               json_pack("{s:s, s:n, s:i, s:s}", "version", FAIRLEAD_VERSION,
+                                         "websocket_url", "port", port, "path", WEBSOCKET_PATH));
 }
 
 static json_t *death_json(const struct heart_death *death) {
@@ -178,7 +122,7 @@ static enum MHD_Result answer_ready(struct MHD_Connection *connection,
         connections += counter_read(control_port_counters(gateway, core), COUNTER_CONNECTIONS);
     bool is_full = connections * 100 >= connections_max * 95;
     const char *state = is_draining ? "draining" : is_full ? "full" : "ready";
-    return answer_json(
+    return control_answer_json(
         connection, is_draining || is_full ? MHD_HTTP_SERVICE_UNAVAILABLE : MHD_HTTP_OK,
         json_pack("{s:s, s:I, s:I}", "state", state, "connections", (json_int_t)connections,
                   "connections_max", (json_int_t)connections_max));
@@ -194,14 +138,6 @@ static json_t *room_json(const struct control_room *room) {
                      "relayed", (json_int_t)room->relayed, "lost", (json_int_t)room->lost);
 }
 
-static json_t *silent_json(uint64_t cores_silent) {
-    json_t *silent = json_array();
-    for (uint32_t core = 0; core < 64; core++)
-        if (cores_silent >> core & 1)
-            json_array_append_new(silent, json_sprintf("core %u", core));
-    return silent;
-}
-
 static enum MHD_Result answer_rooms(struct MHD_Connection *connection,
                                     const struct control *control) {
     const char *limit = MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, "limit");
@@ -210,8 +146,9 @@ static enum MHD_Result answer_rooms(struct MHD_Connection *connection,
         char *end;
         unsigned long value = strtoul(limit, &end, 10);
         if (*limit < '0' || *limit > '9' || *end || value > ROOMS_MAX)
-            return answer_error(connection, MHD_HTTP_BAD_REQUEST,
-                                "limit: a whole number from 0 to %d is allowed\n", ROOMS_MAX);
+            return control_answer_error(connection, MHD_HTTP_BAD_REQUEST,
+                                        "limit: a whole number from 0 to %d is allowed\n",
+                                        ROOMS_MAX);
         rooms.rooms_max = (uint32_t)value;
     }
     rooms.rooms = calloc(rooms.rooms_max + 1, sizeof(*rooms.rooms));
@@ -222,10 +159,11 @@ static enum MHD_Result answer_rooms(struct MHD_Connection *connection,
     for (uint32_t i = 0; i < rooms.room_count; i++)
         json_array_append_new(list, room_json(&rooms.rooms[i]));
     free(rooms.rooms);
-    return answer_json(connection, MHD_HTTP_OK,
-                       json_pack("{s:I, s:i, s:o, s:o}", "rooms_total",
-                                 (json_int_t)rooms.rooms_total, "shown", (int)rooms.room_count,
-                                 "cores_silent", silent_json(rooms.cores_silent), "rooms", list));
+    return control_answer_json(connection, MHD_HTTP_OK,
+                               json_pack("{s:I, s:i, s:o, s:o}", "rooms_total",
+                                         (json_int_t)rooms.rooms_total, "shown",
+                                         (int)rooms.room_count, "cores_silent",
+                                         control_answer_silent(rooms.cores_silent), "rooms", list));
 }
 
 static enum MHD_Result answer_room(struct MHD_Connection *connection, const struct control *control,
@@ -234,16 +172,17 @@ static enum MHD_Result answer_room(struct MHD_Connection *connection, const stru
     uint8_t name[CONTROL_ROOM_NAME_SIZE_MAX];
     int size = control_request_name(escaped, name, sizeof(name));
     if (size <= 0)
-        return answer_error(connection, MHD_HTTP_NOT_FOUND, "a room's name has 1 to 128 bytes\n");
+        return control_answer_error(connection, MHD_HTTP_NOT_FOUND,
+                                    "a room's name has 1 to 128 bytes\n");
     switch (control_port_room(control->config.gateway, bytes_of(name, (size_t)size), &room)) {
     case CONTROL_FOUND:
-        return answer_json(connection, MHD_HTTP_OK, room_json(&room));
+        return control_answer_json(connection, MHD_HTTP_OK, room_json(&room));
     case CONTROL_NOT_FOUND:
-        return answer_error(connection, MHD_HTTP_NOT_FOUND, "there is no such room\n");
+        return control_answer_error(connection, MHD_HTTP_NOT_FOUND, "there is no such room\n");
     case CONTROL_SILENT:
-        return answer_error(connection, MHD_HTTP_SERVICE_UNAVAILABLE,
-                            "core %u did not answer within %d ms\n", room.home_core,
-                            CONTROL_ANSWER_MS);
+        return control_answer_error(connection, MHD_HTTP_SERVICE_UNAVAILABLE,
+                                    "core %u did not answer within %d ms\n", room.home_core,
+                                    CONTROL_ANSWER_MS);
     }
     UNREACHABLE();
 }
@@ -258,7 +197,7 @@ static enum MHD_Result answer_metrics(struct MHD_Connection *connection,
     metrics_print(out, control->config.gateway, control->config.plan, control->config.heart);
     if (fclose(out) != 0 || !text)
         return MHD_NO;
-    return answer_text(connection, MHD_HTTP_OK, text, size, METRICS_TYPE);
+    return control_answer_text(connection, MHD_HTTP_OK, text, size, METRICS_TYPE);
 }
 
 static enum MHD_Result route(struct MHD_Connection *connection, const struct server *server,
@@ -270,9 +209,9 @@ static enum MHD_Result route(struct MHD_Connection *connection, const struct ser
     if (strcmp(path, "/config.json") == 0)
         return answer_config(connection, control);
     if (server->page_only)
-        return answer_error(connection, MHD_HTTP_NOT_FOUND, "not found\n");
+        return control_answer_error(connection, MHD_HTTP_NOT_FOUND, "not found\n");
     if (strcmp(path, "/healthz") == 0)
-        return answer_json(connection, MHD_HTTP_OK, health_json(control->config.heart));
+        return control_answer_json(connection, MHD_HTTP_OK, health_json(control->config.heart));
     if (strcmp(path, "/readyz") == 0)
         return answer_ready(connection, control);
     if (strcmp(path, "/metrics") == 0)
@@ -281,7 +220,13 @@ static enum MHD_Result route(struct MHD_Connection *connection, const struct ser
         return answer_rooms(connection, control);
     if (strncmp(path, "/rooms/", 7) == 0)
         return answer_room(connection, control, path + 7);
-    return answer_error(connection, MHD_HTTP_NOT_FOUND, "not found\n");
+    if (strcmp(path, "/obituaries") == 0)
+        return control_lives_obituaries(connection, &control->config);
+    if (strcmp(path, "/connections") == 0)
+        return control_lives_connections(connection, &control->config);
+    if (strcmp(path, "/actors") == 0)
+        return control_lives_actors(connection, &control->config);
+    return control_answer_error(connection, MHD_HTTP_NOT_FOUND, "not found\n");
 }
 
 static bool has_body(struct MHD_Connection *connection) {
@@ -297,15 +242,15 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
     const char *host = header_of(connection, MHD_HTTP_HEADER_HOST);
     if (!server->control->config.config->allow_anonymous &&
         !control_request_host_is_local(host, &server->address))
-        return answer_error(
+        return control_answer_error(
             connection, MHD_HTTP_FORBIDDEN,
             "This is a control plane for this machine: ask it by the name localhost "
             "or by its address (or start it with --allow-anonymous).\n");
     if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
-        return answer_error(connection, MHD_HTTP_METHOD_NOT_ALLOWED,
-                            "only GET and HEAD are answered here\n");
+        return control_answer_not_allowed(connection, "GET, HEAD");
     if (has_body(connection))
-        return answer_error(connection, MHD_HTTP_CONTENT_TOO_LARGE, "no body is taken here\n");
+        return control_answer_error(connection, MHD_HTTP_CONTENT_TOO_LARGE,
+                                    "no body is taken here\n");
     if (!*request) {
         *request = context; // any address but NULL: the headers were seen
         return MHD_YES;

@@ -7,6 +7,7 @@
 //   /healthz          200 while the process lives; how the one before it died, under a supervisor
 //   /readyz           503 while draining and from 95 % of connections_max
 //   /rooms[/<name>]   JSON; ?limit=N
+//   /obituaries, /connections, /actors   gateway/control_lives.h
 //   /metrics          Prometheus text
 //
 // Bounds: CONTROL_CONNECTIONS_MAX connections, each with CONTROL_MEMORY_BYTES for its request and

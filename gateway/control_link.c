@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "gateway/lives.h"
 #include "sched/base/clock.h"
 
 enum control_message_type {
@@ -15,6 +16,10 @@ enum question_kind {
     ASK_SNAPSHOT,
     ASK_ROOMS,
     ASK_ROOM,
+    ASK_OBITUARIES,
+    ASK_CONNECTIONS,
+    ASK_ACTORS,
+    ASK_TAGS,
 };
 
 // Owned by whoever holds the message.
@@ -28,7 +33,19 @@ struct question {
     uint64_t rooms_total;
     uint32_t rooms_max;
     uint32_t room_count;
+    struct control_who who;
+    struct control_lives lives;  // in `rooms`
+    struct control_kinds *kinds; // in `rooms`
+    struct lives_tags *tags;     // in `rooms`
+    uint64_t cursor;             // of a walk that goes on
     struct control_room rooms[];
+};
+
+// Answers; with a walk under way it takes the next slice at its next go.
+struct control_actor {
+    struct actor actor;
+    uint64_t asker;
+    uint64_t walk; // struct question, 0: none
 };
 
 static void put_slab(struct control_snapshot *snapshot, const struct slab *slab) {
@@ -106,7 +123,8 @@ static void put_room(struct control_room *room, const struct chat_room_info *inf
     memcpy(room->name, info->name.data, info->name.size);
 }
 
-static void answer(struct question *question, const struct core *core) {
+// True: the question is answered; false: there is more of it to do.
+static bool answer(struct question *question, const struct core *core) {
     struct chat_room_info info;
     uint32_t cursor = 0;
     switch (question->kind) {
@@ -125,7 +143,18 @@ static void answer(struct question *question, const struct core *core) {
         if (question->is_found)
             put_room(&question->room, &info, core->id);
         break;
+    case ASK_OBITUARIES:
+        lives_obituaries(core, &question->who, &question->lives);
+        break;
+    case ASK_CONNECTIONS:
+        return lives_connections(core, &question->who, &question->lives, &question->cursor);
+    case ASK_ACTORS:
+        return lives_actors(core, question->kinds, &question->cursor);
+    case ASK_TAGS:
+        lives_tags_name(core, question->tags);
+        break;
     }
+    return true;
 }
 
 static int on_init(void *context, void *state, uint32_t index, const void *argument) {
@@ -136,23 +165,42 @@ static int on_init(void *context, void *state, uint32_t index, const void *argum
     return 0;
 }
 
+static struct question *question_of(uint64_t word) {
+    return (struct question *)(uintptr_t)word; // NOLINT
+}
+
+static void send_answer(struct core *core, uint64_t asker, uint64_t question) {
+    scheduler_send(&core->scheduler,
+                   &(struct message){.target = asker, .type = CONTROL_ANSWER, .words = {question}});
+}
+
+// A new question ends the walk of the one before: who asked has given up by then.
 static void on_message(void *context, void *state, uint32_t index, const struct message *message) {
-    (void)state;
-    (void)index;
     struct core *core = context;
-    CHECK(message->type == CONTROL_ASK);
-    struct question *question = (struct question *)(uintptr_t)message->words[0]; // NOLINT
-    answer(question, core);
-    struct message reply = {
-        .target = message->sender, .type = CONTROL_ANSWER, .words = {message->words[0]}};
-    scheduler_send(&core->scheduler, &reply);
+    struct control_actor *control = state;
+    bool is_new = message->type == CONTROL_ASK;
+    CHECK(is_new || message->type == MESSAGE_CONTINUE);
+    if (is_new && control->walk)
+        send_answer(core, control->asker, control->walk);
+    if (is_new) {
+        control->asker = message->sender;
+        control->walk = message->words[0];
+    }
+    if (!control->walk)
+        return;
+    if (!answer(question_of(control->walk), core)) {
+        scheduler_continue(&core->scheduler, KIND_CONTROL, index);
+        return;
+    }
+    send_answer(core, control->asker, control->walk);
+    control->walk = 0;
 }
 
 static void on_terminate(void *context, void *state, uint32_t index, enum exit_reason reason) {
     (void)context;
-    (void)state;
     (void)index;
     (void)reason;
+    free(question_of(((struct control_actor *)state)->walk));
 }
 
 static void on_discard(void *context, const struct message *message) {
@@ -165,7 +213,7 @@ static const struct behaviour control_behaviour = {
     .kind = KIND_CONTROL,
     .version = 1,
     .mailbox_max = 64,
-    .slot_size = sizeof(struct actor),
+    .slot_size = sizeof(struct control_actor),
     .init = on_init,
     .handle = on_message,
     .terminate = on_terminate,
@@ -241,17 +289,24 @@ void control_link_drain(struct control_link *link) {
                 free((void *)(uintptr_t)message.words[0]); // NOLINT
 }
 
-static struct question *question_new(enum question_kind kind, uint32_t rooms_max) {
-    size_t size = sizeof(struct question) + rooms_max * sizeof(struct control_room);
-    struct question *question = calloc(1, size);
+static struct question *question_new(enum question_kind kind, size_t items_size) {
+    struct question *question = calloc(1, sizeof(struct question) + items_size);
     CHECKF(question, "no memory for a question to the schedulers");
     question->kind = kind;
-    question->rooms_max = rooms_max;
     return question;
 }
 
 static uint64_t deadline(void) {
     return clock_monotonic_ns() + CONTROL_ANSWER_MS * NS_PER_MS;
+}
+
+static uint64_t scan_deadline(void) {
+    return clock_monotonic_ns() + CONTROL_SCAN_MS * NS_PER_MS;
+}
+
+static uint64_t all_cores(void *gateway) {
+    uint32_t core_count = control_port_core_count(gateway);
+    return core_count < 64 ? (1ull << core_count) - 1 : UINT64_MAX;
 }
 
 uint32_t control_port_core_count(void *gateway) {
@@ -286,16 +341,22 @@ void control_port_snapshot(void *gateway, struct control_snapshot *snapshots) {
     }
 }
 
+static struct question *question_of_rooms(uint32_t rooms_max) {
+    struct question *question = question_new(ASK_ROOMS, rooms_max * sizeof(struct control_room));
+    question->rooms_max = rooms_max;
+    return question;
+}
+
 void control_port_rooms(void *gateway, struct control_rooms *rooms) {
     struct control_link *link = gateway;
     uint32_t core_count = control_port_core_count(gateway);
     uint32_t asked = 0;
     rooms->room_count = 0;
     rooms->rooms_total = 0;
-    rooms->cores_silent = core_count < 64 ? (1ull << core_count) - 1 : UINT64_MAX;
+    rooms->cores_silent = all_cores(gateway);
     link->question++;
     for (uint32_t core = 0; core < core_count; core++)
-        asked += ask(link, question_new(ASK_ROOMS, rooms->rooms_max), core);
+        asked += ask(link, question_of_rooms(rooms->rooms_max), core);
     uint64_t deadline_ns = deadline();
     for (struct question *got; asked > 0 && (got = next_answer(link, deadline_ns)); asked--) {
         rooms->cores_silent &= ~(1ull << got->core);
@@ -323,4 +384,81 @@ enum control_answer control_port_room(void *gateway, struct bytes name, struct c
     *room = got->room;
     free(got);
     return is_found ? CONTROL_FOUND : CONTROL_NOT_FOUND;
+}
+
+// Any core may know the name of a room that a connection of another was in.
+static void ask_tags(struct control_link *link, struct control_lives *lives) {
+    struct lives_tags tags = {0};
+    uint32_t asked = 0;
+    lives_tags_gather(&tags, lives);
+    if (tags.count == 0)
+        return;
+    link->question++;
+    for (uint32_t core = 0; core < control_port_core_count(link); core++) {
+        struct question *question = question_new(ASK_TAGS, sizeof(tags));
+        question->tags = (struct lives_tags *)question->rooms;
+        *question->tags = tags;
+        asked += ask(link, question, core);
+    }
+    uint64_t deadline_ns = deadline();
+    for (struct question *got; asked > 0 && (got = next_answer(link, deadline_ns)); asked--) {
+        lives_tags_fill(got->tags, lives);
+        free(got);
+    }
+}
+
+static void ask_lives(struct control_link *link, enum question_kind kind,
+                      const struct control_who *who, struct control_lives *lives) {
+    uint32_t asked = 0;
+    lives->life_count = 0;
+    lives->total = 0;
+    lives->cores_silent = all_cores(link);
+    link->question++;
+    for (uint32_t core = 0; core < control_port_core_count(link); core++) {
+        struct question *question =
+            question_new(kind, lives->lives_max * sizeof(struct control_life));
+        question->who = *who;
+        question->lives.lives = (struct control_life *)question->rooms;
+        question->lives.lives_max = lives->lives_max;
+        asked += ask(link, question, core);
+    }
+    uint64_t deadline_ns = scan_deadline();
+    for (struct question *got; asked > 0 && (got = next_answer(link, deadline_ns)); asked--) {
+        lives->cores_silent &= ~(1ull << got->core);
+        lives->total += got->lives.total;
+        for (uint32_t i = 0; i < got->lives.life_count; i++)
+            lives->lives[lives->life_count++] = got->lives.lives[i];
+        free(got);
+    }
+    ask_tags(link, lives);
+}
+
+void control_port_obituaries(void *gateway, const struct control_who *who,
+                             struct control_lives *lives) {
+    ask_lives(gateway, ASK_OBITUARIES, who, lives);
+}
+
+void control_port_connections(void *gateway, const struct control_who *who,
+                              struct control_lives *lives) {
+    ask_lives(gateway, ASK_CONNECTIONS, who, lives);
+}
+
+void control_port_actors(void *gateway, struct control_kinds *kinds) {
+    struct control_link *link = gateway;
+    uint32_t asked = 0;
+    kinds->kind_count = 0;
+    kinds->cores_silent = all_cores(gateway);
+    link->question++;
+    for (uint32_t core = 0; core < control_port_core_count(gateway); core++) {
+        struct question *question = question_new(ASK_ACTORS, sizeof(struct control_kinds));
+        question->kinds = (struct control_kinds *)question->rooms;
+        asked += ask(link, question, core);
+    }
+    uint64_t deadline_ns = scan_deadline();
+    for (struct question *got; asked > 0 && (got = next_answer(link, deadline_ns)); asked--) {
+        kinds->cores_silent &= ~(1ull << got->core);
+        for (uint32_t i = 0; i < got->kinds->kind_count; i++)
+            kinds->kinds[kinds->kind_count++] = got->kinds->kinds[i];
+        free(got);
+    }
 }

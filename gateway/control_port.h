@@ -14,6 +14,7 @@
 #include "sched/base/bytes.h"
 #include "sched/base/counters.h"
 #include "sched/base/memory.h"
+#include "sched/recorder.h"
 
 #define CONTROL_ANSWER_MS 250
 #define CONTROL_SLABS_MAX 48
@@ -65,6 +66,70 @@ struct control_rooms {
     uint64_t cores_silent; // bit per core
 };
 
+#define CONTROL_SCAN_MS 2000 // for an answer that takes a walk over all connections, in slices
+#define CONTROL_LIVES_MAX 1000
+#define CONTROL_USER_SIZE_MAX 64
+#define CONTROL_LIFE_ROOMS_MAX 16
+
+// Whose lives are asked for: all that is given must fit.
+struct control_who {
+    uint64_t pid; // PID_NONE: any
+    uint8_t user[CONTROL_USER_SIZE_MAX];
+    uint32_t user_size; // 0: any
+    bool has_address;
+    uint8_t address[16];
+};
+
+struct control_name {
+    uint8_t size; // 0: not known
+    uint8_t bytes[CONTROL_ROOM_NAME_SIZE_MAX];
+};
+
+// One connection or room, dead or alive. Times are those of clock_monotonic_ns.
+struct control_life {
+    struct recorder_obituary record; // of the living: `reason` means nothing, time_ns is now
+    struct control_name mark_rooms[RECORDER_MARKS_MAX]; // where a mark's detail is a room's tag
+    uint32_t state;                                     // the rest: of the living alone
+    bool is_paused_queue;
+    bool is_paused_busy;
+    bool is_stale;
+    bool is_doomed;
+    uint32_t silent_s;
+    uint32_t room_queue_bytes;
+    uint32_t control_queue_bytes;
+    uint32_t room_count;
+    struct control_name rooms[CONTROL_LIFE_ROOMS_MAX]; // the first of them
+};
+
+struct control_lives {
+    struct control_life *lives; // the caller's, lives_max for each core
+    uint32_t lives_max;         // of one core
+    uint32_t life_count;        // filled in
+    uint64_t total; // obituaries ever written, or connections open, on the cores that answered
+    uint64_t cores_silent; // bit per core
+};
+
+// The actors of one kind on one core.
+struct control_kind {
+    const char *name; // static string
+    uint32_t core;
+    uint8_t kind;
+    uint8_t version;
+    uint32_t slot_size;
+    uint32_t count;
+    uint32_t high_water;
+    uint32_t slots_max;
+    uint32_t mailbox_fullest;
+    uint32_t mailbox_max;
+    uint64_t mailbox_total; // messages that wait
+};
+
+struct control_kinds {
+    struct control_kind kinds[CONFIG_SCHEDULERS_MAX * ACTOR_KINDS_MAX];
+    uint32_t kind_count;
+    uint64_t cores_silent;
+};
+
 enum control_answer {
     CONTROL_FOUND,
     CONTROL_NOT_FOUND,
@@ -84,6 +149,16 @@ void control_port_snapshot(void *gateway, struct control_snapshot *snapshots);
 
 // Some rooms, in no order, and how many there are.
 void control_port_rooms(void *gateway, struct control_rooms *rooms);
+
+// Of every core the newest that fit, the newest first within a core.
+void control_port_obituaries(void *gateway, const struct control_who *who,
+                             struct control_lives *lives);
+
+// Connections that are open.
+void control_port_connections(void *gateway, const struct control_who *who,
+                              struct control_lives *lives);
+
+void control_port_actors(void *gateway, struct control_kinds *kinds);
 
 enum control_answer control_port_room(void *gateway, struct bytes name, struct control_room *room);
 

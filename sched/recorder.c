@@ -172,21 +172,19 @@ void recorder_describe(struct recorder *recorder, uint64_t pid,
     recorder->described = pid;
 }
 
-void recorder_obituary(struct recorder *recorder, uint64_t pid, uint32_t reason) {
+void recorder_bury(struct recorder *recorder, uint64_t pid, uint32_t reason) {
     uint32_t actor = recorder_actor_of_pid(pid);
     uint32_t *last = last_of(recorder, actor);
-    if (recorder->described == pid && pid != PID_NONE) {
+    if (recorder->described == pid) {
         struct recorder_obituary *obituary = next_obituary(recorder);
         obituary->pid = pid;
         obituary->time_ns = *recorder->now_ns;
         obituary->reason = (uint16_t)reason;
-        obituary->mark_count =
-            last ? (uint8_t)read_chain(recorder, *last, actor, obituary->marks) : 0;
+        obituary->mark_count = (uint8_t)read_chain(recorder, *last, actor, obituary->marks);
         recorder->described = PID_NONE;
         recorder->obituary_count++;
     }
-    if (last && *last)
-        *last = 0;
+    *last = 0;
 }
 
 const struct recorder_obituary *recorder_lookup_obituary(const struct recorder *recorder,

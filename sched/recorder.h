@@ -128,13 +128,18 @@ struct recorder_subject {
 };
 
 // The last thing that a behaviour's terminate does for an actor that deserves an obituary: who it
-// was.
+// was. Its kind is tracked.
 void recorder_describe(struct recorder *recorder, uint64_t pid,
                        const struct recorder_subject *subject);
 
+void recorder_bury(struct recorder *recorder, uint64_t pid, uint32_t reason);
+
 // An actor is gone: writes its obituary when it was described, and cuts its chain. The scheduler
 // calls it for every end.
-void recorder_obituary(struct recorder *recorder, uint64_t pid, uint32_t reason);
+static inline void recorder_obituary(struct recorder *recorder, uint64_t pid, uint32_t reason) {
+    if (recorder->last[pid_kind(pid)]) // its kind is tracked
+        recorder_bury(recorder, pid, reason);
+}
 
 // Obituaries from the newest (age 0) to the oldest that is kept; NULL behind it.
 const struct recorder_obituary *recorder_lookup_obituary(const struct recorder *recorder,

@@ -3,8 +3,8 @@
 // answers of the control plane, `detail` says what the event's 24 bits mean there:
 //   ""          nothing
 //   "room"      registry_tag of the room's name (sched/registry.h)
-//   "close"     code of a WebSocket close frame (RFC 6455 7.4; 1005: an empty frame)
-//   others      a number, or one of the words that gateway/obituary_text.c lists for that event
+//   "code"      of a WebSocket close frame (RFC 6455 7.4; 1005: an empty frame)
+//   others      a number, or one of the words that gateway/life_words.c lists for that event
 // Nothing is noted per delivery or per message that went well.
 #ifndef FAIRLEAD_RECORDER_EVENTS_H
 #define FAIRLEAD_RECORDER_EVENTS_H
@@ -31,8 +31,8 @@
     X(DOOMED, "doomed", "cause")                                                                   \
     X(SILENT, "silent", "for_s")                                                                   \
     X(DRAINED, "drained", "")                                                                      \
-    X(CLOSE_RECEIVED, "close_received", "close")                                                   \
-    X(CLOSE_SENT, "close_sent", "close")                                                           \
+    X(CLOSE_RECEIVED, "close_received", "code")                                                    \
+    X(CLOSE_SENT, "close_sent", "code")                                                            \
     X(CUT, "cut", "")                                                                              \
     X(ENDED, "stream_ended", "by")
 

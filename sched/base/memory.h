@@ -10,7 +10,7 @@
 
 #include "sched/base/check.h"
 
-#define MEMORY_ENTRIES_MAX 64
+#define MEMORY_ENTRIES_MAX 128
 
 struct memory_entry {
     const char *name; // static string

@@ -14,6 +14,10 @@ struct gateway {
     bool draining;
     uint32_t room_count; // rooms named "r0", "r1", …
     uint64_t cores_silent;
+    struct control_life lives[4]; // obituaries and connections alike
+    uint32_t life_count;
+    struct control_who who; // the latest asked for
+    uint32_t lives_max;
 };
 
 uint32_t control_port_core_count(void *gateway) {
@@ -62,6 +66,36 @@ enum control_answer control_port_room(void *gateway, struct bytes name, struct c
     gateway_room(0, room);
     return bytes_equal(name, bytes_of(room->name, room->name_size)) ? CONTROL_FOUND
                                                                     : CONTROL_NOT_FOUND;
+}
+
+void control_port_obituaries(void *gateway, const struct control_who *who,
+                             struct control_lives *lives) {
+    struct gateway *g = gateway;
+    g->who = *who;
+    g->lives_max = lives->lives_max;
+    lives->total = 1000;
+    lives->cores_silent = g->cores_silent;
+    while (lives->life_count < g->life_count && lives->life_count < lives->lives_max) {
+        lives->lives[lives->life_count] = g->lives[lives->life_count];
+        lives->life_count++;
+    }
+}
+
+void control_port_connections(void *gateway, const struct control_who *who,
+                              struct control_lives *lives) {
+    control_port_obituaries(gateway, who, lives);
+}
+
+void control_port_actors(void *gateway, struct control_kinds *kinds) {
+    kinds->cores_silent = ((struct gateway *)gateway)->cores_silent;
+    kinds->kind_count = 1;
+    kinds->kinds[0] = (struct control_kind){.name = "rooms",
+                                            .core = 1,
+                                            .kind = 2,
+                                            .version = 3,
+                                            .count = 4,
+                                            .high_water = 5,
+                                            .mailbox_fullest = 6};
 }
 
 #endif

@@ -95,6 +95,10 @@ uint32_t stream_control_bytes(const struct streams *streams, uint32_t index) {
     return rig_slot(index)->control_bytes;
 }
 
+uint32_t stream_room_bytes(const struct streams *streams, uint32_t index) {
+    return rig_slot(index)->room_bytes;
+}
+
 void stream_pause_reading(struct streams *streams, uint32_t index) {
     rig.peers[index].is_paused = true;
 }
