@@ -13,7 +13,7 @@
 #define LISTEN_FD 7
 #define RIGS 3
 #define CONNS 5
-#define SEEDS 300
+#define SEEDS 200
 #define STEPS 400
 
 enum stage {
@@ -338,6 +338,8 @@ static void step(struct model *model) {
 static void settle(struct model *model) {
     for (uint32_t i = 0; i < RIGS; i++)
         *ring_sim_knobs(model->rigs[i]->ring) = (struct ring_sim_knobs){0};
+    for (uint32_t i = 0; i < CONNS; i++)
+        ring_sim_peer_set_space(model->rigs[0]->ring, model->conns[i].peer, 1u << 16);
     for (int round = 0; round < 3000; round++) {
         bool is_done = round > 50;
         for (uint32_t i = 0; i < CONNS; i++) {
