@@ -1,16 +1,20 @@
 #include "sched/mailbox.h"
 
-void mailbox_discard(struct scheduler *scheduler, const struct message *message) {
+#include "sched/server.h"
+
+void mailbox_discard(struct scheduler *scheduler, const struct message *message, uint32_t reason) {
     const struct scheduler_kind *kind = &scheduler->kinds[pid_kind(message->target)];
     counter_add(scheduler->counters, COUNTER_MESSAGES_TO_DEAD, 1);
     if (kind->behaviour && kind->behaviour->discard)
         kind->behaviour->discard(kind->context, message);
+    if (UNLIKELY(message->type == MESSAGE_CALL))
+        server_discarded(scheduler, message, reason);
 }
 
-void mailbox_clear(struct scheduler *scheduler, struct actor *actor) {
+void mailbox_clear(struct scheduler *scheduler, struct actor *actor, uint32_t reason) {
     while (actor->mailbox_tail != SLAB_NONE) {
         uint32_t index;
-        mailbox_discard(scheduler, mailbox_pop(scheduler, actor, &index));
+        mailbox_discard(scheduler, mailbox_pop(scheduler, actor, &index), reason);
         slab_release(&scheduler->cells, index);
     }
 }
@@ -28,7 +32,7 @@ bool mailbox_drop_oldest(struct scheduler *scheduler, struct actor *actor) {
             if (index == actor->mailbox_tail)
                 actor->mailbox_tail = index == previous ? SLAB_NONE : previous;
             actor->mailbox_count--;
-            mailbox_discard(scheduler, cell);
+            mailbox_discard(scheduler, cell, EXIT_BUDGET);
             slab_release(&scheduler->cells, index);
             return true;
         }

@@ -68,11 +68,12 @@ static inline struct message *mailbox_pop(struct scheduler *scheduler, struct ac
 // that are, which are few.
 MUST_USE bool mailbox_drop_oldest(struct scheduler *scheduler, struct actor *actor);
 
-// Gives back what a message holds that nobody takes: counted as one to the dead.
-void mailbox_discard(struct scheduler *scheduler, const struct message *message);
+// Gives back what a message holds that nobody takes: counted as one to the dead. Who waits for an
+// answer to it is told the reason.
+void mailbox_discard(struct scheduler *scheduler, const struct message *message, uint32_t reason);
 
 // Discards all of it; it is empty then.
-void mailbox_clear(struct scheduler *scheduler, struct actor *actor);
+void mailbox_clear(struct scheduler *scheduler, struct actor *actor, uint32_t reason);
 
 // Its cells are in use, addressed to `pid`, and as many as counted.
 void mailbox_validate(const struct scheduler *scheduler, const struct actor *actor, uint64_t pid);

@@ -48,13 +48,15 @@ enum message_type {
     MESSAGE_SIGNALS = 32,
     SIGNAL_EXIT = MESSAGE_SIGNALS, // small: exit_reason; flags: SIGNAL_BY_LINK or 0
     SIGNAL_LINK,
-    SIGNAL_UNLINK,     // words[0]: id of this unlinking
-    SIGNAL_UNLINK_ACK, // words[0]: the same
-    SIGNAL_MONITOR,    // words[0]: the monitor
-    SIGNAL_DEMONITOR,  // words[0]: the monitor
-    SIGNAL_DOWN,       // words[0]: the monitor; small: exit_reason
-    SIGNAL_REPLY,      // sched/server.h
-    SIGNAL_MOVE,       // sched/move.h, with what it is about in flags
+    SIGNAL_UNLINK,      // words[0]: id of this unlinking
+    SIGNAL_UNLINK_ACK,  // words[0]: the same
+    SIGNAL_MONITOR,     // words[0]: the monitor
+    SIGNAL_DEMONITOR,   // words[0]: the monitor
+    SIGNAL_DOWN,        // words[0]: the monitor; small: exit_reason
+    SIGNAL_REPLY,       // sched/server.h: an answer; words[3]: the call
+    SIGNAL_CALL_FAILED, // sched/server.h: small: exit_reason; words[3]: the call
+    SIGNAL_CALL_KEPT,   // sched/server.h: words[0]: the server's record; words[3]: the call
+    SIGNAL_MOVE,        // sched/move.h, with what it is about in flags
     MESSAGE_SIGNALS_END,
     MESSAGE_USER = 64,
 };

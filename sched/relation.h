@@ -6,7 +6,7 @@
 //   RELATION_MONITOR    other: whom it watches; the record's own name (relation_ref) is the monitor
 //   RELATION_MONITORED  other: who watches; word: the watcher's monitor
 //   RELATION_CHILD      other: its supervisor; word: its place there (sched/supervisor.h)
-//   RELATION_CALL       as MONITOR, of a call; word: its timeout (sched/server.h)
+//   RELATION_CALL       other: whom it calls; word: its timeout, the record there (sched/server.h)
 //   RELATION_NAME       word: the name it is registered under (sched/names.h)
 //
 // Bounds: relations_max of the scheduler's configuration; beyond it relation_add declines. Finding

@@ -142,7 +142,7 @@ uint64_t scheduler_spawn(struct scheduler *scheduler, uint8_t kind_id, const voi
         // It may have armed its timer, or mail itself, before it declined.
         uint32_t reason = actor->slab_word & ACTOR_DOOMED ? actor->mailbox_tail : EXIT_FAILED;
         if (!(actor->slab_word & ACTOR_DOOMED))
-            mailbox_clear(scheduler, actor);
+            mailbox_clear(scheduler, actor, reason);
         counter_add(scheduler->counters, COUNTER_SPAWNS_FAILED, 1);
         forget(scheduler, kind_id, index, actor, reason);
         return PID_NONE;
@@ -174,7 +174,7 @@ static void end(struct scheduler *scheduler, uint8_t kind_id, uint32_t index, st
     actor->mailbox_tail = ACTOR_ENDING;
     actor->mailbox_count = 0;
     kind->behaviour->terminate(kind->context, actor, index, (enum exit_reason)reason);
-    mailbox_clear(scheduler, &mail);
+    mailbox_clear(scheduler, &mail, reason);
     counter_add(scheduler->counters, COUNTER_EXITS, 1);
     if (UNLIKELY(exit_is_abnormal(reason)))
         counter_add(scheduler->counters, COUNTER_EXITS_ABNORMAL, 1);
@@ -206,7 +206,7 @@ void scheduler_doom(struct scheduler *scheduler, uint8_t kind_id, uint32_t index
         counter_add(scheduler->counters, COUNTER_EXITS_IGNORED, 1);
         return;
     }
-    mailbox_clear(scheduler, actor);
+    mailbox_clear(scheduler, actor, reason);
     actor->slab_word = (actor->slab_word | ACTOR_DOOMED) & ~(ACTOR_PAUSED | ACTOR_CONTINUE);
     actor->mailbox_tail = reason;
     if (scheduler->starting != run_id_of(kind_id, index))
@@ -229,7 +229,7 @@ COLD static bool make_place(struct scheduler *scheduler, const struct behaviour 
     if (behaviour->mailbox_policy == MAILBOX_EXIT)
         scheduler_doom(scheduler, behaviour->kind, pid_slot(message->target).index, EXIT_BUDGET);
     counter_add(scheduler->counters, COUNTER_MAIL_DROPPED, 1);
-    mailbox_discard(scheduler, message);
+    mailbox_discard(scheduler, message, EXIT_BUDGET);
     *is_done = true;
     return false;
 }
@@ -252,7 +252,8 @@ static ALWAYS_INLINE bool deliver(struct scheduler *scheduler, const struct mess
             target = scheduler_pid(scheduler, kind_id, pid_slot(target).index);
     }
     if (UNLIKELY(!actor || actor->slab_word & ACTOR_DOOMED)) {
-        mailbox_discard(scheduler, message);
+        bool is_doomed = actor && actor->mailbox_tail != ACTOR_ENDING;
+        mailbox_discard(scheduler, message, is_doomed ? actor->mailbox_tail : EXIT_NOPROC);
         return true;
     }
     bool is_done;

@@ -8,6 +8,7 @@
 #include <errno.h>
 
 #include "sched/mailbox.h"
+#include "sched/server.h"
 
 int signal_link(struct scheduler *scheduler, uint8_t kind, uint32_t index, uint64_t other) {
     uint64_t pid = scheduler_pid(scheduler, kind, index);
@@ -92,6 +93,11 @@ static void on_dead(struct scheduler *scheduler, const struct message *signal, u
         answer.small = reason;
         answer.words[0] = signal->words[0];
         break;
+    case SIGNAL_REPLY:
+    case SIGNAL_CALL_FAILED:
+    case SIGNAL_CALL_KEPT:
+        server_deliver(scheduler, signal, false);
+        return;
     default:
         return;
     }
@@ -163,6 +169,10 @@ static void on_monitor(struct scheduler *scheduler, const struct message *signal
 }
 
 static void on_demonitor(struct scheduler *scheduler, const struct message *signal) {
+    if (signal->words[1]) {
+        server_forget(scheduler, signal);
+        return;
+    }
     struct relation *watched =
         relation_find_word(scheduler, pid_kind(signal->target), pid_slot(signal->target).index,
                            RELATION_MONITORED, signal->words[0]);
@@ -174,6 +184,10 @@ static void on_down(struct scheduler *scheduler, const struct message *signal) {
     struct relation *watch = relation_at(scheduler, signal->words[0]);
     if (!watch)
         return; // demonitored meanwhile
+    if (relation_kind(watch) == RELATION_CALL) {
+        server_down(scheduler, watch, signal->small);
+        return;
+    }
     relation_remove(scheduler, watch);
     hand_over(scheduler, signal, MESSAGE_DOWN);
 }
@@ -212,6 +226,11 @@ void signal_deliver(struct scheduler *scheduler, const struct message *signal) {
     case SIGNAL_DOWN:
         on_down(scheduler, &own);
         return;
+    case SIGNAL_REPLY:
+    case SIGNAL_CALL_FAILED:
+    case SIGNAL_CALL_KEPT:
+        server_deliver(scheduler, &own, true);
+        return;
     default:
         CHECKF(false, "actor %lx got signal %u", own.target, own.type);
     }
@@ -233,8 +252,10 @@ static void tell(struct scheduler *scheduler, const struct relation *relation, u
         signal.type = SIGNAL_DOWN;
         signal.words[0] = relation->word;
         break;
-    case RELATION_MONITOR:
     case RELATION_CALL:
+        server_caller_ended(scheduler, relation, pid);
+        return;
+    case RELATION_MONITOR:
         signal.type = SIGNAL_DEMONITOR;
         signal.words[0] = relation_ref(scheduler, relation);
         break;

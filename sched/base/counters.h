@@ -44,6 +44,21 @@
       "an actor is overloaded")                                                                    \
     X(TIMED_LATE, "actor_timed_late_total", "", "timed messages put off: no cell or mailbox full", \
       "an actor is overloaded")                                                                    \
+    X(CALLS, "actor_calls_total", "", "calls of servers", "")                                      \
+    X(CALLS_FAILED, "actor_calls_failed_total", "", "calls that failed, those out of time too",    \
+      "")                                                                                          \
+    X(CALLS_TIMED_OUT, "actor_calls_timed_out_total", "", "calls that had no answer in time",      \
+      "an actor is overloaded")                                                                    \
+    X(REPLIES_LATE, "actor_replies_late_total", "", "answers to calls that were over", "")         \
+    X(POSTPONED_OUT, "actor_postponed_out_total", "", "events that found no room to be postponed", \
+      "a state machine waits for something that does not come")                                    \
+    X(HANDLERS_FAILED, "event_handlers_failed_total", "", "event handlers removed as failed",      \
+      "an event handler is broken")                                                                \
+    X(NAMES, "names", "", "registered names whose home is here", "")                               \
+    X(NAMES_TAKEN, "names_taken_total", "", "registrations of a name that was another's", "")      \
+    X(NAMES_DEAD, "names_dead_total", "", "messages and calls to names that nobody had", "")       \
+    X(NAMES_FETCHES, "names_fetches_total", "", "times that a core's names were fetched anew",     \
+      "a names service was restarted, or memory was short")                                        \
     X(SUPERVISOR_RESTARTS, "supervisor_restarts_total", "", "actors started again after an end",   \
       "see the log for event=child_restarted")                                                     \
     X(SUPERVISOR_START_FAILED, "supervisor_start_failures_total", "", "restarts that failed",      \
