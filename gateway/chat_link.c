@@ -134,9 +134,11 @@ uint32_t stream_port_gap(void *port, uint32_t owner, uint32_t room, uint64_t fro
     struct gateway *gateway = port;
     const struct chat *chat = gateway->parts.chat;
     uint32_t at = conn_at(gateway, owner)->members;
+    if (room == gateway->left_leaf)
+        return chat_port_encode_gap(port, gateway->left_room, from, to);
     while (at != SLAB_NONE && chat_member(chat, at)->leaf != room)
         at = chat_member(chat, at)->next;
-    if (at == SLAB_NONE) // it has left the room: the numbers mean nothing to it any more
+    if (at == SLAB_NONE) // left without a word: its connection has ended
         return BLOCK_NONE;
     gateway_record(gateway, owner, RECORDER_GAP_TOLD, recorder_clamp(to - from + 1));
     return chat_port_encode_gap(port, chat_leaf_name(chat, room), from, to);

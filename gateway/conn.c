@@ -82,6 +82,8 @@ void conn_close(struct gateway *gateway, uint32_t index, const struct conn_farew
     conn_become(conn, CONN_CLOSING);
     gateway_count(gateway, farewell->counter);
     gateway_record(gateway, index, RECORDER_CLOSE_SENT, farewell->code);
+    if (conn->members != SLAB_NONE)
+        stream_seal(gateway->parts.streams, conn->stream);
     session_leave_all(gateway, index);
     uint8_t frame[WEBSOCKET_CLOSE_BYTES_MAX];
     struct writer w = writer_on(frame, sizeof(frame));

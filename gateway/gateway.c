@@ -14,7 +14,7 @@
 #define DRAIN_NS_PER_CONNECTION (1 * NS_PER_MS)
 
 int gateway_init(struct gateway *gateway, const struct gateway_parts *parts) {
-    *gateway = (struct gateway){.parts = *parts, .rng = {parts->rng_seed}};
+    *gateway = (struct gateway){.parts = *parts, .rng = {parts->rng_seed}, .left_leaf = SLAB_NONE};
     CHECK(parts->control_bytes_max > 2 * LIMITS_CLOSE_BYTES);
     uint32_t slots = parts->connections_max + parts->connections_spare;
     int result =

@@ -46,6 +46,8 @@ struct gateway {
     struct texts refs;          // join_refs that are no small numbers (gateway/ref_tag.h)
     struct addresses addresses; // of peers, where they are recorded
     struct rng rng;
+    uint32_t left_leaf;      // session.c: of the membership that has ended just now, SLAB_NONE
+    struct bytes left_room;  // its room, while left_leaf says so
     uint64_t drain_begin_ns; // 0: not draining
     uint64_t drain_window_ns;
     uint32_t drain_cursor;  // next connection slot to be told, up to the slab's touched_count

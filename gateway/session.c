@@ -4,6 +4,8 @@
 #include "gateway/reply.h"
 #include "gateway/wire/json.h"
 
+#define ROOM_PREFIX "room:"
+
 static const struct bytes empty_object = {(const uint8_t *)"{}", 2};
 
 const char *session_refusal_reason(uint32_t refusal) {
@@ -30,7 +32,7 @@ static bool is_pending(const struct chat *chat, uint32_t member) {
 // The membership of a topic, SLAB_NONE when it is not joined.
 static uint32_t lookup(const struct gateway *gateway, const struct conn *conn, struct bytes topic) {
     const struct chat *chat = gateway->parts.chat;
-    const struct bytes prefix = BYTES_LITERAL("room:");
+    const struct bytes prefix = BYTES_LITERAL(ROOM_PREFIX);
     if (!bytes_starts_with(topic, prefix))
         return SLAB_NONE;
     struct bytes room = bytes_skip(topic, prefix.size);
@@ -71,6 +73,15 @@ void session_leave_all(struct gateway *gateway, uint32_t index) {
         gateway_record(gateway, index, RECORDER_LEFT_ALL, rooms);
 }
 
+// The membership in this leaf has ended: gaps that wait in the queue are told under its room's
+// name.
+static void tell_gaps(struct gateway *gateway, uint32_t index, uint32_t leaf, struct bytes topic) {
+    gateway->left_leaf = leaf;
+    gateway->left_room = bytes_skip(topic, strlen(ROOM_PREFIX));
+    stream_seal(gateway->parts.streams, conn_at(gateway, index)->stream);
+    gateway->left_leaf = SLAB_NONE;
+}
+
 // Ends one membership: what it was still owed comes before its phx_close. `request` is the
 // phx_leave to answer in between, or NULL.
 static void leave(struct gateway *gateway, uint32_t index, uint32_t member,
@@ -85,8 +96,10 @@ static void leave(struct gateway *gateway, uint32_t index, uint32_t member,
     struct chat *chat = gateway->parts.chat;
     gateway_record(gateway, index, RECORDER_LEFT,
                    chat_room_tag(chat, chat_room_name(chat, member)));
+    uint32_t leaf = chat_member(chat, member)->leaf;
     session_forget(gateway, conn_at(gateway, index), member);
     chat_leave(chat, member, true);
+    tell_gaps(gateway, index, leaf, topic);
     if (request)
         reply_ok(gateway, index, request, empty_object);
     reply_channel_closed(gateway, index, join_ref, topic);

@@ -260,7 +260,8 @@ void stream_on_peer_end(struct streams *streams, uint32_t index) {
     stream->flags |= STREAM_PEER_ENDED;
     switch (state) {
     case STREAM_OPEN:
-    case STREAM_HALTING: // the move is off
+    case STREAM_HALTING:                           // the move is off
+        stream_queue_encode_gaps(streams, stream); // it may read on
         tell_end(streams, stream, index, STREAM_END_PEER_CLOSED);
         if (stream->state != state)
             return; // the owner closed it meanwhile

@@ -86,6 +86,12 @@ static inline void stream_prefetch(const struct streams *streams, uint32_t index
 // Nothing is queued: then a parcel of any size is taken.
 bool stream_is_empty(const struct streams *streams, uint32_t index);
 
+// What is queued now stays as it is: nothing of it is dropped for what comes later, and its gaps
+// become their events while the owner still knows the rooms that they are about. For the end of a
+// membership: what is left of it comes before its end, and what comes after does not mix with it.
+// Costs a walk over the queue.
+void stream_seal(struct streams *streams, uint32_t index);
+
 uint32_t stream_room_bytes(const struct streams *streams, uint32_t index); // queued, with whispers
 uint32_t stream_control_bytes(const struct streams *streams, uint32_t index); // queued
 

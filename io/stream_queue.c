@@ -158,20 +158,36 @@ static enum drop drop_node(struct streams *streams, struct stream *stream, uint3
     return result;
 }
 
+// The last node that stream_seal marked, SLAB_NONE when it has been sent.
+static uint32_t last_sealed(const struct streams *streams, struct stream *stream) {
+    uint32_t sealed = SLAB_NONE;
+    if (LIKELY(!stream->is_sealed))
+        return sealed;
+    for (uint32_t at = stream->head; at != SLAB_NONE; at = stream_queue_node(streams, at)->next) {
+        const struct stream_node *node = stream_queue_node(streams, at);
+        if (node->parcel != BLOCK_NONE && node->gap == NODE_SEALED)
+            sealed = at;
+    }
+    stream->is_sealed = sealed != SLAB_NONE;
+    return sealed;
+}
+
 // Makes room for `size` bytes. False when the gaps' memory is out.
 static bool drop_oldest(struct streams *streams, struct stream *stream, uint32_t size) {
     uint32_t protected = stream->head_sent_bytes > 0 ? 1 : 0;
     if (stream->flags & STREAM_SUBMITTED)
     protected = RING_IOVECS_MAX; // at most so many are in the send
+    uint32_t sealed = last_sealed(streams, stream);
     uint32_t previous = SLAB_NONE;
     uint32_t at = stream->head;
     while (at != SLAB_NONE && stream->room_bytes + size > streams->config.out_queue_bytes_max) {
         const struct stream_node *node = stream_queue_node(streams, at);
         uint32_t next = node->next;
-        bool is_droppable = protected == 0 && node->parcel != BLOCK_NONE &&
+        bool is_droppable = protected == 0 && sealed == SLAB_NONE && node->parcel != BLOCK_NONE &&
                             stream_queue_is_room(parcel_at(streams->blocks, node->parcel)) &&
                             !parcel_at(streams->blocks, node->parcel)->is_moved;
         protected -= protected > 0 ? 1 : 0;
+        sealed = at == sealed ? SLAB_NONE : sealed;
         enum drop result = is_droppable ? drop_node(streams, stream, previous, at) : DROP_KEPT_NODE;
         if (result == DROP_NO_MEMORY)
             return false;
@@ -206,6 +222,12 @@ static enum stream_push_result drop_new(struct streams *streams, struct stream *
     return STREAM_PUSH_OK;
 }
 
+static enum stream_push_result drop_for_memory(struct streams *streams,
+                                               const struct parcel *parcel) {
+    counter_add(streams->counters, COUNTER_DROPPED_MEMORY, stream_queue_messages(parcel));
+    return STREAM_PUSH_NO_MEMORY;
+}
+
 // Whether the parcel may be queued behind others; when not, it was dealt with by policy.
 static bool admit(struct streams *streams, struct stream *stream, const struct parcel *parcel,
                   enum stream_push_result *result) {
@@ -224,14 +246,15 @@ static bool admit(struct streams *streams, struct stream *stream, const struct p
         counter_add(streams->counters, COUNTER_WHISPERS_DROPPED, 1);
         return false;
     }
-    if (parcel->close_when_over) {
-        counter_add(streams->counters, COUNTER_DROPPED_SLOW, stream_queue_messages(parcel));
-        *result = STREAM_PUSH_OVER_ROOM;
+    if (parcel->close_when_over) { // what may still come before the close stands behind a gap
+        *result = stream_queue_make_list(streams, stream) ? drop_new(streams, stream, parcel)
+                                                          : drop_for_memory(streams, parcel);
+        if (*result == STREAM_PUSH_OK)
+            *result = STREAM_PUSH_OVER_ROOM;
         return false;
     }
     if (!stream_queue_make_list(streams, stream) || !drop_oldest(streams, stream, parcel->size)) {
-        counter_add(streams->counters, COUNTER_DROPPED_MEMORY, stream_queue_messages(parcel));
-        *result = STREAM_PUSH_NO_MEMORY;
+        *result = drop_for_memory(streams, parcel);
         return false;
     }
     if (stream->room_bytes == 0 || stream->room_bytes + parcel->size <= config->out_queue_bytes_max)
@@ -384,6 +407,7 @@ static bool encode_gap(struct streams *streams, struct stream *stream, struct st
         return false;
     slab_release(&streams->gaps, node->gap);
     node->parcel = id;
+    node->gap = 0;
     stream_queue_account(streams, stream, parcel_at(streams->blocks, id));
     return true;
 }
@@ -439,6 +463,15 @@ void stream_queue_encode_gaps(struct streams *streams, struct stream *stream) {
             previous = at;
         at = next;
     }
+}
+
+void stream_seal(struct streams *streams, uint32_t index) {
+    struct stream *stream = stream_at(streams, index);
+    stream_queue_encode_gaps(streams, stream);
+    if (stream->room_bytes == 0 || !stream_queue_make_list(streams, stream))
+        return; // nothing that could be dropped; or no memory to list more: the same
+    stream_queue_node(streams, stream->tail)->gap = NODE_SEALED;
+    stream->is_sealed = true;
 }
 
 void stream_queue_tell_writable(struct streams *streams, uint32_t index) {

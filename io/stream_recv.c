@@ -26,7 +26,7 @@ static bool wants_bytes(const struct stream *stream) {
 }
 
 static void set_recv(struct stream *stream, enum stream_recv recv) {
-    stream->recv = recv & 15u;
+    stream->recv = recv & 7u;
 }
 
 static uint8_t quiet_s(const struct streams *streams, const struct stream *stream) {

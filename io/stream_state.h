@@ -62,7 +62,8 @@ struct stream {
     uint32_t room_bytes;
     uint32_t control_bytes;
     uint32_t state : 4;     // enum stream_state
-    uint32_t recv : 4;      // enum stream_recv
+    uint32_t recv : 3;      // enum stream_recv
+    uint32_t is_sealed : 1; // a node of the queue may be marked by stream_seal
     uint32_t in_flight : 4; // operations submitted and not completed, sends excluded
     uint32_t flags : 12;    // enum stream_flag
     uint32_t second : 8; // of the last bytes (open), or the deadline (flushing, lingering), mod 256
@@ -70,12 +71,16 @@ struct stream {
 
 _Static_assert(sizeof(struct stream) == 32, "two to a cache line");
 
+_Static_assert(STREAM_RECV_COUNT <= 8, "three bits");
+
+#define NODE_SEALED SLAB_NONE // this parcel, and all before it, stay (stream_seal)
+
 // A place in an out-queue.
 struct stream_node {
     uint32_t slab_word;
     uint32_t next;   // node, or SLAB_NONE
     uint32_t parcel; // BLOCK_NONE: a gap
-    uint32_t gap;    // when it is one
+    uint32_t gap;    // when it is one; else NODE_SEALED, or 0
 };
 
 struct stream_gap {

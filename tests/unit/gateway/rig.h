@@ -31,6 +31,10 @@ struct rig_peer {
     bool is_closing;
     bool is_aborted;
     bool is_over_half;
+    bool has_gap; // gap_from to gap_to of the leaf gap_room waits in the queue
+    uint32_t gap_room;
+    uint64_t gap_from;
+    uint64_t gap_to;
 };
 
 struct rig {
@@ -89,6 +93,19 @@ enum stream_push_result stream_push(struct streams *streams, struct handle handl
 
 bool stream_is_empty(const struct streams *streams, uint32_t index) {
     return rig.peers[index].queued_size == 0;
+}
+
+void stream_seal(struct streams *streams, uint32_t index) {
+    struct rig_peer *peer = &rig.peers[index];
+    if (!peer->has_gap)
+        return;
+    peer->has_gap = false;
+    uint32_t id = stream_port_gap(&rig.gateway, rig_slot(index)->owner, peer->gap_room,
+                                  peer->gap_from, peer->gap_to);
+    if (id == BLOCK_NONE)
+        return;
+    (void)stream_push(streams, stream_handle(streams, index), id);
+    parcel_unref(&rig.blocks, id);
 }
 
 uint32_t stream_control_bytes(const struct streams *streams, uint32_t index) {

@@ -148,6 +148,42 @@ START_TEST(a_leave_is_answered_and_closes_the_channel_behind_its_last_message) {
 }
 END_TEST
 
+// A gap is encoded late, when its turn to be sent comes: the room must still have a name then.
+START_TEST(a_member_that_leaves_is_told_its_gaps_before_the_answer) {
+    open_default();
+    uint32_t ada = rig_user("ada");
+    join(ada, "1");
+    struct rig_peer *peer = &rig.peers[ada];
+    peer->has_gap = true;
+    peer->gap_room =
+        chat_member(&rig.chat, conn_at(&rig.gateway, rig_slot(ada)->owner)->members)->leaf;
+    peer->gap_from = 3;
+    peer->gap_to = 5;
+    rig_text(ada, "[\"1\",\"5\",\"room:lobby\",\"phx_leave\",{}]");
+    rig_turns(2);
+    RIG_EXPECT(ada, "[null,null,\"room:lobby\",\"gap\",{\"from\":3,\"to\":5}]");
+    RIG_EXPECT(ada, OK_REPLY("\"1\"", "\"5\"", "room:lobby", "{}"));
+    rig_close();
+}
+END_TEST
+
+START_TEST(a_connection_that_is_closed_is_told_its_gaps_before_the_close_frame) {
+    open_default();
+    uint32_t ada = rig_user("ada");
+    join(ada, "1");
+    struct rig_peer *peer = &rig.peers[ada];
+    peer->has_gap = true;
+    peer->gap_room =
+        chat_member(&rig.chat, conn_at(&rig.gateway, rig_slot(ada)->owner)->members)->leaf;
+    peer->gap_from = 3;
+    peer->gap_to = 3;
+    rig_text(ada, "nonsense");
+    rig_turns(2);
+    RIG_EXPECT(ada, "[null,null,\"room:lobby\",\"gap\",{\"from\":3,\"to\":3}]");
+    rig_close();
+}
+END_TEST
+
 START_TEST(a_second_join_closes_the_first_channel_and_its_refs_die) {
     open_default();
     uint32_t ada = rig_user("ada");
@@ -452,6 +488,8 @@ END_TEST
 
 UNIT_MAIN("gateway/session",
           a_publish_reaches_all_members_with_its_number_and_the_reply_comes_first,
+          a_member_that_leaves_is_told_its_gaps_before_the_answer,
+          a_connection_that_is_closed_is_told_its_gaps_before_the_close_frame,
           heartbeats_and_pings_are_answered_joined_or_not, a_large_ping_comes_back_whole,
           what_is_not_joined_is_unmatched_and_leaving_it_is_fine,
           a_leave_is_answered_and_closes_the_channel_behind_its_last_message,

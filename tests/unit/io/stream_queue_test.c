@@ -308,6 +308,84 @@ START_TEST(a_room_with_policy_close_says_so_and_keeps_what_is_queued) {
 }
 END_TEST
 
+// The one refused may be large, and the next one small enough.
+START_TEST(what_comes_behind_a_message_refused_by_policy_close_stands_behind_a_gap) {
+    struct rig *rig = rig_with(100, 0);
+    uint32_t peer = open_blocked(rig);
+    ck_assert_int_eq(rig_push_room(rig, stream_of(rig), 1, 1, 60, true), STREAM_PUSH_OK);
+    ck_assert_int_eq(rig_push_room(rig, stream_of(rig), 1, 2, 60, true), STREAM_PUSH_OVER_ROOM);
+    ck_assert_int_eq(rig_push_room(rig, stream_of(rig), 1, 3, 10, true), STREAM_PUSH_OK);
+    ck_assert(rig_audit_holds(rig));
+    uint8_t data[4096];
+    size_t size = read_all(rig, peer, data, sizeof(data));
+    ck_assert_uint_eq(rig->gap_count, 1);
+    ck_assert_uint_eq(rig->gap_from, 2);
+    ck_assert_uint_eq(rig->gap_to, 2);
+    ck_assert_int_eq(data[size - 11], 'G');
+    ck_assert_int_eq(data[size - 1], 3);
+    rig_free(rig, 0);
+}
+END_TEST
+
+START_TEST(gaps_are_told_at_once_when_asked_for_and_keep_their_place) {
+    struct rig *rig = rig_with(100, 0);
+    uint32_t peer = open_blocked(rig);
+    for (uint64_t i = 1; i <= 7; i++)
+        push_room(rig, 1, i, 60);
+    ck_assert_uint_eq(rig->gap_count, 0);
+    stream_seal(&rig->streams, stream_of(rig).index);
+    ck_assert_uint_eq(rig->gap_count, 1);
+    ck_assert_uint_eq(rig->gap_to, 6);
+    streams_validate(&rig->streams);
+    uint8_t data[4096];
+    size_t size = read_all(rig, peer, data, sizeof(data));
+    ck_assert_uint_eq(rig->gap_count, 1);
+    ck_assert_int_eq(data[size - 61], 'G');
+    rig_free(rig, 0);
+}
+END_TEST
+
+START_TEST(what_was_sealed_is_not_dropped_and_mixes_with_nothing_later) {
+    struct rig *rig = rig_with(150, 0);
+    uint32_t peer = open_blocked(rig);
+    push_room(rig, 1, 1, 60);
+    push_room(rig, 1, 2, 60);
+    stream_seal(&rig->streams, stream_of(rig).index);
+    for (uint64_t i = 3; i <= 5; i++)
+        push_room(rig, 1, i, 60);
+    push_room(rig, 1, 6, 10);
+    ck_assert(rig_audit_holds(rig));
+    uint8_t data[4096];
+    size_t size = read_all(rig, peer, data, sizeof(data));
+    ck_assert_uint_eq(rig->gap_count, 1);
+    ck_assert_uint_eq(rig->gap_from, 3);
+    ck_assert_uint_eq(rig->gap_to, 5);
+    ck_assert_int_eq(data[size - 1], 6);
+    ck_assert_int_eq(data[size - 11], 'G');
+    ck_assert_int_eq(data[size - 12], 2);
+    ck_assert_int_eq(data[size - 72], 1);
+    for (uint64_t i = 7; i <= 9; i++) // the seal went with what was sealed
+        push_room(rig, 1, i, 60);
+    ck_assert(rig_audit_holds(rig));
+    rig_free(rig, 0);
+}
+END_TEST
+
+START_TEST(gaps_are_told_to_a_peer_that_closed_its_side_and_reads_on) {
+    struct rig *rig = rig_with(100, 0);
+    uint32_t peer = open_blocked(rig);
+    for (uint64_t i = 1; i <= 7; i++)
+        push_room(rig, 1, i, 60);
+    ring_sim_peer_fin(rig->ring, peer);
+    rig_turn(rig, 0);
+    ck_assert_uint_eq(rig->gap_count, 1);
+    uint8_t data[4096];
+    size_t size = read_all(rig, peer, data, sizeof(data));
+    ck_assert_int_eq(data[size - 61], 'G');
+    rig_free(rig, 0);
+}
+END_TEST
+
 START_TEST(control_budget_is_kept_at_max_minus_1_max_and_max_plus_1) {
     for (uint32_t last = 99; last <= 101; last++) {
         struct rig *rig = rig_with(0, 1000);
@@ -431,6 +509,10 @@ UNIT_MAIN("io/stream_queue", push_is_sent_and_its_parcel_given_back,
           a_message_in_a_send_that_is_not_settled_is_not_dropped,
           gaps_of_two_rooms_stay_apart_and_grow_each, a_gap_keeps_its_place_between_replies,
           a_gap_is_left_out_when_the_owner_says_so,
+          what_comes_behind_a_message_refused_by_policy_close_stands_behind_a_gap,
+          gaps_are_told_at_once_when_asked_for_and_keep_their_place,
+          gaps_are_told_to_a_peer_that_closed_its_side_and_reads_on,
+          what_was_sealed_is_not_dropped_and_mixes_with_nothing_later,
           a_message_beyond_the_whole_budget_becomes_the_gap_itself,
           an_empty_queue_takes_any_one_message, a_batch_counts_all_its_messages_and_gaps_as_a_range,
           a_room_with_policy_close_says_so_and_keeps_what_is_queued,
