@@ -45,11 +45,11 @@ static void chat_actor_handle(void *context, void *state, uint32_t index,
         return;
     }
     const struct slab *rooms = &scheduler->kinds[KIND_ROOM].slab;
-    struct message refused = {
-        .target = message->sender,
-        .type = CHAT_JOIN_REFUSED,
-        .small = rooms->used_count == rooms->slots_max ? REFUSAL_TOO_MANY_ROOMS : REFUSAL_MEMORY,
-        .words = {message->words[1]}};
+    struct message refused = {.target = message->sender,
+                              .type = CHAT_JOIN_REFUSED,
+                              .small =
+                                  slab_is_full(rooms) ? REFUSAL_TOO_MANY_ROOMS : REFUSAL_MEMORY,
+                              .words = {message->words[1]}};
     payload_unref(scheduler, message->words[0]);
     scheduler_send(scheduler, &refused);
 }
@@ -144,8 +144,7 @@ uint32_t chat_join(struct chat *chat, const struct chat_join_request *request,
                               .type = CHAT_JOIN,
                               .words = {payload, handle_pack(slab_handle(&chat->members, index))}};
     bool is_sent = false;
-    const struct slab *leaves = &scheduler->kinds[KIND_LEAF].slab;
-    if (leaf_index == SLAB_NONE && leaves->used_count == leaves->slots_max)
+    if (leaf_index == SLAB_NONE && slab_is_full(&scheduler->kinds[KIND_LEAF].slab))
         *reason = REFUSAL_TOO_MANY_ROOMS;
     if (payload != PAYLOAD_NONE) {
         *reason = REFUSAL_BUSY;

@@ -76,13 +76,11 @@ void gateway_drain_begin(struct gateway *gateway, uint64_t deadline_ns) {
     gateway->drain_window_ns = enough_ns < most_ns ? enough_ns : most_ns;
 }
 
+// Streams too that have no connection any more: a peer that closed its side and does not read.
 void gateway_stop(struct gateway *gateway) {
     const struct slab *slab = connections(gateway);
-    struct streams *streams = gateway->parts.streams;
     for (uint32_t i = 0; i < slab->touched_count; i++)
-        if (slab_is_used(slab, i)) {
+        if (slab_is_used(slab, i))
             gateway_record(gateway, i, RECORDER_CUT, 0);
-            stream_close(streams, stream_handle(streams, conn_at(gateway, i)->stream),
-                         STREAM_CLOSE_ABORT);
-        }
+    streams_close_all(gateway->parts.streams, STREAM_CLOSE_ABORT);
 }

@@ -87,6 +87,11 @@ static inline bool slab_is_used(const struct slab *slab, uint32_t index) {
     return index < slab->slots_max && (*(const uint32_t *)slab_at(slab, index) & SLAB_USED);
 }
 
+// No slot is free: all are in use, or retired and not recycled yet.
+static inline bool slab_is_full(const struct slab *slab) {
+    return slab->used_count + slab->retired_count >= slab->slots_max;
+}
+
 // The slot in use at `index`; CHECKs that it is.
 static inline void *slab_get(const struct slab *slab, uint32_t index) {
     CHECKF(slab_is_used(slab, index), "slab %s: slot %u", slab->name, index);

@@ -63,8 +63,8 @@ static void on_gap(struct world *world, struct client *client, uint32_t room, js
     struct membership *membership = joined(world, client, room, "gap");
     uint64_t from = (uint64_t)json_integer_value(json_object_get(payload, "from"));
     uint64_t to = (uint64_t)json_integer_value(json_object_get(payload, "to"));
-    sim_trace("client %u, room %s: gap %lu to %lu", client->id, world->model.rooms[room].name,
-              from, to);
+    sim_trace("client %u, room %s: gap %lu to %lu", client->id, world->model.rooms[room].name, from,
+              to);
     SIM_REQUIRE(from == membership->sequence + 1 && to >= from,
                 "order: client %u, room %s: gap %lu to %lu after message %lu", client->id,
                 world->model.rooms[room].name, from, to, membership->sequence);

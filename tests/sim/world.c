@@ -279,7 +279,11 @@ static void check_sums(const struct world *world) {
         const struct core *core = &world->cores[i].core;
         relayed += counter_read(&core->counters, COUNTER_RELAYED);
         taken += counter_read(&core->counters, COUNTER_RELAYS_TAKEN);
-        SIM_REQUIRE(!core->has_leaked, "drain: core %u leaks", i);
+        SIM_REQUIRE(!core->has_leaked,
+                    "drain: core %u leaks: %lu connections, %u streams, %u members, %s", i,
+                    counter_read(&core->counters, COUNTER_CONNECTIONS),
+                    streams_used_count(&core->streams), core->chat.members.used_count,
+                    accept_is_quiet(&core->streams) ? "accepts are quiet" : "accepts are armed");
         SIM_REQUIRE(core->chat.publish_count == 0, "drain: core %u: %u publishes without an answer",
                     i, core->chat.publish_count);
         SIM_REQUIRE(ring_sim_armed_count(core->ring) == 0,

@@ -19,9 +19,12 @@ static void check_audit(const struct core *core) {
                        counter_read(counters, COUNTER_DROPPED_MEMORY);
     uint64_t pending =
         counter_read(counters, COUNTER_PENDING) + counter_read(counters, COUNTER_GATHERED);
-    SIM_REQUIRE(due == delivered + dropped + pending,
-                "audit: core %u: due %lu, delivered %lu, dropped %lu, pending %lu", core->id, due,
-                delivered, dropped, pending);
+    uint64_t moved_in = counter_read(counters, COUNTER_MOVED_IN);
+    uint64_t moved_out = counter_read(counters, COUNTER_MOVED_OUT);
+    SIM_REQUIRE(due + moved_in == delivered + dropped + pending + moved_out,
+                "audit: core %u: due %lu, delivered %lu, dropped %lu, pending %lu, moved in %lu, "
+                "out %lu",
+                core->id, due, delivered, dropped, pending, moved_in, moved_out);
 }
 
 static void check_budgets(const struct world *world, const struct core *core) {

@@ -259,6 +259,27 @@ START_TEST(peers_that_reset_at_any_moment_leave_nothing) {
 }
 END_TEST
 
+// Its connection has ended, what was queued for it has not: it would stay for the linger's time.
+START_TEST(a_stop_cuts_a_peer_that_closed_its_side_and_does_not_read) {
+    open_core(5);
+    *ring_sim_knobs(core.ring) = (struct ring_sim_knobs){.send_space = 256};
+    uint32_t peer = join("ada");
+    for (int i = 0; i < 20; i++)
+        send_text(peer,
+                  "[\"1\",\"2\",\"phoenix\",\"ping\",{\"a\":\"0123456789012345678901234567\"}]");
+    turns(10);
+    ring_sim_peer_fin(core.ring, peer);
+    turns(20);
+    ck_assert(gateway_is_empty(&core.gateway));
+    ck_assert_uint_eq(streams_used_count(&core.streams), 1);
+    gateway_stop(&core.gateway);
+    turns(20);
+    ck_assert_uint_eq(streams_used_count(&core.streams), 0);
+    close_core();
+}
+END_TEST
+
 UNIT_MAIN("gateway/gateway",
           members_see_every_number_once_in_order_and_a_slow_one_is_told_what_it_missed,
-          peers_that_reset_at_any_moment_leave_nothing)
+          peers_that_reset_at_any_moment_leave_nothing,
+          a_stop_cuts_a_peer_that_closed_its_side_and_does_not_read)

@@ -135,6 +135,12 @@ void stream_close(struct streams *streams, struct handle handle, enum stream_clo
     rig.peers[handle.index].is_aborted |= how == STREAM_CLOSE_ABORT;
 }
 
+void streams_close_all(struct streams *streams, enum stream_close_how how) {
+    for (uint32_t i = 0; i < rig.peer_count; i++)
+        if (rig.peers[i].is_open)
+            stream_close(streams, stream_handle(streams, i), how);
+}
+
 static void rig_flush(uint32_t index) {
     struct rig_peer *peer = &rig.peers[index];
     struct stream *stream = rig_slot(index);
