@@ -167,8 +167,10 @@ static void push_message(struct chat *chat, struct leaf *leaf, uint32_t index,
     uint32_t receivers = leaf_member_count(leaf);
     counter_add(counters, COUNTER_DUE, receivers);
     push_gap(chat, leaf, index);
-    uint32_t id = chat_port_encode_message(chat->port, registry_name(&chat->leaves, leaf->name),
-                                           publish, sequence);
+    uint32_t id = BLOCK_NONE;
+    if (leaf->lost_to == 0) // else the gap could not be told, and nothing may pass it
+        id = chat_port_encode_message(chat->port, registry_name(&chat->leaves, leaf->name), publish,
+                                      sequence);
     struct leaf_part part = {
         .parcel = id, .batch = BLOCK_NONE, .exclude = SLAB_NONE, .kind = PART_MESSAGE};
     if (id != BLOCK_NONE) {

@@ -130,18 +130,28 @@ void stream_port_drops(void *port, uint32_t owner, uint32_t room) {
                    chat_room_tag(chat, chat_leaf_name(chat, room)));
 }
 
-uint32_t stream_port_gap(void *port, uint32_t owner, uint32_t room, uint64_t from, uint64_t to) {
-    struct gateway *gateway = port;
+// The name of the room that a gap in this connection's queue is about; empty: it has left the room
+// without a word, because the connection has ended.
+static struct bytes gap_room(const struct gateway *gateway, uint32_t owner, uint32_t leaf) {
     const struct chat *chat = gateway->parts.chat;
     uint32_t at = conn_at(gateway, owner)->members;
-    if (room == gateway->left_leaf)
-        return chat_port_encode_gap(port, gateway->left_room, from, to);
-    while (at != SLAB_NONE && chat_member(chat, at)->leaf != room)
+    if (leaf == gateway->left_leaf)
+        return gateway->left_room;
+    while (at != SLAB_NONE && chat_member(chat, at)->leaf != leaf)
         at = chat_member(chat, at)->next;
-    if (at == SLAB_NONE) // left without a word: its connection has ended
+    return at == SLAB_NONE ? (struct bytes){0} : chat_leaf_name(chat, leaf);
+}
+
+uint32_t stream_port_gap(void *port, uint32_t owner, uint32_t room, uint64_t from, uint64_t to) {
+    struct gateway *gateway = port;
+    struct bytes name = gap_room(gateway, owner, room);
+    if (name.size == 0)
         return BLOCK_NONE;
     gateway_record(gateway, owner, RECORDER_GAP_TOLD, recorder_clamp(to - from + 1));
-    return chat_port_encode_gap(port, chat_leaf_name(chat, room), from, to);
+    uint32_t parcel = chat_port_encode_gap(port, name, from, to);
+    if (parcel == BLOCK_NONE) // a hole that nobody is told of: the connection must not go on
+        conn_doom(gateway, owner, true);
+    return parcel;
 }
 
 // --- delivery ------------------------------------------------------------------------------------

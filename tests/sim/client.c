@@ -454,7 +454,7 @@ void client_check_quiet(const struct world *world, const struct client *client) 
                 client->requests[0].kind, client->requests[0].room, client->requests[0].serial);
     SIM_REQUIRE(client->pings_owed == 0, "answers: client %u: %u pongs are missing", client->id,
                 client->pings_owed);
-    SIM_REQUIRE(!client->must_close, "order: client %u had its own message before the reply",
+    SIM_REQUIRE(!client->must_close, "order: client %u was skipped something, and is not closed",
                 client->id);
     (void)world;
 }

@@ -95,7 +95,7 @@ struct client {
     bool is_stalled;     // reads nothing
     bool is_mute;        // has had its say: sends nothing more
     bool has_sinned;     // broke the protocol: may be closed for it
-    bool must_close;     // the server skipped an answer: the connection has to end
+    bool must_close;     // the server skipped an answer or a gap: the connection has to end
     bool saw_close;
     // Over all connections.
     uint64_t connects;

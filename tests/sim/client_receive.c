@@ -49,6 +49,10 @@ static void on_message(struct world *world, struct client *client, uint32_t room
     struct membership *membership = joined(world, client, room, "message");
     sim_trace("client %u, room %s: message %lu, publish %u", client->id,
               world->model.rooms[room].name, sequence, publication);
+    if (world->has_short_memory && sequence > membership->sequence + 1) {
+        client->must_close = true; // no memory for the gap
+        membership->sequence = sequence - 1;
+    }
     SIM_REQUIRE(sequence == membership->sequence + 1,
                 "order: client %u, room %s, join %u: message %lu after %lu", client->id,
                 world->model.rooms[room].name, membership->serial, sequence, membership->sequence);

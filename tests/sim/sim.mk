@@ -9,6 +9,11 @@ $(B)/sim: $(SIM_OBJ) $(foreach l,$(LAYERS_sim),$(B)/lib$(l).a)
 	@echo "  link $@"
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $(SIM_OBJ) $(call group,$(LAYERS_sim)) $(LIBS_gateway)
 
-.PHONY: sim
+.PHONY: sim sim-test
+# The stage of make test: seeds 1 to SIM_SEEDS, and some of them twice.
+SIM_SEEDS ?= 2000
+sim-test: $(B)/sim
+	@tests/sim/run.sh $(B)/sim $(SIM_SEEDS)
+
 sim: $(B)/sim
 	@$(B)/sim $(SIM_ARGS)

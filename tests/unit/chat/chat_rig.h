@@ -77,8 +77,9 @@ struct world {
     uint64_t now_ns;
     struct room_settings settings;
     uint32_t whisper_number;
-    bool has_no_memory; // for parcels
-    bool is_one_user;   // all clients are devices of one
+    bool has_no_memory;     // for parcels
+    bool has_no_gap_memory; // for those of gaps alone
+    bool is_one_user;       // all clients are devices of one
     struct core cores[CORES_MAX];
     struct client clients[MEMBERS_MAX];
 };
@@ -119,6 +120,8 @@ uint32_t chat_port_encode_whisper(void *port, struct bytes room,
 }
 
 uint32_t chat_port_encode_gap(void *port, struct bytes room, uint64_t from, uint64_t to) {
+    if (((struct core *)port)->world->has_no_gap_memory)
+        return BLOCK_NONE;
     return encode(port, (struct record){RECORD_GAP, from, to, 0}, PARCEL_CONTROL);
 }
 

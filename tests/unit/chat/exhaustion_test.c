@@ -141,6 +141,30 @@ START_TEST(chat_a_gap_that_no_memory_was_left_for_comes_with_whatever_comes_next
 }
 END_TEST
 
+// Blocks have classes: a gap may find none where a message of another size does.
+START_TEST(chat_a_message_behind_a_gap_that_cannot_be_told_belongs_to_the_gap) {
+    struct world *world = world_open(1, list_settings, 64, 32768);
+    client_join(world, 0, 0, "lobby");
+    client_join(world, 2, 0, "lobby");
+    world_run(world, 20, 20 * NS_PER_MS);
+    world->has_no_memory = world->has_no_gap_memory = true;
+    ck_assert(client_publish(world, 0, 1, false));
+    world_run(world, 4, NS_PER_MS);
+    world->has_no_memory = false;
+    ck_assert(client_publish(world, 0, 2, false));
+    world_run(world, 4, NS_PER_MS);
+    world->has_no_gap_memory = false;
+    ck_assert(client_publish(world, 0, 3, false));
+    world_run(world, 4, NS_PER_MS);
+    for (uint32_t i = 0; i < 4; i += 2) {
+        ck_assert_uint_eq(world->clients[i].gap_count, 1);
+        ck_assert_uint_eq(world->clients[i].message_count, 1);
+        ck_assert_uint_eq(world->clients[i].last_sequence, 3);
+    }
+    world_close(world);
+}
+END_TEST
+
 static struct world_limits small_limits(struct rng *rng) {
     struct world_limits limits = {.ring_cells = 16u << rng_below(rng, 3),
                                   .cells = 2048,
@@ -210,4 +234,5 @@ UNIT_MAIN("chat/exhaustion", chat_members_beyond_the_limit_are_refused_and_their
           chat_a_joiner_is_not_told_of_what_was_lost_before_it,
           chat_a_message_that_no_memory_was_left_for_is_a_gap_in_its_place,
           chat_a_gap_that_no_memory_was_left_for_comes_with_whatever_comes_next,
+          chat_a_message_behind_a_gap_that_cannot_be_told_belongs_to_the_gap,
           chat_random_schedules_at_small_limits_abort_nothing_and_leak_nothing)

@@ -130,7 +130,9 @@ START_TEST(slab_retired_slot_is_dead_and_not_reused_until_recycled) {
     ck_assert_uint_eq(slot->b, 5);
     ck_assert(slot->slab_word & 0x01000000u);
     ck_assert_ptr_null(slab_acquire(&slab, &index));
+    ck_assert(slab_is_full(&slab));
     slab_recycle(&slab, handle.index);
+    ck_assert(!slab_is_full(&slab));
     slab_validate(&slab);
     ck_assert_ptr_nonnull(slab_acquire(&slab, &index));
     ck_assert_ptr_null(slab_lookup(&slab, handle));
