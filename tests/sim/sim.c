@@ -155,7 +155,8 @@ static void finish(struct campaign *campaign) {
     *job = (struct job){0};
     campaign->running--;
     uint64_t done = campaign->passed + campaign->failed;
-    if (done % 100 == 0) {
+    uint64_t tenth = campaign->options->seed_count / 10;
+    if (tenth > 0 && done % tenth == 0) {
         printf("  %" PRIu64 " of %" PRIu64 " seeds\n", done, campaign->options->seed_count);
         fflush(stdout);
     }
