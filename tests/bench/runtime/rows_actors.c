@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "sched/timed.h"
 #include "tests/bench/runtime/runtime_bench.h"
 
 static void spawn_many(struct world *world, uint8_t kind, uint32_t count) {
@@ -91,6 +92,40 @@ struct row_result row_timer(const struct row_options *options) {
         }
     uint64_t end_ns = clock_monotonic_ns();
     CHECK(scheduler->kinds[KIND_ARMED].timers.armed_count == OTHERS + UNDER_WAY);
+    world_fini(&world);
+    return (struct row_result){.operations = operations, .elapsed_ns = end_ns - begin_ns};
+}
+
+static uint64_t send_later(struct scheduler *scheduler, uint64_t target, uint32_t *random) {
+    struct message note = {.target = target, .type = NOTE};
+    *random = random_next(*random);
+    uint64_t name =
+        timed_send_after(scheduler, &note, (1000 + random_below(*random, 60000)) * NS_PER_MS, 0);
+    CHECK(name);
+    return name;
+}
+
+// The same with timed messages, of which an actor may have any number: one actor has them all.
+struct row_result row_timed(const struct row_options *options) {
+    enum { OTHERS = 100000, UNDER_WAY = 1000 };
+    static uint64_t names[UNDER_WAY];
+    struct world world;
+    world_init(&world, 0, NULL);
+    struct scheduler *scheduler = &world.scheduler;
+    uint64_t target = scheduler_spawn(scheduler, KIND_BARE, NULL);
+    uint64_t operations = options->operations ? options->operations : 10000000;
+    uint32_t random = 1;
+    for (uint32_t i = 0; i < OTHERS + UNDER_WAY; i++)
+        names[i % UNDER_WAY] = send_later(scheduler, target, &random);
+    uint64_t begin_ns = clock_monotonic_ns();
+    for (uint64_t i = 0; i < operations; i += UNDER_WAY)
+        for (uint32_t at = 0; at < UNDER_WAY; at++) {
+            uint64_t remaining_ns;
+            CHECK(timed_cancel(scheduler, target, names[at], &remaining_ns));
+            names[at] = send_later(scheduler, target, &random);
+        }
+    uint64_t end_ns = clock_monotonic_ns();
+    CHECK(scheduler->timed_wheel.armed_count == OTHERS + UNDER_WAY);
     world_fini(&world);
     return (struct row_result){.operations = operations, .elapsed_ns = end_ns - begin_ns};
 }

@@ -22,6 +22,7 @@ static const struct row {
     {"mesh-both", row_mesh_both},
     {"mesh-one-thread", row_mesh_one_thread},
     {"timer", row_timer},
+    {"timed", row_timed},
     {"timer-quiet", row_timer_quiet},
 };
 

@@ -38,7 +38,8 @@ row("ring", Operations) -> ring(or_else(Operations, 5000000));
 row("million", Operations) -> million(or_else(Operations, 1000000));
 row("mesh-one-way", Operations) -> mesh(or_else(Operations, 5000000), false);
 row("mesh-both", Operations) -> mesh(or_else(Operations, 3000000), true);
-row("timer", Operations) -> timer(or_else(Operations, 2000000)).
+row("timer", Operations) -> timer(or_else(Operations, 2000000));
+row("timed", Operations) -> timer(or_else(Operations, 2000000)).
 
 or_else(0, Default) -> Default;
 or_else(N, _) -> N.

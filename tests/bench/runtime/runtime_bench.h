@@ -81,10 +81,11 @@ static inline uint32_t random_below(uint32_t random, uint32_t count) {
 }
 
 // Rows, by file.
-struct row_result row_spawn(const struct row_options *options);        // rows_actors.c
-struct row_result row_spawn_fresh(const struct row_options *options);  // rows_actors.c
-struct row_result row_memory(const struct row_options *options);       // rows_actors.c
-struct row_result row_timer(const struct row_options *options);        // rows_actors.c
+struct row_result row_spawn(const struct row_options *options);       // rows_actors.c
+struct row_result row_spawn_fresh(const struct row_options *options); // rows_actors.c
+struct row_result row_memory(const struct row_options *options);      // rows_actors.c
+struct row_result row_timer(const struct row_options *options);       // rows_actors.c
+struct row_result row_timed(const struct row_options *options);
 struct row_result row_timer_quiet(const struct row_options *options);  // rows_actors.c
 struct row_result row_send(const struct row_options *options);         // rows_messages.c
 struct row_result row_ring(const struct row_options *options);         // rows_messages.c
