@@ -14,21 +14,21 @@ int timed_init(struct scheduler *scheduler, uint32_t timed_max) {
     return result;
 }
 
-// The actor of this core whose list a message to `target` is in, or NULL.
+// Where the list begins that a message to `target` is in, or NULL: no living actor of this core.
 static uint32_t *head_of(const struct scheduler *scheduler, uint64_t target) {
-    const struct scheduler_kind *kind = &scheduler->kinds[pid_kind(target)];
-    if (!kind->behaviour || !scheduler_lookup(scheduler, target))
-        return NULL;
-    return &kind->timed[pid_slot(target).index];
+    return scheduler_lookup(scheduler, target)
+               ? &scheduler->kinds[pid_kind(target)].timed[pid_slot(target).index]
+               : NULL;
 }
 
-static void list(struct scheduler *scheduler, uint32_t index, uint32_t *head) {
-    struct timed *timed = timed_at(scheduler, index);
+static void list(struct scheduler *scheduler, uint32_t index, struct timed *timed) {
     timed->previous = SLAB_NONE;
     timed->next = SLAB_NONE;
-    if (!head)
-        return;
     struct actor *actor = scheduler_lookup(scheduler, timed->target);
+    if (!actor)
+        return;
+    uint32_t *head =
+        &scheduler->kinds[pid_kind(timed->target)].timed[pid_slot(timed->target).index];
     actor->slab_word |= ACTOR_RELATED;
     timed->next = *head - 1; // 0, none, becomes SLAB_NONE
     if (timed->next != SLAB_NONE)
@@ -38,13 +38,15 @@ static void list(struct scheduler *scheduler, uint32_t index, uint32_t *head) {
 
 static void release(struct scheduler *scheduler, uint32_t index) {
     struct timed *timed = timed_at(scheduler, index);
-    uint32_t *head = head_of(scheduler, timed->target);
     if (timed->next != SLAB_NONE)
         timed_at(scheduler, timed->next)->previous = timed->previous;
-    if (timed->previous != SLAB_NONE)
+    if (timed->previous != SLAB_NONE) {
         timed_at(scheduler, timed->previous)->next = timed->next;
-    else if (head && *head == index + 1)
-        *head = timed->next + 1;
+    } else {
+        uint32_t *head = head_of(scheduler, timed->target);
+        if (head && *head == index + 1)
+            *head = timed->next + 1;
+    }
     timer_wheel_disarm(&scheduler->timed_wheel, index);
     slab_release(&scheduler->timed, index);
 }
@@ -52,9 +54,10 @@ static void release(struct scheduler *scheduler, uint32_t index) {
 uint64_t timed_send_after(struct scheduler *scheduler, const struct message *message,
                           uint64_t delay_ns, uint64_t interval_ns) {
     uint32_t index;
-    struct timed *timed = slab_acquire(&scheduler->timed, &index);
+    struct timed *timed = slab_acquire_unfilled(&scheduler->timed, &index);
     if (!timed)
         return 0;
+    timed->timer = (struct timer){0};
     timed->small = message->small;
     timed->type = message->type;
     timed->flags = message->flags;
@@ -64,7 +67,7 @@ uint64_t timed_send_after(struct scheduler *scheduler, const struct message *mes
     timed->deadline_ns = scheduler->now_ns + delay_ns;
     timed->interval_ns = interval_ns;
     memcpy(timed->words, message->words, sizeof(timed->words));
-    list(scheduler, index, head_of(scheduler, timed->target));
+    list(scheduler, index, timed);
     timer_wheel_arm(&scheduler->timed_wheel, index, timed->deadline_ns);
     return timed->name;
 }

@@ -20,7 +20,16 @@ void timer_wheel_init(struct timer_wheel *wheel, const struct slab *slab, uint32
     *wheel = (struct timer_wheel){.slab = slab,
                                   .timer_offset = timer_offset,
                                   .tick_ns = tick_ns,
+                                  .tick_inverse = UINT64_MAX / tick_ns,
                                   .now_tick = now_ns / tick_ns};
+}
+
+// The tick at or after a moment. The product's upper half is the quotient or one less: tick_inverse
+// is short of 2^64 / tick_ns by at most one, which times ns is less than 2^64.
+static uint64_t tick_from(const struct timer_wheel *wheel, uint64_t ns) {
+    uint64_t tick = (uint64_t)((unsigned __int128)ns * wheel->tick_inverse >> 64);
+    uint64_t rest_ns = ns - tick * wheel->tick_ns;
+    return tick + (rest_ns > 0) + (rest_ns > wheel->tick_ns);
 }
 
 // now_tick ≤ deadline < now_tick + 2^32 for every listed timer: the high half follows.
@@ -40,9 +49,9 @@ static uint32_t head_for(const struct timer_wheel *wheel, uint64_t deadline) {
     return level * TIMER_WHEEL_SLOTS + slot;
 }
 
-static void list(struct timer_wheel *wheel, uint32_t index, uint64_t deadline) {
+static inline void list(struct timer_wheel *wheel, uint32_t index, struct timer *timer,
+                        uint64_t deadline) {
     uint32_t head = head_for(wheel, deadline);
-    struct timer *timer = timer_at(wheel, index);
     timer->next = wheel->heads[head];
     timer->previous = TIMER_LIST | head;
     timer->deadline = (uint32_t)deadline;
@@ -52,8 +61,7 @@ static void list(struct timer_wheel *wheel, uint32_t index, uint64_t deadline) {
     wheel->occupied[head / TIMER_WHEEL_SLOTS] |= 1ull << (head % TIMER_WHEEL_SLOTS);
 }
 
-static void unlist(struct timer_wheel *wheel, uint32_t index) {
-    struct timer *timer = timer_at(wheel, index);
+static inline void unlist(struct timer_wheel *wheel, struct timer *timer) {
     if (timer->next)
         timer_at(wheel, timer->next - 1)->previous = timer->previous;
     if (timer->previous & TIMER_LIST) {
@@ -68,21 +76,25 @@ static void unlist(struct timer_wheel *wheel, uint32_t index) {
 }
 
 void timer_wheel_arm(struct timer_wheel *wheel, uint32_t index, uint64_t deadline_ns) {
-    timer_wheel_disarm(wheel, index);
-    uint64_t deadline = deadline_ns / wheel->tick_ns + (deadline_ns % wheel->tick_ns != 0);
+    struct timer *timer = timer_at(wheel, index);
+    if (timer_is_armed(timer))
+        unlist(wheel, timer);
+    else
+        wheel->armed_count++;
+    uint64_t deadline = tick_from(wheel, deadline_ns);
     // A deadline already past expires with the next tick: a list of "now" could starve its expirer.
     if (deadline <= wheel->now_tick)
         deadline = wheel->now_tick + 1;
     if (deadline - wheel->now_tick > TIMER_WHEEL_DELAY_MAX)
         deadline = wheel->now_tick + TIMER_WHEEL_DELAY_MAX;
-    list(wheel, index, deadline);
-    wheel->armed_count++;
+    list(wheel, index, timer, deadline);
 }
 
 void timer_wheel_disarm(struct timer_wheel *wheel, uint32_t index) {
-    if (!timer_is_armed(timer_at(wheel, index)))
+    struct timer *timer = timer_at(wheel, index);
+    if (!timer_is_armed(timer))
         return;
-    unlist(wheel, index);
+    unlist(wheel, timer);
     wheel->armed_count--;
 }
 
@@ -120,7 +132,7 @@ uint32_t timer_wheel_expire(struct timer_wheel *wheel, uint64_t now_ns) {
         if (tick > wheel->now_tick)
             wheel->now_tick = tick;
         if (head < TIMER_WHEEL_SLOTS) {
-            unlist(wheel, index);
+            unlist(wheel, timer_at(wheel, index));
             wheel->armed_count--;
             return index;
         }
@@ -128,9 +140,10 @@ uint32_t timer_wheel_expire(struct timer_wheel *wheel, uint64_t now_ns) {
         wheel->moving = head;
         while (wheel->heads[head] && moves_left > 0) {
             index = wheel->heads[head] - 1;
-            uint64_t deadline = deadline_of(wheel, timer_at(wheel, index));
-            unlist(wheel, index);
-            list(wheel, index, deadline);
+            struct timer *timer = timer_at(wheel, index);
+            uint64_t deadline = deadline_of(wheel, timer);
+            unlist(wheel, timer);
+            list(wheel, index, timer, deadline);
             moves_left--;
         }
         if (wheel->heads[head])

@@ -29,8 +29,9 @@ struct timer_wheel {
     uint32_t timer_offset; // of struct timer in the slab's slots
     uint32_t armed_count;
     uint64_t tick_ns;
-    uint64_t now_tick; // every timer up to here has expired or waits in `expired`
-    uint32_t moving;   // list whose timers are moving down, 0: none (a list of level 0 never does)
+    uint64_t tick_inverse; // 2^64 / tick_ns, rounded down: a division is dearer than all the rest
+    uint64_t now_tick;     // every timer up to here has expired or waits in `expired`
+    uint32_t moving; // list whose timers are moving down, 0: none (a list of level 0 never does)
     uint64_t occupied[TIMER_WHEEL_LEVELS];
     uint32_t heads[TIMER_WHEEL_LEVELS * TIMER_WHEEL_SLOTS];
 };

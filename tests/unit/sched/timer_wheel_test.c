@@ -46,6 +46,33 @@ START_TEST(timer_wheel_without_timers_asks_for_nothing) {
 }
 END_TEST
 
+// The wheel multiplies where a division is meant: around multiples of the tick, for ticks of any
+// size and moments up to the last.
+START_TEST(timer_wheel_rounds_as_a_division_does) {
+    set_up(1, 0);
+    struct rng rng = {.state = 7};
+    for (uint32_t i = 0; i < 200000; i++) {
+        uint64_t tick_ns = 1 + (rng_next(&rng) >> (i % 3 ? 24 + rng_below(&rng, 40) : 1));
+        uint64_t now_ns = rng_next(&rng) >> rng_below(&rng, 64);
+        uint64_t deadline_ns = now_ns - now_ns % tick_ns + (uint64_t)rng_below(&rng, 4) - 1;
+        if (deadline_ns < now_ns || deadline_ns - now_ns > (1ull << 62))
+            deadline_ns = UINT64_MAX - rng_below(&rng, 3);
+        timer_wheel_init(&wheel, &slab, offsetof(struct slot, timer), tick_ns, now_ns);
+        timer_wheel_arm(&wheel, 0, deadline_ns);
+        uint64_t now_tick = now_ns / tick_ns;
+        uint64_t due = deadline_ns / tick_ns + (deadline_ns % tick_ns != 0);
+        due = due > now_tick ? due : now_tick + 1;
+        if (due - now_tick > TIMER_WHEEL_DELAY_MAX)
+            due = now_tick + TIMER_WHEEL_DELAY_MAX;
+        const struct slot *slot = slab_at(&slab, 0);
+        ck_assert_msg(slot->timer.deadline == (uint32_t)due, "%lu ns in ticks of %lu", deadline_ns,
+                      tick_ns);
+        timer_wheel_disarm(&wheel, 0);
+    }
+    tear_down();
+}
+END_TEST
+
 // Fires at `deadline` rounded up, and not a nanosecond before.
 static void check_one(uint64_t now, uint64_t deadline) {
     set_up(1, now);
@@ -284,7 +311,7 @@ END_TEST
 
 UNIT_MAIN("sched/timer_wheel", timer_wheel_without_timers_asks_for_nothing,
           timer_wheel_fires_on_the_tick_at_every_level_limit, timer_wheel_rounds_deadlines_up,
-          timer_wheel_cuts_delays_beyond_the_limit,
+          timer_wheel_rounds_as_a_division_does, timer_wheel_cuts_delays_beyond_the_limit,
           timer_wheel_fires_a_past_deadline_at_the_next_tick,
           timer_wheel_arm_again_replaces_the_deadline,
           timer_wheel_survives_a_clock_that_stands_or_goes_back,
