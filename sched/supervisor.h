@@ -32,7 +32,7 @@
 // the other, in reverse order. A child that does not trap exits goes at its next go.
 //
 // Bounds: SUPERVISOR_* below; a spec with its argument is copied into blocks (no pointer is kept).
-// Cost: 96 B a child in a block and one relation of 32 B; nothing per actor of a bound kind.
+// Cost: 72 B a child in a block and one relation of 32 B; nothing per actor of a bound kind.
 // Thread: the core's own; not within the init of one of its children.
 #ifndef FAIRLEAD_SUPERVISOR_H
 #define FAIRLEAD_SUPERVISOR_H
@@ -104,14 +104,15 @@ struct supervisor_report {
 };
 
 struct supervisor_config {
+    struct scheduler *scheduler;
     uint32_t supervisors_max;
     void (*report)(void *context, const struct supervisor_report *report); // may be NULL
     void *context;
 };
 
-// Registers KIND_SUPERVISOR. `config` is borrowed for good. Returns 0, or -ENOMEM.
-MUST_USE int supervisor_register(struct scheduler *scheduler,
-                                 const struct supervisor_config *config);
+// Registers KIND_SUPERVISOR on config->scheduler. `config` is borrowed for good. Returns 0, or
+// -ENOMEM.
+MUST_USE int supervisor_register(struct supervisor_config *config);
 
 // A supervisor that is no one's child: the root of a tree. PID_NONE when it could not start: a
 // child failed to (none is left then), or memory is out.
