@@ -82,17 +82,34 @@ bool stream_queue_append(struct streams *streams, struct stream *stream, uint32_
 // Takes the head off; BLOCK_NONE for a gap.
 uint32_t stream_queue_pop(struct streams *streams, struct stream *stream);
 
-void stream_queue_account(struct streams *streams, struct stream *stream,
-                          const struct parcel *parcel);
-void stream_queue_unaccount(struct streams *streams, struct stream *stream,
-                            const struct parcel *parcel);
-
 static inline bool stream_queue_is_room(const struct parcel *parcel) {
     return parcel->class == PARCEL_ROOM || parcel->class == PARCEL_WHISPER;
 }
 
 static inline uint64_t stream_queue_messages(const struct parcel *parcel) {
     return parcel->class == PARCEL_ROOM ? parcel->message_count : 0;
+}
+
+static inline void stream_queue_account(struct streams *streams, struct stream *stream,
+                                        const struct parcel *parcel) {
+    if (stream_queue_is_room(parcel)) {
+        stream->room_bytes += parcel->size;
+        counter_add(streams->counters, COUNTER_PENDING, stream_queue_messages(parcel));
+        return;
+    }
+    stream->control_bytes += parcel->size;
+    if (stream->control_bytes > streams->config.control_bytes_max / 2)
+        stream->flags |= STREAM_OVER_HALF;
+}
+
+static inline void stream_queue_unaccount(struct streams *streams, struct stream *stream,
+                                          const struct parcel *parcel) {
+    if (stream_queue_is_room(parcel)) {
+        stream->room_bytes -= parcel->size;
+        counter_subtract(streams->counters, COUNTER_PENDING, stream_queue_messages(parcel));
+        return;
+    }
+    stream->control_bytes -= parcel->size;
 }
 
 static inline struct stream_node *stream_queue_node(const struct streams *streams, uint32_t node) {

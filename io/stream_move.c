@@ -50,11 +50,8 @@ bool stream_move_begin(struct streams *streams, struct handle handle) {
     return true;
 }
 
-static bool is_landed(const struct stream *stream) {
-    return stream->in_flight == 0 && !(stream->flags & STREAM_SUBMITTED);
-}
-
-// Those that are there when it begins, each once: an upcall may begin another.
+// Every send is settled by now. Those that are there when it begins, each once: an upcall may begin
+// another.
 void moving_settle(struct streams *streams) {
     struct stream_list *list = &streams->halting;
     for (uint32_t left = list->count - list->first; left > 0 && list->first < list->count; left--) {
@@ -62,7 +59,7 @@ void moving_settle(struct streams *streams) {
         struct stream *stream = slab_lookup(&streams->slots, handle);
         if (!stream)
             continue;
-        if (stream->state == STREAM_HALTING && !is_landed(stream)) {
+        if (stream->state == STREAM_HALTING && stream->in_flight > 0) {
             stream_list_push(streams, list, handle);
             continue;
         }

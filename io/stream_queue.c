@@ -9,7 +9,7 @@
 //   list grows                     append
 //   parcel → gap, in its place     drop_node (drop_oldest, the room's policy)
 //   gap → parcel                   stream_queue_gather, when its turn to be sent comes
-//   list shrinks, → empty          stream_queue_pop (stream_queue_consume, stream_queue_clear)
+//   list shrinks, → empty          pop_head (stream_queue_consume, stream_queue_clear)
 //
 // Never dropped: a parcel of which the kernel took a byte, or that is in a send not settled yet, or
 // that came with the stream from another core (io/stream_move.h).
@@ -35,28 +35,6 @@ void stream_mark_dirty(struct streams *streams, uint32_t index) {
     }
     stream->flags |= STREAM_DIRTY;
     streams->dirty[streams->dirty_count++] = index;
-}
-
-void stream_queue_account(struct streams *streams, struct stream *stream,
-                          const struct parcel *parcel) {
-    if (stream_queue_is_room(parcel)) {
-        stream->room_bytes += parcel->size;
-        counter_add(streams->counters, COUNTER_PENDING, stream_queue_messages(parcel));
-        return;
-    }
-    stream->control_bytes += parcel->size;
-    if (stream->control_bytes > streams->config.control_bytes_max / 2)
-        stream->flags |= STREAM_OVER_HALF;
-}
-
-void stream_queue_unaccount(struct streams *streams, struct stream *stream,
-                            const struct parcel *parcel) {
-    if (stream_queue_is_room(parcel)) {
-        stream->room_bytes -= parcel->size;
-        counter_subtract(streams->counters, COUNTER_PENDING, stream_queue_messages(parcel));
-        return;
-    }
-    stream->control_bytes -= parcel->size;
 }
 
 // --- pushing -------------------------------------------------------------------------------------
@@ -328,7 +306,8 @@ uint32_t stream_control_bytes(const struct streams *streams, uint32_t index) {
 
 // --- sending and clearing ------------------------------------------------------------------------
 
-uint32_t stream_queue_pop(struct streams *streams, struct stream *stream) {
+// Takes the head off; BLOCK_NONE for a gap.
+static inline uint32_t pop_head(struct streams *streams, struct stream *stream) {
     uint32_t id = stream->head;
     if (LIKELY(!(stream->flags & STREAM_LISTED))) {
         stream->head = BLOCK_NONE;
@@ -346,6 +325,10 @@ uint32_t stream_queue_pop(struct streams *streams, struct stream *stream) {
         stream->flags &= ~STREAM_LISTED & 0xfffu;
     }
     return id;
+}
+
+uint32_t stream_queue_pop(struct streams *streams, struct stream *stream) {
+    return pop_head(streams, stream);
 }
 
 static uint32_t head_parcel(const struct streams *streams, const struct stream *stream) {
@@ -373,7 +356,7 @@ void stream_queue_consume(struct streams *streams, struct stream *stream, size_t
             stream->room_bytes -= parcel->size;
         else
             stream->control_bytes -= parcel->size;
-        (void)stream_queue_pop(streams, stream);
+        (void)pop_head(streams, stream);
         parcel_unref(streams->blocks, id);
     }
 }
@@ -386,7 +369,7 @@ void stream_tally_add(struct streams *streams, const struct stream_tally *tally)
 
 void stream_queue_clear(struct streams *streams, struct stream *stream) {
     while (stream->head != BLOCK_NONE) {
-        uint32_t id = stream_queue_pop(streams, stream);
+        uint32_t id = pop_head(streams, stream);
         if (id == BLOCK_NONE)
             continue;
         struct parcel *parcel = parcel_at(streams->blocks, id);

@@ -324,6 +324,22 @@ START_TEST(move_still_tells_writable_when_the_sent_part_took_it_under_half) {
 }
 END_TEST
 
+START_TEST(halting_of_what_nothing_is_armed_for_asks_for_a_turn) {
+    struct pair pair = pair_open();
+    stream_pause_reading(&pair.source->streams, pair.stream.index);
+    turns(&pair, 2);
+    ck_assert_uint_eq(ring_sim_armed_count(pair.source->ring), 0);
+    ck_assert(!streams_wants_turn(&pair.source->streams));
+    ck_assert(stream_move_begin(&pair.source->streams, pair.stream));
+    stream_flush_dirty(&pair.source->streams);
+    ck_assert(streams_wants_turn(&pair.source->streams)); // else the worker would sleep
+    turn(&pair);
+    ck_assert_uint_eq(pair.source->peers[0].move_readys, 1);
+    ck_assert(!streams_wants_turn(&pair.source->streams));
+    pair_free(&pair);
+}
+END_TEST
+
 START_TEST(move_of_a_paused_or_singly_read_stream_goes_on_so) {
     struct pair pair = pair_open();
     stream_pause_reading(&pair.source->streams, pair.stream.index);
@@ -705,6 +721,7 @@ UNIT_MAIN("io/stream_move", move_carries_bytes_both_ways_and_tells_the_peer_noth
           move_leaves_out_a_gap_whose_member_is_gone, move_carries_both_budgets_full_and_keeps_them,
           move_still_tells_writable_when_the_sent_part_took_it_under_half,
           move_of_a_paused_or_singly_read_stream_goes_on_so, halting_hands_up_what_still_comes,
+          halting_of_what_nothing_is_armed_for_asks_for_a_turn,
           halting_ends_as_ever_when_the_peer_does, halting_waits_for_the_poll_of_a_blocked_stream,
           an_end_while_on_the_move_is_seen_after_it, cancel_resumes_at_every_step_before_the_export,
           a_stream_can_begin_again_after_a_cancel_in_the_same_turn, begin_refuses_what_is_not_open,
