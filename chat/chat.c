@@ -95,8 +95,9 @@ int chat_init(struct chat *chat, const struct chat_config *config, struct schedu
         scheduler_register(scheduler, &chat_behaviour, chat, 1) ||
         recorder_track(&scheduler->recorder, ledger, KIND_ROOM, config->rooms_max))
         return -ENOMEM;
-    chat->pid = scheduler_spawn(scheduler, KIND_CHAT, NULL);
-    CHECK(chat->pid != PID_NONE);
+    bool is_started =
+        config->is_supervised || scheduler_spawn(scheduler, KIND_CHAT, NULL) != PID_NONE;
+    CHECK(is_started);
     return 0;
 }
 
@@ -106,7 +107,8 @@ void chat_fini(struct chat *chat) {
     for (uint32_t i = 0; i < rooms->touched_count; i++)
         if (slab_is_used(rooms, i))
             scheduler_exit(chat->scheduler, KIND_ROOM, i, EXIT_SHUTDOWN);
-    scheduler_exit(chat->scheduler, KIND_CHAT, 0, EXIT_SHUTDOWN);
+    if (slab_is_used(&chat->scheduler->kinds[KIND_CHAT].slab, 0))
+        scheduler_exit(chat->scheduler, KIND_CHAT, 0, EXIT_SHUTDOWN);
     CHECK(chat->scheduler->kinds[KIND_LEAF].slab.used_count == 0);
     slab_check_empty(&chat->users);
     slab_check_empty(&chat->metas);
@@ -139,10 +141,10 @@ uint32_t chat_join(struct chat *chat, const struct chat_join_request *request,
     uint32_t leaf_index = leaf_open(chat, request->room);
     struct chat_join_view join = {request->room, request->user, request->meta};
     uint64_t payload = leaf_index == SLAB_NONE ? PAYLOAD_NONE : join_pack(scheduler, &join);
-    struct message message = {.target = pid_of((uint8_t)chat_home_core(chat, request->room),
-                                               KIND_CHAT, (struct handle){0, 0}),
-                              .type = CHAT_JOIN,
-                              .words = {payload, handle_pack(slab_handle(&chat->members, index))}};
+    struct message message = {
+        .target = pid_service((uint8_t)chat_home_core(chat, request->room), KIND_CHAT),
+        .type = CHAT_JOIN,
+        .words = {payload, handle_pack(slab_handle(&chat->members, index))}};
     bool is_sent = false;
     if (leaf_index == SLAB_NONE && slab_is_full(&scheduler->kinds[KIND_LEAF].slab))
         *reason = REFUSAL_TOO_MANY_ROOMS;

@@ -52,6 +52,7 @@ struct chat_config {
     uint32_t publishes_max;       // of this core and not answered yet; 0: CHAT_PUBLISHES_MAX
     uint64_t seed;                // the same on all cores
     uint64_t rng_seed;            // different on each core
+    bool is_supervised;           // KIND_CHAT is started by somebody else, not by chat_init
 };
 
 struct chat {
@@ -65,7 +66,6 @@ struct chat {
     struct slab metas;
     struct texts texts;
     struct rng rng;
-    uint64_t pid;        // this core's KIND_CHAT
     uint32_t dirty_head; // leaves with something to deliver at the turn's end, oldest first
     uint32_t dirty_tail;
     uint32_t publish_count; // publishes and whispers of members here that were not answered yet

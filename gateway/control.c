@@ -27,6 +27,7 @@
 #define ROOMS_DEFAULT 100
 #define ROOMS_MAX 10000
 #define WEBSOCKET_PATH "/socket/websocket" // phoenix.js appends "/websocket" to the mount
+#define TREE_TYPE "text/plain; charset=utf-8"
 #define METRICS_TYPE "text/plain; version=0.0.4; charset=utf-8"
 
 _Static_assert(CONTROL_ERROR_SIZE >= HOST_PORT_ERROR_SIZE, "it explains into the caller's buffer");
@@ -187,6 +188,27 @@ static enum MHD_Result answer_room(struct MHD_Connection *connection, const stru
     UNREACHABLE();
 }
 
+static enum MHD_Result answer_tree(struct MHD_Connection *connection,
+                                   const struct control *control) {
+    void *gateway = control->config.gateway;
+    char tree[CONTROL_TREE_SIZE];
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    if (!out)
+        return MHD_NO;
+    for (uint32_t core = 0; core < control_port_core_count(gateway); core++) {
+        fprintf(out, "%score %u\n", core > 0 ? "\n" : "", core);
+        if (control_port_tree(gateway, core, tree))
+            fputs(tree, out);
+        else
+            fprintf(out, "did not answer within %d ms\n", CONTROL_ANSWER_MS);
+    }
+    if (fclose(out) != 0 || !text)
+        return MHD_NO;
+    return control_answer_text(connection, MHD_HTTP_OK, text, size, TREE_TYPE);
+}
+
 static enum MHD_Result answer_metrics(struct MHD_Connection *connection,
                                       const struct control *control) {
     char *text = NULL;
@@ -226,6 +248,8 @@ static enum MHD_Result route(struct MHD_Connection *connection, const struct ser
         return control_lives_connections(connection, &control->config);
     if (strcmp(path, "/actors") == 0)
         return control_lives_actors(connection, &control->config);
+    if (strcmp(path, "/tree") == 0)
+        return answer_tree(connection, control);
     return control_answer_error(connection, MHD_HTTP_NOT_FOUND, "not found\n");
 }
 

@@ -20,6 +20,7 @@ enum question_kind {
     ASK_CONNECTIONS,
     ASK_ACTORS,
     ASK_TAGS,
+    ASK_TREE,
 };
 
 // Owned by whoever holds the message.
@@ -37,6 +38,7 @@ struct question {
     struct control_lives lives;  // in `rooms`
     struct control_kinds *kinds; // in `rooms`
     struct lives_tags *tags;     // in `rooms`
+    char *tree;                  // in `rooms`, CONTROL_TREE_SIZE
     uint64_t cursor;             // of a walk that goes on
     struct control_room rooms[];
 };
@@ -123,6 +125,11 @@ static void put_room(struct control_room *room, const struct chat_room_info *inf
     memcpy(room->name, info->name.data, info->name.size);
 }
 
+static void put_tree(struct question *question, const struct core *core) {
+    struct writer w = writer_on(question->tree, CONTROL_TREE_SIZE - 1); // calloc gave the 0
+    tree_print(&core->tree, &w);
+}
+
 // True: the question is answered; false: there is more of it to do.
 static bool answer(struct question *question, const struct core *core) {
     struct chat_room_info info;
@@ -152,6 +159,9 @@ static bool answer(struct question *question, const struct core *core) {
         return lives_actors(core, question->kinds, &question->cursor);
     case ASK_TAGS:
         lives_tags_name(core, question->tags);
+        break;
+    case ASK_TREE:
+        put_tree(question, core);
         break;
     }
     return true;
@@ -221,16 +231,7 @@ static const struct behaviour control_behaviour = {
 };
 
 int control_link_open(struct core *core) {
-    int result = scheduler_register(&core->scheduler, &control_behaviour, core, 1);
-    if (result < 0)
-        return result;
-    uint64_t pid = scheduler_spawn(&core->scheduler, KIND_CONTROL, NULL);
-    CHECK(pid != PID_NONE);
-    return 0;
-}
-
-void control_link_close(struct core *core) {
-    scheduler_exit(&core->scheduler, KIND_CONTROL, 0, EXIT_SHUTDOWN);
+    return scheduler_register(&core->scheduler, &control_behaviour, core, 1);
 }
 
 // Asks one core; false when its ring is full.
@@ -239,7 +240,7 @@ static bool ask(struct control_link *link, struct question *question, uint32_t c
     question->core = core;
     question->number = link->question;
     struct message message = {
-        .target = pid_of((uint8_t)core, KIND_CONTROL, (struct handle){0, 0}),
+        .target = pid_service((uint8_t)core, KIND_CONTROL),
         .sender = pid_of((uint8_t)link->endpoint, KIND_CONTROL, (struct handle){0, 0}),
         .type = CONTROL_ASK,
         .words = {(uint64_t)(uintptr_t)question},
@@ -461,4 +462,17 @@ void control_port_actors(void *gateway, struct control_kinds *kinds) {
             kinds->kinds[kinds->kind_count++] = got->kinds->kinds[i];
         free(got);
     }
+}
+
+bool control_port_tree(void *gateway, uint32_t core, char text[CONTROL_TREE_SIZE]) {
+    struct control_link *link = gateway;
+    struct question *question = question_new(ASK_TREE, CONTROL_TREE_SIZE);
+    question->tree = (char *)question->rooms;
+    link->question++;
+    struct question *got = ask(link, question, core) ? next_answer(link, deadline()) : NULL;
+    if (!got)
+        return false;
+    memcpy(text, got->tree, CONTROL_TREE_SIZE);
+    free(got);
+    return true;
 }

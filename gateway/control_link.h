@@ -16,9 +16,9 @@ struct control_link {
     uint64_t question; // number of the latest
 };
 
-// Main, before threads: the core's answering actor. Returns 0, or -ENOMEM.
+// Main, before threads: registers the kind of the core's answering actor, which its supervisor
+// starts (gateway/tree.h). Returns 0, or -ENOMEM.
 MUST_USE int control_link_open(struct core *core);
-void control_link_close(struct core *core);
 
 // Main, after all threads have ended: frees questions that no core took and answers that came too
 // late.

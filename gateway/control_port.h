@@ -160,6 +160,10 @@ void control_port_connections(void *gateway, const struct control_who *who,
 
 void control_port_actors(void *gateway, struct control_kinds *kinds);
 
+// The supervisors of one core as text; false: it did not answer. What does not fit is left out.
+#define CONTROL_TREE_SIZE 8192
+MUST_USE bool control_port_tree(void *gateway, uint32_t core, char text[CONTROL_TREE_SIZE]);
+
 enum control_answer control_port_room(void *gateway, struct bytes name, struct control_room *room);
 
 #endif

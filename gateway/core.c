@@ -97,9 +97,12 @@ static int open_actors(struct core *core) {
         .publishes_max = sizes->publishes_max,
         .seed = shared->seed,
         .rng_seed = core->rng_seed + 1,
+        .is_supervised = true,
     };
     result = chat_init(&core->chat, &chat, &core->scheduler, &core->ledger, &core->gateway);
-    return result < 0 ? result : control_link_open(core);
+    if (result == 0)
+        result = control_link_open(core);
+    return result < 0 ? result : tree_open(&core->tree, &core->scheduler);
 }
 
 int core_open(struct core *core, struct serve_shared *shared, uint32_t id) {
@@ -237,6 +240,9 @@ static enum worker_next stop_when_quiet(struct core *core, bool has_work) {
 
 enum worker_next worker_port_turn_end(void *port) {
     struct core *core = port;
+    // Its services fail again and again: a new process may fare better (--supervised makes one).
+    CHECKF(tree_is_up(&core->tree), "scheduler %u: its root supervisor ended; the log says why",
+           core->id);
     bool has_work = chat_flush(&core->chat);
     has_work |= gateway_turn_end(&core->gateway);
     int phase = atomic_load_explicit(&core->shared->phase, memory_order_acquire);
@@ -250,9 +256,9 @@ enum worker_next worker_port_turn_end(void *port) {
 }
 
 void core_end_actors(struct core *core) {
+    tree_end(&core->tree);
     chat_fini(&core->chat);
     gateway_fini(&core->gateway);
-    control_link_close(core);
 }
 
 bool core_is_clean(struct core *core) {

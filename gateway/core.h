@@ -14,6 +14,7 @@
 #include "gateway/config.h"
 #include "gateway/gateway.h"
 #include "gateway/host.h"
+#include "gateway/tree.h"
 #include "sched/quiescence.h"
 #include "sched/worker.h"
 
@@ -65,6 +66,7 @@ struct core {
     struct streams streams;
     struct chat chat;
     struct gateway gateway;
+    struct tree tree;
     struct worker worker;
     int listen_fds[CONFIG_LISTEN_MAX];
     uint64_t rng_seed;

@@ -98,4 +98,10 @@ void control_port_actors(void *gateway, struct control_kinds *kinds) {
                                             .mailbox_fullest = 6};
 }
 
+bool control_port_tree(void *gateway, uint32_t core, char text[CONTROL_TREE_SIZE]) {
+    const struct gateway *g = gateway;
+    snprintf(text, CONTROL_TREE_SIZE, "root of %u\n  child\n", core);
+    return !(g->cores_silent >> core & 1);
+}
+
 #endif

@@ -121,6 +121,17 @@ START_TEST(one_room_is_shown_or_named_missing_or_silent) {
 }
 END_TEST
 
+START_TEST(the_tree_of_every_core_is_shown_or_the_core_named_silent) {
+    struct control *control = open_control();
+    gateway.cores_silent = 2;
+    ck_assert_int_eq(get(control, "/tree"), 200);
+    ck_assert_ptr_nonnull(strstr(answer, "Content-Type: text/plain"));
+    ck_assert_ptr_nonnull(strstr(answer, "core 0\nroot of 0\n  child\n\n"
+                                         "core 1\ndid not answer within 250 ms\n"));
+    control_close(control);
+}
+END_TEST
+
 START_TEST(the_page_comes_compressed_revalidated_and_guarded) {
     struct control *control = open_control();
     uint16_t port = control_bound_port(control);
@@ -267,6 +278,7 @@ UNIT_MAIN("gateway/control", other_methods_and_bodies_are_refused,
           garbage_and_oversized_requests_do_no_harm,
           readiness_ends_at_95_percent_and_while_draining, rooms_are_listed_up_to_the_limit,
           one_room_is_shown_or_named_missing_or_silent,
+          the_tree_of_every_core_is_shown_or_the_core_named_silent,
           the_page_comes_compressed_revalidated_and_guarded,
           the_page_learns_the_data_port_that_it_can_reach, a_connection_serves_several_requests,
           health_tells_how_the_gateway_before_died, the_page_server_shows_nothing_but_the_page)
