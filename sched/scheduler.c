@@ -40,6 +40,7 @@ int scheduler_init(struct scheduler *scheduler, const struct scheduler_config *c
                    struct counters *counters, uint64_t now_ns) {
     *scheduler = (struct scheduler){
         .core = config->core,
+        .near_core = config->core,
         .mesh = mesh,
         .ledger = ledger,
         .counters = counters,
@@ -167,6 +168,8 @@ static void end(struct scheduler *scheduler, uint8_t kind_id, uint32_t index, st
     bool tells = UNLIKELY(kind->supervisor != PID_NONE && is_told(kind, reason));
     if (tells && kind->behaviour->succession)
         told.words[0] = kind->behaviour->succession(kind->context, actor, index);
+    if (UNLIKELY(actor->slab_word & ACTOR_TRACED))
+        trace_on_exit(scheduler, told.sender, reason);
     struct actor mail = *actor;
     if (actor->slab_word & ACTOR_DOOMED)
         mail.mailbox_tail = SLAB_NONE;
@@ -251,10 +254,13 @@ static ALWAYS_INLINE bool deliver(struct scheduler *scheduler, const struct mess
         if (actor)
             target = scheduler_pid(scheduler, kind_id, pid_slot(target).index);
     }
-    if (UNLIKELY(!actor || actor->slab_word & ACTOR_DOOMED)) {
-        bool is_doomed = actor && actor->mailbox_tail != ACTOR_ENDING;
-        mailbox_discard(scheduler, message, is_doomed ? actor->mailbox_tail : EXIT_NOPROC);
-        return true;
+    if (UNLIKELY(!actor || actor->slab_word & (ACTOR_DOOMED | ACTOR_TRACED))) {
+        if (!actor || actor->slab_word & ACTOR_DOOMED) {
+            bool is_doomed = actor && actor->mailbox_tail != ACTOR_ENDING;
+            mailbox_discard(scheduler, message, is_doomed ? actor->mailbox_tail : EXIT_NOPROC);
+            return true;
+        }
+        trace_on_mail(scheduler, target, message);
     }
     bool is_done;
     bool is_declined = from_mesh && kind->behaviour->mailbox_policy == MAILBOX_DECLINE;
@@ -315,6 +321,11 @@ static void backlogs_send(struct scheduler *scheduler) {
 static bool send_far(struct scheduler *scheduler, const struct message *message,
                      enum mesh_class class_of_message) {
     uint8_t core = pid_core(message->target);
+    if (UNLIKELY(scheduler->near_core == TRACE_NOT_NEAR)) {
+        trace_on_send(scheduler, message);
+        if (core == scheduler->core)
+            return deliver(scheduler, message, class_of_message, false);
+    }
     CHECKF(scheduler->mesh && core < scheduler->mesh->endpoint_count, "pid %lx", message->target);
     bool is_backed_up = scheduler->backlog_set >> core & 1;
     if (is_backed_up ||
@@ -330,14 +341,14 @@ static bool send_far(struct scheduler *scheduler, const struct message *message,
 }
 
 void scheduler_send(struct scheduler *scheduler, const struct message *message) {
-    bool sent = pid_core(message->target) == scheduler->core
+    bool sent = pid_core(message->target) == scheduler->near_core
                     ? deliver(scheduler, message, MESH_CONTROL, false)
                     : send_far(scheduler, message, MESH_CONTROL);
     CHECKF(sent, "control message %u to %lx found no room", message->type, message->target);
 }
 
 bool scheduler_try_send(struct scheduler *scheduler, const struct message *message) {
-    return pid_core(message->target) == scheduler->core
+    return pid_core(message->target) == scheduler->near_core
                ? deliver(scheduler, message, MESH_ROOM, false)
                : send_far(scheduler, message, MESH_ROOM);
 }
@@ -410,6 +421,15 @@ static void receive_mesh(struct scheduler *scheduler) {
     }
 }
 
+COLD static void run_traced_timer(struct scheduler *scheduler, const struct message *message) {
+    const struct scheduler_kind *kind = &scheduler->kinds[pid_kind(message->target)];
+    uint32_t index = pid_slot(message->target).index;
+    uint64_t before = trace_on_in(scheduler, message->target);
+    trace_on_receive(scheduler, message->target, message);
+    kind->behaviour->handle(kind->context, slab_at(&kind->slab, index), index, message);
+    trace_on_out(scheduler, message->target, before);
+}
+
 static void run_timers(struct scheduler *scheduler) {
     for (uint8_t id = 1; id < ACTOR_KINDS_MAX; id++) {
         struct scheduler_kind *kind = &scheduler->kinds[id];
@@ -420,10 +440,14 @@ static void run_timers(struct scheduler *scheduler) {
             if (index == SLAB_NONE)
                 break;
             counter_add(scheduler->counters, COUNTER_TIMERS_FIRED, 1);
-            if (((const struct actor *)slab_at(&kind->slab, index))->slab_word & ACTOR_DOOMED)
-                continue;
+            const struct actor *actor = slab_at(&kind->slab, index);
             struct message message = {.type = MESSAGE_TIMER,
                                       .target = scheduler_pid(scheduler, id, index)};
+            if (UNLIKELY(actor->slab_word & (ACTOR_DOOMED | ACTOR_TRACED))) {
+                if (!(actor->slab_word & ACTOR_DOOMED))
+                    run_traced_timer(scheduler, &message);
+                continue;
+            }
             kind->behaviour->handle(kind->context, slab_at(&kind->slab, index), index, &message);
         }
     }
@@ -433,8 +457,8 @@ static void run_timers(struct scheduler *scheduler) {
 #define ACTOR_LIFE (SLAB_GENERATION_MASK | SLAB_USED | ACTOR_STOPPED)
 
 // One actor's go: its continuation, then mail up to ACTOR_REDUCTIONS.
-static inline void run_actor(struct scheduler *scheduler, uint8_t kind_id, uint32_t index,
-                             struct actor *actor) {
+static ALWAYS_INLINE void run_actor(struct scheduler *scheduler, uint8_t kind_id, uint32_t index,
+                                    struct actor *actor, bool is_traced) {
     struct scheduler_kind *kind = &scheduler->kinds[kind_id];
     const uint32_t life = actor->slab_word & ACTOR_LIFE;
     if (UNLIKELY(actor->slab_word & ACTOR_CONTINUE)) {
@@ -442,6 +466,8 @@ static inline void run_actor(struct scheduler *scheduler, uint8_t kind_id, uint3
         struct message message = {.type = MESSAGE_CONTINUE,
                                   .target = scheduler_pid(scheduler, kind_id, index)};
         scheduler_consume(scheduler, 1);
+        if (is_traced)
+            trace_on_receive(scheduler, message.target, &message);
         kind->behaviour->handle(kind->context, actor, index, &message);
     }
     // The first message passes the turn's budget: mail gets on beside slices that use up a turn.
@@ -451,6 +477,8 @@ static inline void run_actor(struct scheduler *scheduler, uint8_t kind_id, uint3
         uint32_t cell;
         const struct message *message = mailbox_pop(scheduler, actor, &cell);
         scheduler_consume(scheduler, 1);
+        if (is_traced)
+            trace_on_receive(scheduler, message->target, message);
         kind->behaviour->handle(kind->context, actor, index, message);
         slab_release(&scheduler->cells, cell);
     }
@@ -458,14 +486,19 @@ static inline void run_actor(struct scheduler *scheduler, uint8_t kind_id, uint3
         enqueue(scheduler, kind_id, index, actor);
 }
 
-// Its slot was given up while it was linked, or it must not run.
-COLD static void run_stopped(struct scheduler *scheduler, uint8_t kind, uint32_t index,
-                             struct actor *actor) {
+// Its slot was given up while it was linked, or it must not run, or its go is traced.
+COLD static void run_aside(struct scheduler *scheduler, uint8_t kind, uint32_t index,
+                           struct actor *actor) {
     if (!(actor->slab_word & SLAB_USED)) {
         slab_recycle(&scheduler->kinds[kind].slab, index);
     } else if (actor->slab_word & ACTOR_DOOMED) {
         scheduler_consume(scheduler, 1);
         end(scheduler, kind, index, actor, actor->mailbox_tail);
+    } else if (!(actor->slab_word & ACTOR_STOPPED)) {
+        uint64_t pid = scheduler_pid(scheduler, kind, index);
+        uint64_t before = trace_on_in(scheduler, pid);
+        run_actor(scheduler, kind, index, actor, true);
+        trace_on_out(scheduler, pid, before);
     }
 }
 
@@ -483,10 +516,11 @@ static void run_ready(struct scheduler *scheduler) {
         actor->slab_word &= ~ACTOR_QUEUED;
         uint8_t kind = (uint8_t)(run_id >> RUN_INDEX_BITS);
         uint32_t index = run_id & ((1u << RUN_INDEX_BITS) - 1);
-        if (LIKELY((actor->slab_word & (SLAB_USED | ACTOR_STOPPED)) == SLAB_USED))
-            run_actor(scheduler, kind, index, actor);
+        const uint32_t aside = ACTOR_STOPPED | ACTOR_TRACED;
+        if (LIKELY((actor->slab_word & (SLAB_USED | aside)) == SLAB_USED))
+            run_actor(scheduler, kind, index, actor, false);
         else
-            run_stopped(scheduler, kind, index, actor);
+            run_aside(scheduler, kind, index, actor);
     }
 }
 

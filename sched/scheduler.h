@@ -14,6 +14,7 @@
 #include "sched/base/counters.h"
 #include "sched/mesh.h"
 #include "sched/recorder.h"
+#include "sched/trace.h"
 #include "sched/timer_wheel.h"
 
 #define ACTOR_REDUCTIONS 64
@@ -40,7 +41,8 @@ struct scheduler_backlog {
 };
 
 struct scheduler {
-    uint8_t core; // its endpoint in the mesh
+    uint8_t core;      // its endpoint in the mesh
+    uint8_t near_core; // the same, but for TRACE_NOT_NEAR while a traced actor has its go
     struct mesh *mesh;
     struct memory_ledger *ledger;
     struct counters *counters;
@@ -63,6 +65,7 @@ struct scheduler {
     struct scheduler_kind kinds[ACTOR_KINDS_MAX];
     struct scheduler_backlog backlogs[MESH_ENDPOINTS_MAX];
     struct recorder recorder; // off until its owner calls recorder_init
+    struct trace trace;       // likewise
 };
 
 struct scheduler_config {
