@@ -97,9 +97,14 @@ const char *trace_message_name(uint16_t type) {
         [SIGNAL_DEMONITOR] = "demonitor",
         [SIGNAL_DOWN] = "down_signal",
         [SIGNAL_REPLY] = "reply_signal",
+        [SIGNAL_CALL_FAILED] = "call_failed_signal",
+        [SIGNAL_CALL_KEPT] = "call_kept",
         [SIGNAL_MOVE] = "move",
     };
-    return type < MESSAGE_SIGNALS_END ? names[type] : NULL;
+    if (type >= MESSAGE_USER)
+        return NULL;
+    bool is_named = type < MESSAGE_SIGNALS_END && names[type];
+    return is_named ? names[type] : "of the runtime";
 }
 
 // --- events --------------------------------------------------------------------------------------

@@ -88,7 +88,8 @@ const struct trace_event *trace_at(const struct trace *trace, uint32_t age);
 // "mail", "in", …
 const char *trace_what_name(uint32_t what);
 
-// The runtime's message types: "timer", "exit", …; NULL for those that a behaviour names itself.
+// The runtime's message types: "timer", "exit", …; NULL from MESSAGE_USER on: a behaviour names its
+// own.
 const char *trace_message_name(uint16_t type);
 
 // What the scheduler, and a program's own upcalls, call for an actor that bears ACTOR_TRACED.
