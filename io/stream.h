@@ -62,7 +62,8 @@ MUST_USE int streams_init(struct streams *streams, struct memory_ledger *ledger,
 // Every stream is released by now (CHECKs); see streams_close_all.
 void streams_fini(struct streams *streams);
 
-// Begins to close every stream, for a clean exit: go on turning until streams_used_count is 0.
+// Begins to close every stream, for a clean exit: go on turning until streams_used_count is 0. What
+// is expected (io/stream_move.h) is forgotten: if it arrives all the same, it is let go.
 void streams_close_all(struct streams *streams, enum stream_close_how how);
 
 uint32_t streams_used_count(const struct streams *streams);

@@ -7,12 +7,15 @@
 //     … stream_port_move_ready       ── ask ──▶   stream_move_expect: a ticket, or refused by name
 //   stream_move_pass           ◀── ticket ──
 //     … stream_port_move_passed                     … stream_port_open, STREAM_ARRIVED with the tag
+//                              ◀── it is here ─
 //   stream_move_export_size, stream_move_export     (pushes queue up; nothing is read or sent)
 //   stream_move_abandon              ── bytes ──▶   stream_move_import: goes on, bytes in front
 //
-// States (io/README.md has all): OPEN, halting, halted, passing, passed, exported, gone; on the
-// target: expected, arrived, OPEN. In halting to passed pushes queue up as ever, gaps and budgets
-// too. The point of no return is stream_move_export; before it stream_move_cancel resumes.
+// The owner exports when it knows both: the pass's answer, and from the target that its arrival was
+// opened and will be kept. Else a target that forgot or closed it leaves the bytes without a
+// stream. States (io/README.md has all): OPEN, halting, halted, passing, passed, exported, gone; on
+// the target: expected, arrived, OPEN. In halting to passed pushes queue up as ever, gaps and
+// budgets too. The point of no return is stream_move_export; before it stream_move_cancel resumes.
 //
 //   when        what happens            outcome
 //   halting     bytes come              handed up as ever
