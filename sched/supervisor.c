@@ -433,13 +433,14 @@ static int on_init(void *context, void *data, uint32_t index, const void *argume
     return result;
 }
 
+// Children are left when it was killed, or when the start of a tree that it is in failed.
 static void on_terminate(void *context, void *data, uint32_t index, enum exit_reason reason) {
-    (void)reason;
+    reason = reason == EXIT_SHUTDOWN ? EXIT_SHUTDOWN : EXIT_KILLED;
     const struct supervisor_config *config = context;
     struct supervisor_go go = {config, config->scheduler, data, index};
-    end_all_at_once(&go, EXIT_KILLED);
+    end_all_at_once(&go, reason);
     if (supervisor_is_simple(go.state))
-        supervisor_kind_unbind(&go);
+        supervisor_kind_unbind(&go, reason);
     release(&go);
 }
 

@@ -26,14 +26,14 @@ void supervisor_kind_bind(struct supervisor_go *go) {
     kind->tells_abnormal = go->state->restart != SUPERVISOR_TEMPORARY;
 }
 
-void supervisor_kind_unbind(struct supervisor_go *go) {
+void supervisor_kind_unbind(struct supervisor_go *go, enum exit_reason reason) {
     struct scheduler_kind *kind = kind_of(go);
     kind->supervisor = PID_NONE;
     kind->tells_normal = kind->tells_abnormal = false;
     for (uint32_t i = 0; kind->slab.used_count > 0 && i < kind->slab.touched_count; i++) {
         const struct actor *actor = slab_at(&kind->slab, i);
         if (slab_is_used(&kind->slab, i) && !(actor->slab_word & ACTOR_DOOMED))
-            scheduler_doom(go->scheduler, go->state->kind, i, EXIT_KILLED);
+            scheduler_doom(go->scheduler, go->state->kind, i, reason);
     }
 }
 

@@ -151,7 +151,7 @@ void supervisor_tell(struct supervisor_go *go, const struct supervisor_report *r
 void supervisor_kind_bind(struct supervisor_go *go);
 
 // From terminate: what is left of its actors is doomed.
-void supervisor_kind_unbind(struct supervisor_go *go);
+void supervisor_kind_unbind(struct supervisor_go *go, enum exit_reason reason);
 void supervisor_kind_on_exit(struct supervisor_go *go, const struct message *message);
 void supervisor_kind_on_retry(struct supervisor_go *go, const struct message *message);
 
