@@ -35,7 +35,7 @@ enum message_type {
     MESSAGE_TIMER,       // the actor's timer ran out
     MESSAGE_CONTINUE,    // asked for by scheduler_continue: the next slice of long work
     MESSAGE_EXIT,        // a trapped exit signal: `sender` went, or asks to go; small: exit_reason
-    MESSAGE_DOWN,        // a monitored actor went: sender; small: exit_reason; words[0]: monitor
+    MESSAGE_DOWN,        // a monitored actor went: sender; small: why; words[0 … 1]: monitor, tag
     MESSAGE_CALL,        // sched/server.h: flags: the request; words[3]: where the answer goes
     MESSAGE_CAST,        // sched/server.h: flags: the request
     MESSAGE_REPLY,       // sched/server.h: flags: the answer; words[3]: the call

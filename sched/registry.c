@@ -65,6 +65,30 @@ struct bytes registry_lookup_tag(const struct registry *registry, uint32_t tag) 
     return (struct bytes){0};
 }
 
+struct registry_entry *registry_find(const struct registry *registry, struct bytes name) {
+    if (registry->count == 0)
+        return NULL;
+    struct registry_entry *entry =
+        &entries(registry)[probe(registry, hash_bytes(registry->seed, name), name)];
+    return entry->pid != PID_NONE ? entry : NULL;
+}
+
+struct registry_entry *registry_find_hash(const struct registry *registry, uint64_t hash,
+                                          uint64_t pid) {
+    uint32_t mask = registry->capacity - 1;
+    if (registry->count == 0)
+        return NULL;
+    struct registry_entry *table = entries(registry);
+    for (uint32_t at = (uint32_t)hash & mask; table[at].pid != PID_NONE; at = (at + 1) & mask)
+        if (table[at].hash == hash && table[at].pid == pid)
+            return &table[at];
+    return NULL;
+}
+
+struct registry_entry *registry_entries(const struct registry *registry) {
+    return registry->table == BLOCK_NONE ? NULL : entries(registry);
+}
+
 static bool grow(struct registry *registry) {
     uint32_t capacity = registry->capacity ? registry->capacity * 2 : CAPACITY_FIRST;
     uint32_t block = blocks_acquire(registry->blocks, capacity * sizeof(struct registry_entry));

@@ -16,7 +16,10 @@ struct registry_entry {
     uint64_t hash;
     uint64_t pid; // 0: empty
     uint32_t name;
+    uint32_t note; // the caller's own
 };
+
+_Static_assert(sizeof(struct registry_entry) == 24, "the note fills what was padding");
 
 struct registry {
     struct blocks *blocks;
@@ -46,6 +49,16 @@ struct bytes registry_lookup_tag(const struct registry *registry, uint32_t tag);
 
 // The tag of a name, registered or not.
 uint32_t registry_tag(const struct registry *registry, struct bytes name);
+
+// The entry of a name, or NULL: its pid and note may be changed. Until the next insert or remove.
+struct registry_entry *registry_find(const struct registry *registry, struct bytes name);
+
+// The same by the name's hash (with this registry's seed) and its pid.
+struct registry_entry *registry_find_hash(const struct registry *registry, uint64_t hash,
+                                          uint64_t pid);
+
+// The table's entries, `capacity` of them, or NULL before the first insert.
+struct registry_entry *registry_entries(const struct registry *registry);
 
 struct bytes registry_name(const struct registry *registry, uint32_t name_block);
 

@@ -3,7 +3,9 @@
 // side table (committed on touch) and has ACTOR_RELATED clear.
 //
 //   RELATION_LINK       other: whom it is linked to; word: id of an unlinking under way, or 0
-//   RELATION_MONITOR    other: whom it watches; the record's own name (relation_ref) is the monitor
+//   RELATION_MONITOR    other: whom it watches; the record's own name (relation_ref) is the
+//   monitor;
+//                       word: the watcher's tag
 //   RELATION_MONITORED  other: who watches; word: the watcher's monitor
 //   RELATION_CHILD      other: its supervisor; word: its place there (sched/supervisor.h)
 //   RELATION_CALL       other: whom it calls; word: its timeout, the record there (sched/server.h)

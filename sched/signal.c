@@ -41,9 +41,15 @@ void signal_unlink(struct scheduler *scheduler, uint8_t kind, uint32_t index, ui
 }
 
 uint64_t signal_monitor(struct scheduler *scheduler, uint8_t kind, uint32_t index, uint64_t other) {
+    return signal_monitor_tagged(scheduler, kind, index, other, 0);
+}
+
+uint64_t signal_monitor_tagged(struct scheduler *scheduler, uint8_t kind, uint32_t index,
+                               uint64_t other, uint64_t tag) {
     struct relation *watch = relation_add(scheduler, kind, index, RELATION_MONITOR, other);
     if (!watch)
         return 0;
+    watch->word = tag;
     uint64_t ref = relation_ref(scheduler, watch);
     scheduler_send(scheduler, &(struct message){.target = other,
                                                 .sender = scheduler_pid(scheduler, kind, index),
@@ -188,8 +194,10 @@ static void on_down(struct scheduler *scheduler, const struct message *signal) {
         server_down(scheduler, watch, signal->small);
         return;
     }
+    struct message down = *signal;
+    down.words[1] = watch->word;
     relation_remove(scheduler, watch);
-    hand_over(scheduler, signal, MESSAGE_DOWN);
+    hand_over(scheduler, &down, MESSAGE_DOWN);
 }
 
 void signal_deliver(struct scheduler *scheduler, const struct message *signal) {

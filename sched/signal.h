@@ -37,6 +37,11 @@ void signal_unlink(struct scheduler *scheduler, uint8_t kind, uint32_t index, ui
 MUST_USE uint64_t signal_monitor(struct scheduler *scheduler, uint8_t kind, uint32_t index,
                                  uint64_t other);
 
+// The same with a word of the watcher's own, which comes back in words[1] of the MESSAGE_DOWN (OTP:
+// monitor option tag): the place of what is watched, so that it need not be looked for.
+MUST_USE uint64_t signal_monitor_tagged(struct scheduler *scheduler, uint8_t kind, uint32_t index,
+                                        uint64_t other, uint64_t tag);
+
 // False: it had fired (or never was); its MESSAGE_DOWN may be in the mailbox.
 bool signal_demonitor(struct scheduler *scheduler, uint64_t monitor);
 
