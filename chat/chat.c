@@ -1,5 +1,7 @@
 // What the gateway calls, and KIND_CHAT: one actor per core that takes joins by the room's name and
-// makes the room when there is none.
+// makes the room when there is none. It also takes what rooms that ended still owe this core:
+// answers to publishes, and the word that all were given. Those need no state but chat's, so that
+// they are taken even when the actor is gone (chat_actor_discard).
 #include "chat/chat.h"
 
 #include <errno.h>
@@ -27,17 +29,33 @@ static void chat_actor_terminate(void *context, void *state, uint32_t index,
     (void)reason;
 }
 
+// What was asked of a room that ended. False: the message is another.
+static bool on_answer(struct chat *chat, const struct message *message) {
+    if (message->type == CHAT_REFUSED)
+        publish_refused(chat, message);
+    else if (message->type == CHAT_ANSWERED)
+        leaf_on_answered(chat, message->words[0]);
+    else
+        return false;
+    return true;
+}
+
 static void chat_actor_handle(void *context, void *state, uint32_t index,
                               const struct message *message) {
     (void)state;
     (void)index;
     struct chat *chat = context;
     struct scheduler *scheduler = chat->scheduler;
+    if (on_answer(chat, message))
+        return;
     CHECK(message->type == CHAT_JOIN);
     struct bytes name = join_view(scheduler, message->words[0]).room;
     uint64_t room = registry_lookup(&chat->rooms, name);
-    if (room == PID_NONE)
-        room = scheduler_spawn(scheduler, KIND_ROOM, &name);
+    if (room == PID_NONE) {
+        struct room_birth birth = {.name_size = (uint8_t)name.size};
+        memcpy(birth.name, name.data, name.size);
+        room = scheduler_spawn(scheduler, KIND_ROOM, &birth);
+    }
     if (room != PID_NONE) {
         struct message forward = *message;
         forward.target = room;
@@ -55,7 +73,16 @@ static void chat_actor_handle(void *context, void *state, uint32_t index,
 }
 
 static void chat_actor_discard(void *context, const struct message *message) {
-    publish_discard(((struct chat *)context)->scheduler, message);
+    struct chat *chat = context;
+    if (on_answer(chat, message))
+        return;
+    CHECK(message->type == CHAT_JOIN);
+    struct message refused = {.target = message->sender,
+                              .type = CHAT_JOIN_REFUSED,
+                              .small = REFUSAL_BUSY,
+                              .words = {message->words[1]}};
+    payload_unref(chat->scheduler, message->words[0]);
+    scheduler_send(chat->scheduler, &refused);
 }
 
 static const struct behaviour chat_behaviour = {
@@ -77,7 +104,8 @@ int chat_init(struct chat *chat, const struct chat_config *config, struct schedu
                           .port = port,
                           .rng = {config->rng_seed},
                           .dirty_head = SLAB_NONE,
-                          .dirty_tail = SLAB_NONE};
+                          .dirty_tail = SLAB_NONE,
+                          .graves = BLOCK_NONE};
     if (chat->config.turn_deliveries_max == 0)
         chat->config.turn_deliveries_max = CHAT_TURN_DELIVERIES;
     if (chat->config.publishes_max == 0)
@@ -109,6 +137,8 @@ void chat_fini(struct chat *chat) {
             scheduler_exit(chat->scheduler, KIND_ROOM, i, EXIT_SHUTDOWN);
     if (slab_is_used(&chat->scheduler->kinds[KIND_CHAT].slab, 0))
         scheduler_exit(chat->scheduler, KIND_CHAT, 0, EXIT_SHUTDOWN);
+    uint32_t all = UINT32_MAX;
+    presence_dig(chat, &all);
     CHECK(chat->scheduler->kinds[KIND_LEAF].slab.used_count == 0);
     slab_check_empty(&chat->users);
     slab_check_empty(&chat->metas);
@@ -139,6 +169,12 @@ uint32_t chat_join(struct chat *chat, const struct chat_join_request *request,
     if (!member)
         return SLAB_NONE;
     uint32_t leaf_index = leaf_open(chat, request->room);
+    if (leaf_index != SLAB_NONE &&
+        leaf_at(chat, leaf_index)->actor.slab_word & ACTOR_DOOMED) { // it takes no answer any more
+        slab_release(&chat->members, index);
+        *reason = REFUSAL_RESTARTED;
+        return SLAB_NONE;
+    }
     struct chat_join_view join = {request->room, request->user, request->meta};
     uint64_t payload = leaf_index == SLAB_NONE ? PAYLOAD_NONE : join_pack(scheduler, &join);
     struct message message = {
@@ -182,11 +218,7 @@ void chat_leave(struct chat *chat, uint32_t member_index, bool flush) {
     }
     uint32_t leaf_index = member->leaf;
     leaf_remove(chat, member_index, flush);
-    struct message leave = {.target = leaf_at(chat, leaf_index)->room,
-                            .sender = scheduler_pid(chat->scheduler, KIND_LEAF, leaf_index),
-                            .type = CHAT_LEAVE,
-                            .small = member->meta};
-    scheduler_send(chat->scheduler, &leave);
+    leaf_send_leave(chat, leaf_index, member->meta);
     counter_subtract(chat->scheduler->counters, COUNTER_MEMBERS, 1);
     slab_release(&chat->members, member_index);
     leaf_close_if_unused(chat, leaf_index);
@@ -197,6 +229,10 @@ bool chat_publish(struct chat *chat, uint32_t member_index, const struct chat_pu
     struct scheduler *scheduler = chat->scheduler;
     const struct member *member = chat_member(chat, member_index);
     CHECK(!(member->slab_word & (MEMBER_PENDING | MEMBER_ORPHAN)));
+    if (leaf_at(chat, member->leaf)->room == PID_NONE) {
+        *reason = REFUSAL_RESTARTED;
+        return false;
+    }
     bool is_busy = chat->publish_count >= chat->config.publishes_max;
     uint64_t payload = is_busy ? PAYLOAD_NONE : publish_pack(scheduler, publish);
     if (payload == PAYLOAD_NONE) {
@@ -210,10 +246,10 @@ bool chat_publish(struct chat *chat, uint32_t member_index, const struct chat_pu
         .type = CHAT_PUBLISH,
         .flags = publish->is_whisper,
         .words = {payload, handle_pack(slab_handle(&chat->members, member_index)), 0}};
-    if (scheduler_try_send(scheduler, &message)) {
-        chat->publish_count++;
+    chat->publish_count++; // before: a room that has ended here answers at once
+    if (scheduler_try_send(scheduler, &message))
         return true;
-    }
+    chat->publish_count--;
     *reason = REFUSAL_BUSY;
     counter_add(scheduler->counters, COUNTER_BUSY, 1);
     payload_unref(scheduler, payload);
@@ -236,6 +272,14 @@ struct bytes chat_leaf_name(const struct chat *chat, uint32_t leaf_index) {
     if (!slab_is_used(&chat->scheduler->kinds[KIND_LEAF].slab, leaf_index))
         return (struct bytes){0};
     return registry_name(&chat->leaves, leaf_at(chat, leaf_index)->name);
+}
+
+bool chat_room_end(struct chat *chat, struct bytes name, enum exit_reason reason) {
+    uint64_t pid = registry_lookup(&chat->rooms, name);
+    if (pid == PID_NONE)
+        return false;
+    scheduler_exit(chat->scheduler, KIND_ROOM, pid_slot(pid).index, reason);
+    return true;
 }
 
 static void room_info(const struct chat *chat, uint64_t pid, struct chat_room_info *info) {

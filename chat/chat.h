@@ -69,7 +69,13 @@ struct chat {
     uint32_t dirty_head; // leaves with something to deliver at the turn's end, oldest first
     uint32_t dirty_tail;
     uint32_t publish_count; // publishes and whispers of members here that were not answered yet
+    uint32_t graves;        // block: presence of rooms that ended with members, freed in slices
 };
+
+// A core's KIND_CHAT, whoever that is now.
+static inline uint64_t chat_service(uint8_t core) {
+    return pid_service(core, KIND_CHAT);
+}
 
 // Registers its kinds of actors with the scheduler. Returns 0, or -ENOMEM.
 MUST_USE int chat_init(struct chat *chat, const struct chat_config *config,
@@ -98,15 +104,16 @@ MUST_USE uint32_t chat_join(struct chat *chat, const struct chat_join_request *r
 void chat_leave(struct chat *chat, uint32_t member, bool flush);
 
 // Publishes, or whispers. False when it was refused at once, with *reason; else chat_port_accepted
-// or chat_port_refused follows when publish->wants_reply. The views are copied.
+// or chat_port_refused follows when publish->wants_reply (the latter perhaps before it returns).
+// The views are copied.
 MUST_USE bool chat_publish(struct chat *chat, uint32_t member, const struct chat_publish *publish,
                            enum chat_refusal *reason);
 
 // The member's queue is empty again: presence it missed is asked for.
 void chat_member_writable(struct chat *chat, uint32_t member);
 
-// At the end of each turn: delivers what leaves gathered, in slices. Returns true when work is
-// left.
+// At the end of each turn: delivers what leaves gathered, in slices, and frees what ended rooms
+// left. Returns true when work is left.
 bool chat_flush(struct chat *chat);
 
 // The name of a member's room, borrowed until the turn's end.
@@ -137,6 +144,10 @@ struct chat_room_info {
     uint32_t connections;
     const char *presence; // "list", "sampled", "counts", "off"
 };
+
+// Ends a room whose home is here: its members are told, and may join its next life. False: there is
+// none of that name.
+MUST_USE bool chat_room_end(struct chat *chat, struct bytes name, enum exit_reason reason);
 
 // Rooms whose home is here, for the control plane: call with *cursor 0 first; false at the end.
 MUST_USE bool chat_room_next(const struct chat *chat, uint32_t *cursor,

@@ -39,6 +39,8 @@ uint32_t chat_port_encode_presence(void *port, struct bytes room, struct bytes r
                                    bool is_state);
 uint32_t chat_port_encode_count(void *port, struct bytes room, uint32_t users,
                                 uint32_t connections);
+// Tells members that their membership has ended and that they may join again.
+uint32_t chat_port_encode_ended(void *port, struct bytes room);
 
 // Queues a parcel for a member; keeps its own reference. What cannot be queued is counted by the
 // stream (room messages) and dealt with there (the connection closes by policy).
@@ -63,5 +65,10 @@ void chat_port_accepted(void *port, uint32_t owner, uint32_t member,
                         const struct chat_publish *publish, uint64_t sequence);
 void chat_port_refused(void *port, uint32_t owner, uint32_t member,
                        const struct chat_publish *publish, enum chat_refusal reason);
+
+// The membership has ended, not by its owner: the room or this core's part of it is gone. What the
+// member was owed was delivered before. `parcel` is for it to be told (borrowed), BLOCK_NONE when
+// memory is out: then the owner must find out in another way. `member` is released after the call.
+void chat_port_ended(void *port, uint32_t owner, uint32_t member, uint32_t parcel);
 
 #endif

@@ -1,8 +1,10 @@
 // Member:  pending --CHAT_JOINED--> joining (behind this turn's parts) --walk done--> in the array
 //          pending --CHAT_JOINED--> in the array, when no part waits
 //          in the array, joining --leaf_remove--> gone
+//          in the array, joining --room or leaf ended: end_member (walk.c)--> gone
 // Leaf:    quiet --message--> dirty --chat_flush--> walking --last slice--> quiet
-//          paused while walking over more than a turn, and when parts hold batch_bytes_max
+//          paused while walking over more than a turn, when parts hold batch_bytes_max, and from
+//          the end of its room until its members were told
 #include "chat/leaf.h"
 
 #include "chat/publish.h"
@@ -52,18 +54,91 @@ static int on_init(void *context, void *state, uint32_t index, const void *argum
     if (leaf->name == BLOCK_NONE)
         return -1;
     leaf->members.block = leaf->joining.block = leaf->parts.block = BLOCK_NONE;
+    leaf->end_parcel = BLOCK_NONE;
     struct room_settings settings;
     chat_port_settings(chat->port, *name, &settings);
     leaf->close_when_over = settings.close_when_over;
     return 0;
 }
 
+// Metas of members that are gone with their leaf, on their way to the room.
+struct leaves {
+    struct chat *chat;
+    struct message message;
+};
+
+static void leaves_send(struct leaves *leaves) {
+    if (leaves->message.flags > 0)
+        scheduler_send(leaves->chat->scheduler, &leaves->message);
+    leaves->message.flags = 0;
+}
+
+static void leaves_push(void *context, uint32_t meta) {
+    struct leaves *leaves = context;
+    uint32_t at = leaves->message.flags++;
+    uint64_t *word = &leaves->message.words[at / 2];
+    *word = at % 2 ? *word | (uint64_t)meta << 32 : meta;
+    if (leaves->message.flags == CHAT_LEAVES_MAX)
+        leaves_send(leaves);
+}
+
+// Joins under way are refused at once, while the leaf's name can still be told; their slots wait
+// for the answer (on_discard).
+static void refuse_pending(struct chat *chat, struct leaf *leaf, uint32_t index) {
+    for (uint32_t at = 0; leaf->pending_count > 0; at++) {
+        CHECKF(at < chat->members.touched_count, "leaf %u: a join under way is nowhere", index);
+        if (!slab_is_used(&chat->members, at))
+            continue;
+        struct member *member = chat_member(chat, at);
+        if (!(member->slab_word & MEMBER_PENDING) || member->leaf != index)
+            continue;
+        if (!(member->slab_word & MEMBER_ORPHAN))
+            chat_port_join_refused(chat->port, member->owner, at, REFUSAL_RESTARTED);
+        member->slab_word |= MEMBER_ORPHAN;
+        member->leaf = SLAB_NONE;
+        leaf->pending_count--;
+    }
+}
+
+static void forget_dirty(struct chat *chat, uint32_t index) {
+    uint32_t before = SLAB_NONE;
+    uint32_t at = chat->dirty_head;
+    for (; at != index; at = leaf_at(chat, at)->dirty_next)
+        before = at;
+    uint32_t next = leaf_at(chat, index)->dirty_next;
+    if (before == SLAB_NONE)
+        chat->dirty_head = next;
+    else
+        leaf_at(chat, before)->dirty_next = next;
+    if (next == SLAB_NONE)
+        chat->dirty_tail = before;
+}
+
+// With members only by a kill: they and the room are told.
+static void end_with_members(struct chat *chat, struct leaf *leaf, uint32_t index) {
+    struct leaves leaves = {
+        .chat = chat,
+        .message = {.target = leaf->room,
+                    .sender = scheduler_pid(chat->scheduler, KIND_LEAF, index),
+                    .type = CHAT_LEAVES},
+    };
+    uint32_t parcel = leaf->end_parcel;
+    if (parcel == BLOCK_NONE && leaf_member_count(leaf) > 0)
+        parcel = chat_port_encode_ended(chat->port, registry_name(&chat->leaves, leaf->name));
+    leaf_end_all(chat, index, parcel, leaf->room == PID_NONE ? NULL : leaves_push, &leaves);
+    leaves_send(&leaves);
+    if (parcel != BLOCK_NONE)
+        parcel_unref(blocks_of(chat), parcel);
+    if (leaf->is_dirty)
+        forget_dirty(chat, index);
+}
+
 static void on_terminate(void *context, void *state, uint32_t index, enum exit_reason reason) {
-    (void)index;
     (void)reason;
     struct chat *chat = context;
     struct leaf *leaf = state;
-    CHECK(leaf->members.count == 0 && leaf->parts.count == 0 && !leaf->is_dirty);
+    end_with_members(chat, leaf, index);
+    refuse_pending(chat, leaf, index);
     array_free(chat, &leaf->members);
     array_free(chat, &leaf->joining);
     array_free(chat, &leaf->parts);
@@ -86,7 +161,7 @@ void leaf_close_if_unused(struct chat *chat, uint32_t index) {
 
 void leaf_want_state(struct chat *chat, uint32_t index, bool is_for_all) {
     struct leaf *leaf = leaf_at(chat, index);
-    if (leaf->wants_state && !is_for_all)
+    if ((leaf->wants_state && !is_for_all) || leaf->room == PID_NONE)
         return;
     leaf->wants_state = true;
     struct message want = {.target = leaf->room,
@@ -94,6 +169,15 @@ void leaf_want_state(struct chat *chat, uint32_t index, bool is_for_all) {
                            .type = CHAT_WANT_STATE,
                            .flags = is_for_all};
     scheduler_send(chat->scheduler, &want);
+}
+
+void leaf_send_leave(struct chat *chat, uint32_t index, uint32_t meta) {
+    struct message leave = {.target = leaf_at(chat, index)->room,
+                            .sender = scheduler_pid(chat->scheduler, KIND_LEAF, index),
+                            .type = CHAT_LEAVE,
+                            .small = meta};
+    if (leave.target != PID_NONE)
+        scheduler_send(chat->scheduler, &leave);
 }
 
 void leaf_push_dirty(struct chat *chat, uint32_t index) {
@@ -105,7 +189,8 @@ void leaf_push_dirty(struct chat *chat, uint32_t index) {
     chat->dirty_tail = index;
 }
 
-static void mark_dirty(struct chat *chat, struct leaf *leaf, uint32_t index) {
+void leaf_mark_dirty(struct chat *chat, uint32_t index) {
+    struct leaf *leaf = leaf_at(chat, index);
     if (leaf->is_dirty)
         return;
     leaf->is_dirty = true;
@@ -121,7 +206,7 @@ static bool part_push(struct chat *chat, struct leaf *leaf, uint32_t index,
     }
     leaf_parts(chat, leaf)[leaf->parts.count++] = *part;
     leaf->batch_bytes += parcel_at(blocks_of(chat), part->parcel)->size;
-    mark_dirty(chat, leaf, index);
+    leaf_mark_dirty(chat, index);
     if (!leaf->is_paused && (leaf->batch_bytes >= chat->config.batch_bytes_max ||
                              leaf->parts.count >= LEAF_PARTS_MAX)) {
         leaf->is_paused = true;
@@ -188,24 +273,12 @@ static void push_message(struct chat *chat, struct leaf *leaf, uint32_t index,
     note_lost(leaf, sequence, sequence);
 }
 
-// What a message to a leaf settles, also to one that is gone: a relay is taken, a publish answered.
-static void settle(struct chat *chat, const struct message *message) {
-    bool is_relay = message->type == CHAT_RELAY;
-    if (is_relay && message->words[1] > 0)
-        counter_add(chat->scheduler->counters, COUNTER_RELAYS_TAKEN, 1);
-    if (message->type == CHAT_REFUSED || message->type == CHAT_ACCEPTED ||
-        (is_relay && message->small)) {
-        CHECK(chat->publish_count > 0);
-        chat->publish_count--;
-    }
-}
-
 static void on_relay(struct chat *chat, struct leaf *leaf, uint32_t index,
                      const struct message *message) {
     struct scheduler *scheduler = chat->scheduler;
     struct chat_publish publish = publish_view(scheduler, message->words[0]);
     uint32_t publisher = SLAB_NONE;
-    settle(chat, message);
+    publish_settle(chat, message);
     if (message->small) {
         const struct member *member = slab_lookup(&chat->members, handle_unpack(message->words[2]));
         if (member && !(member->slab_word & MEMBER_ORPHAN)) {
@@ -224,24 +297,6 @@ static void on_relay(struct chat *chat, struct leaf *leaf, uint32_t index,
     payload_unref(scheduler, message->words[0]);
 }
 
-static void on_refused(struct chat *chat, const struct message *message) {
-    settle(chat, message);
-    struct chat_publish publish = publish_view(chat->scheduler, message->words[0]);
-    const struct member *member = slab_lookup(&chat->members, handle_unpack(message->words[2]));
-    if (member && !(member->slab_word & MEMBER_ORPHAN) && publish.wants_reply)
-        chat_port_refused(chat->port, member->owner, (uint32_t)message->words[2], &publish,
-                          (enum chat_refusal)message->small);
-    payload_unref(chat->scheduler, message->words[0]);
-}
-
-static void send_leave(struct chat *chat, const struct leaf *leaf, uint32_t index, uint32_t meta) {
-    struct message leave = {.target = leaf->room,
-                            .sender = scheduler_pid(chat->scheduler, KIND_LEAF, index),
-                            .type = CHAT_LEAVE,
-                            .small = meta};
-    scheduler_send(chat->scheduler, &leave);
-}
-
 // Into the array, or behind the parts that wait to be delivered. False: memory is out.
 static bool admit(struct chat *chat, struct leaf *leaf, uint32_t index, uint32_t member_index) {
     struct member *member = chat_member(chat, member_index);
@@ -258,7 +313,7 @@ static bool admit(struct chat *chat, struct leaf *leaf, uint32_t index, uint32_t
         member->position = SLAB_NONE;
         leaf_joiners(chat, leaf)[leaf->joining.count++] =
             (struct leaf_joining){member_index, leaf->parts.count};
-        mark_dirty(chat, leaf, index);
+        leaf_mark_dirty(chat, index);
         return true;
     }
     member->position = leaf->members.count;
@@ -273,13 +328,15 @@ static void on_joined(struct chat *chat, struct leaf *leaf, uint32_t index,
     struct member *member = chat_member(chat, member_index);
     leaf->room = message->sender;
     leaf->pending_count--;
+    if (leaf_member_count(leaf) == 0)
+        leaf->awaits_state_all = false; // the room forgot that wish with the last member
     member->meta = message->small;
     bool is_orphan = member->slab_word & MEMBER_ORPHAN;
     member->slab_word &= ~MEMBER_PENDING;
     if (is_orphan || !admit(chat, leaf, index, member_index)) {
         if (!is_orphan)
             chat_port_join_refused(chat->port, member->owner, member_index, REFUSAL_MEMORY);
-        send_leave(chat, leaf, index, member->meta);
+        leaf_send_leave(chat, index, member->meta);
         slab_release(&chat->members, member_index);
         leaf_close_if_unused(chat, index);
         return;
@@ -349,9 +406,68 @@ static void on_count(struct chat *chat, struct leaf *leaf, uint32_t index,
         leaf_want_state(chat, index, true);
 }
 
+// The room's life is over, and nothing of it comes after this. What this core asked of it and what
+// was not answered comes back to the chat of this core, and behind that the answer to the question
+// that is asked here: then all who published know, and can be told of the end.
+static void on_ended(struct chat *chat, struct leaf *leaf, uint32_t index,
+                     const struct message *message) {
+    if (message->words[2])
+        note_lost(leaf, message->words[1], message->words[2]);
+    push_gap(chat, leaf, index);
+    leaf->lost_to = 0; // without memory they are told that all of it is gone
+    leaf->room = PID_NONE;
+    leaf->wants_state = leaf->awaits_state_all = false;
+    if (leaf_member_count(leaf) == 0)
+        return;
+    leaf->phase = LEAF_ENDING;
+    leaf->is_paused = true;
+    scheduler_pause(chat->scheduler, KIND_LEAF, index);
+    struct message ask = {.target = message->sender,
+                          .sender = chat_service(chat->scheduler->core),
+                          .type = CHAT_ASK_ANSWERED,
+                          .words = {scheduler_pid(chat->scheduler, KIND_LEAF, index)}};
+    scheduler_send(chat->scheduler, &ask);
+}
+
+void leaf_end_begin(struct chat *chat, uint32_t index) {
+    struct leaf *leaf = leaf_at(chat, index);
+    leaf->phase = LEAF_ENDED;
+    leaf->end_parcel = chat_port_encode_ended(chat->port, registry_name(&chat->leaves, leaf->name));
+    leaf_mark_dirty(chat, index);
+}
+
+void leaf_on_answered(struct chat *chat, uint64_t pid) {
+    struct leaf *leaf = scheduler_lookup(chat->scheduler, pid);
+    if (!leaf)
+        return;
+    CHECK(leaf->phase == LEAF_ENDING);
+    leaf->phase = LEAF_ANSWERED;
+    if (!leaf->is_walking)
+        leaf_end_begin(chat, pid_slot(pid).index);
+}
+
+// Of a life of the room that this leaf's members have no part in.
+static bool is_foreign(const struct leaf *leaf, const struct message *message) {
+    switch (message->type) {
+    case CHAT_RELAY:
+    case CHAT_LOST:
+    case CHAT_PRESENCE:
+    case CHAT_COUNT:
+    case CHAT_ENDED:
+        return message->sender != leaf->room;
+    default:
+        return false;
+    }
+}
+
 static void on_message(void *context, void *state, uint32_t index, const struct message *message) {
     struct chat *chat = context;
     struct leaf *leaf = state;
+    if (UNLIKELY(is_foreign(leaf, message))) {
+        publish_settle(chat, message);
+        publish_discard(chat->scheduler, message);
+        return;
+    }
     push_gap(chat, leaf, index); // there may be memory again
     switch (message->type) {
     case CHAT_RELAY:
@@ -359,7 +475,7 @@ static void on_message(void *context, void *state, uint32_t index, const struct 
         on_relay(chat, leaf, index, message);
         break;
     case CHAT_REFUSED:
-        on_refused(chat, message);
+        publish_refused(chat, message);
         break;
     case CHAT_JOINED:
         on_joined(chat, leaf, index, message);
@@ -377,14 +493,38 @@ static void on_message(void *context, void *state, uint32_t index, const struct 
     case CHAT_COUNT:
         on_count(chat, leaf, index, message);
         break;
+    case CHAT_ENDED:
+        on_ended(chat, leaf, index, message);
+        break;
     default:
         CHECKF(false, "leaf got message %u", message->type);
     }
 }
 
+// The answer to a join whose leaf is gone, or is about to go.
+static void discard_answer(struct chat *chat, const struct message *message) {
+    uint32_t member_index = (uint32_t)message->words[0];
+    const struct member *member = chat_member(chat, member_index);
+    if (!(member->slab_word & MEMBER_ORPHAN))
+        chat_port_join_refused(chat->port, member->owner, member_index, REFUSAL_RESTARTED);
+    if (member->leaf != SLAB_NONE)
+        leaf_at(chat, member->leaf)->pending_count--;
+    if (message->type == CHAT_JOINED) {
+        struct message leave = {.target = message->sender,
+                                .sender = message->target,
+                                .type = CHAT_LEAVE,
+                                .small = message->small};
+        scheduler_send(chat->scheduler, &leave);
+    }
+    slab_release(&chat->members, member_index);
+}
+
 static void on_discard(void *context, const struct message *message) {
-    settle(context, message);
-    publish_discard(((struct chat *)context)->scheduler, message);
+    struct chat *chat = context;
+    if (message->type == CHAT_JOINED || message->type == CHAT_JOIN_REFUSED)
+        discard_answer(chat, message);
+    publish_settle(chat, message);
+    publish_discard(chat->scheduler, message);
 }
 
 const struct behaviour leaf_behaviour = {

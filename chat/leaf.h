@@ -6,6 +6,15 @@
 // turn_deliveries_max per turn, oldest first; a walk that is cut short goes on in the next turn,
 // and no message is taken meanwhile, so parts and joins stand still; members may leave at any time.
 //
+// When the room ends (CHAT_ENDED) its members are told behind what they are owed, and are members
+// no more. The leaf is paused until then, so that nothing of the room's next life gets between:
+//   live --CHAT_ENDED--> ending --all that was asked of the room is answered--> ended --walk-->
+//   live
+// Members leave, and publishes are refused, in the meantime. When the leaf itself ends, by a kill,
+// it tells its members, and the room (CHAT_LEAVES), within its terminate.
+//
+// LIMITATION: a leaf that is killed walks its members in one go, some 0.2 µs each, and, when joins
+// were under way, all members of the core.
 // LIMITATION: a gap that no parcel could be made for is told with the next message of any kind that
 // the leaf gets, not by a timer of its own.
 #ifndef FAIRLEAD_CHAT_LEAF_H
@@ -23,6 +32,13 @@ enum leaf_part_kind {
     PART_COUNT,
     PART_STATE, // to those who wait
     PART_STATE_ALL,
+};
+
+enum leaf_phase {
+    LEAF_LIVE,
+    LEAF_ENDING,   // its room has ended, publishes are not answered yet
+    LEAF_ANSWERED, // they are; the walk over what was owed is still under way
+    LEAF_ENDED,    // the walk that tells the members is due or under way
 };
 
 struct leaf_part {
@@ -54,7 +70,7 @@ struct leaf {
     struct actor actor;
     uint32_t name; // block of the registry
     uint32_t dirty_next;
-    uint64_t room;             // pid, known once a join was answered
+    uint64_t room;             // pid, known once a join was answered; PID_NONE when it has ended
     struct leaf_array members; // struct leaf_entry
     struct leaf_array joining; // struct leaf_joining: joined in this turn, behind some parts
     struct leaf_array parts;   // struct leaf_part
@@ -62,8 +78,10 @@ struct leaf {
     uint32_t batch_bytes;
     uint32_t cursor; // of the walk: members before it were served
     uint64_t lost_from;
-    uint64_t lost_to; // 0: no gap is owed
-    bool is_dirty;    // true exactly when it is in chat's dirty list
+    uint64_t lost_to;    // 0: no gap is owed
+    uint32_t end_parcel; // in LEAF_ENDED: what members are told; BLOCK_NONE: memory was out
+    uint8_t phase;       // enum leaf_phase
+    bool is_dirty;       // true exactly when it is in chat's dirty list
     bool is_walking;
     bool is_paused;
     bool wants_state;      // CHAT_WANT_STATE for one member is under way
@@ -80,11 +98,27 @@ MUST_USE uint32_t leaf_open(struct chat *chat, struct bytes name);
 // Asks the home for presence that a member missed, or, when this core could not encode it, all did.
 void leaf_want_state(struct chat *chat, uint32_t index, bool is_for_all);
 
+// Tells the room, if there still is one, that a member has left.
+void leaf_send_leave(struct chat *chat, uint32_t index, uint32_t meta);
+
+// CHAT_ANSWERED: all that this core asked of the leaf's former room was answered.
+void leaf_on_answered(struct chat *chat, uint64_t pid);
+
+// Memberships that begin their end: the walk that tells all members is due.
+void leaf_end_begin(struct chat *chat, uint32_t index);
+
+// Ends all memberships now, in one go: what each is owed, then the parcel. `meta` is told of each.
+void leaf_end_all(struct chat *chat, uint32_t index, uint32_t parcel,
+                  void (*on_meta)(void *context, uint32_t meta), void *context);
+
 // Ends the leaf when nobody needs it any more.
 void leaf_close_if_unused(struct chat *chat, uint32_t index);
 
 // Behind the last of those that have something to deliver at the turn's end.
 void leaf_push_dirty(struct chat *chat, uint32_t index);
+
+// The same unless it is there already.
+void leaf_mark_dirty(struct chat *chat, uint32_t index);
 
 // Takes a member that has joined out of the leaf. What it had not been given is delivered when
 // `flush`, else counted as dropped.

@@ -22,17 +22,25 @@ enum chat_message_type {
     CHAT_PUBLISH,             // leaf → room: payload chat_publish, member handle
     CHAT_RELAY,      // room → leaf: payload chat_publish, sequence, publisher if it is here
     CHAT_ACCEPTED,   // room → leaf of the publisher, when its relay could not be sent
-    CHAT_REFUSED,    // room → leaf: payload chat_publish, publisher, reason
+    CHAT_REFUSED,    // room → leaf, or room that ended → chat of the leaf's core:
+                     // payload chat_publish, publisher, reason
     CHAT_LOST,       // room → leaf: sequence numbers that never came
     CHAT_PRESENCE,   // room → leaf: payload of records, is it a state, for whom
     CHAT_COUNT,      // room → leaf: users, connections
     CHAT_WANT_STATE, // leaf → room: a member missed presence and reads again
+    CHAT_LEAVES, // leaf that ended → room: metas of up to CHAT_LEAVES_MAX members, flags: how many
+    CHAT_ENDED,  // room that ended → leaf: its epoch, sequence numbers that never came
+    CHAT_ASK_ANSWERED, // chat → room that ended: a leaf's pid, in the name of CHAT_ENDED's leaf
+    CHAT_ANSWERED,     // back to that chat: what was asked of that life of the room was answered
 };
+
+#define CHAT_LEAVES_MAX 8 // two in each word
 
 enum chat_refusal {
     REFUSAL_BUSY,           // a core does not keep up
     REFUSAL_TOO_MANY_ROOMS, // --rooms-max
     REFUSAL_MEMORY,
+    REFUSAL_RESTARTED, // the room ended meanwhile
 };
 
 // A publish or whisper as its connection decoded it. Views into a payload, or into the caller's

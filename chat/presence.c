@@ -14,6 +14,7 @@
 #include "sched/base/clock.h"
 #include "sched/base/hash.h"
 
+#define FINI_AT_ONCE 1024 // users and metas; a room with more is freed in slices
 #define USER_DIRTY 0x01000000u
 #define USER_SAMPLED 0x02000000u
 #define META_NEW 0x01000000u
@@ -459,15 +460,60 @@ struct presence_news presence_announce(struct chat *chat, struct presence *prese
     return news;
 }
 
-void presence_fini(struct chat *chat, struct presence *presence) {
-    // What is left waits to be announced as gone; the members themselves have left.
-    CHECK(presence->user_count == 0);
-    if (presence_is_dirty(presence))
-        change_phase(chat, presence, (enum presence_phase)presence->phase);
-    CHECK(presence->entry_count == 0);
+// What is left of the room: who was a member when it ended, and who was still to be announced as
+// gone. Nobody looks anything up in it any more. True when all is freed.
+static bool dissolve(struct chat *chat, struct presence *presence, uint32_t *budget) {
+    for (; presence->capacity > 0 && *budget > 0; presence->capacity--, --*budget) {
+        uint32_t entry = table_of(chat, presence)[presence->capacity - 1];
+        if (!entry)
+            continue;
+        const struct presence_user *user = user_at(chat, entry - 1);
+        for (; user->metas_head != SLAB_NONE && *budget > 1; --*budget)
+            meta_free(chat, user->metas_head);
+        if (user->metas_head != SLAB_NONE)
+            return false;
+        text_release(&chat->texts, user->name);
+        slab_release(&chat->users, entry - 1);
+    }
+    if (presence->capacity > 0)
+        return false;
     if (presence->table != BLOCK_NONE)
         blocks_release(chat->scheduler->blocks, presence->table);
     presence->table = BLOCK_NONE;
+    return true;
+}
+
+struct grave {
+    uint32_t next; // block
+    struct presence presence;
+};
+
+void presence_fini(struct chat *chat, struct presence *presence) {
+    struct blocks *blocks = chat->scheduler->blocks;
+    uint32_t budget = FINI_AT_ONCE;
+    if (dissolve(chat, presence, &budget))
+        return;
+    uint32_t block = blocks_acquire(blocks, sizeof(struct grave));
+    if (block == BLOCK_NONE) { // no memory to put it off
+        budget = UINT32_MAX;
+        CHECK(dissolve(chat, presence, &budget));
+        return;
+    }
+    *(struct grave *)blocks_at(blocks, block) =
+        (struct grave){.next = chat->graves, .presence = *presence};
+    chat->graves = block;
+}
+
+void presence_dig(struct chat *chat, uint32_t *budget) {
+    struct blocks *blocks = chat->scheduler->blocks;
+    while (chat->graves != BLOCK_NONE) {
+        uint32_t block = chat->graves;
+        struct grave *grave = blocks_at(blocks, block);
+        if (!dissolve(chat, &grave->presence, budget))
+            return;
+        chat->graves = grave->next;
+        blocks_release(blocks, block);
+    }
 }
 
 // The user's metas are linked both ways, are its own, and as many as it counts.

@@ -67,7 +67,12 @@ struct presence_news {
 };
 
 void presence_init(struct presence *presence, const struct room_settings *settings);
+
+// The room has ended, with members or without: frees all, what is many later (presence_dig).
 void presence_fini(struct chat *chat, struct presence *presence);
+
+// Frees what ended rooms left, users and metas, at most *budget.
+void presence_dig(struct chat *chat, uint32_t *budget);
 
 // A membership begins: its meta, SLAB_NONE in phase OFF. False: memory is out, nothing changed.
 // *is_new_list is set when everybody must get a new state.

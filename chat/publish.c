@@ -89,6 +89,27 @@ struct bytes records_view(const struct scheduler *scheduler, uint64_t payload) {
     return bytes_of(data + sizeof(size), size);
 }
 
+void publish_settle(struct chat *chat, const struct message *message) {
+    bool is_relay = message->type == CHAT_RELAY;
+    if (is_relay && message->words[1] > 0)
+        counter_add(chat->scheduler->counters, COUNTER_RELAYS_TAKEN, 1);
+    if (message->type == CHAT_REFUSED || message->type == CHAT_ACCEPTED ||
+        (is_relay && message->small)) {
+        CHECK(chat->publish_count > 0);
+        chat->publish_count--;
+    }
+}
+
+void publish_refused(struct chat *chat, const struct message *message) {
+    publish_settle(chat, message);
+    struct chat_publish publish = publish_view(chat->scheduler, message->words[0]);
+    const struct member *member = slab_lookup(&chat->members, handle_unpack(message->words[2]));
+    if (member && !(member->slab_word & MEMBER_ORPHAN) && publish.wants_reply)
+        chat_port_refused(chat->port, member->owner, (uint32_t)message->words[2], &publish,
+                          (enum chat_refusal)message->small);
+    payload_unref(chat->scheduler, message->words[0]);
+}
+
 void publish_discard(struct scheduler *scheduler, const struct message *message) {
     switch (message->type) {
     case CHAT_JOIN:

@@ -22,6 +22,12 @@ struct chat_join_view join_view(const struct scheduler *scheduler, uint64_t payl
 // struct presence_record after struct presence_record, as presence.c packed them.
 struct bytes records_view(const struct scheduler *scheduler, uint64_t payload);
 
+// What a message to a leaf settles, also to one that is gone: a relay is taken, a publish answered.
+void publish_settle(struct chat *chat, const struct message *message);
+
+// CHAT_REFUSED: settles it, tells the publisher if it is still a member, gives the payload back.
+void publish_refused(struct chat *chat, const struct message *message);
+
 // Gives back the payloads that a message of chat holds.
 void publish_discard(struct scheduler *scheduler, const struct message *message);
 

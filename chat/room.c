@@ -1,6 +1,8 @@
-// empty --join--> live --last leave--> empty --60 s--> gone. Timers: the next of presence window,
-// count, lost range and death; the handler looks at each.
+// empty --join--> live --last leave--> empty --60 s--> gone; live --exit--> gone. Timers: the next
+// of presence window, count, lost range and death; the handler looks at each.
 #include "chat/room.h"
+
+#include <errno.h>
 
 #include "chat/leaf.h"
 #include "chat/publish.h"
@@ -74,21 +76,27 @@ static void rearm(struct chat *chat, struct room *room, uint32_t index) {
 static int on_init(void *context, void *state, uint32_t index, const void *argument) {
     struct chat *chat = context;
     struct room *room = state;
-    const struct bytes *name = argument;
+    const struct room_birth *birth = argument;
+    struct bytes name = bytes_of(birth->name, birth->name_size);
     struct blocks *blocks = chat->scheduler->blocks;
+    if (registry_lookup(&chat->rooms, name) != PID_NONE) {
+        room->name = BLOCK_NONE;
+        scheduler_continue(chat->scheduler, KIND_ROOM, index);
+        return 0;
+    }
     size_t leaves_size = chat->config.core_count * sizeof(struct room_leaf);
     room->leaves = blocks_acquire(blocks, leaves_size);
     if (room->leaves == BLOCK_NONE)
-        return -1;
-    room->name =
-        registry_insert(&chat->rooms, *name, scheduler_pid(chat->scheduler, KIND_ROOM, index));
+        return -ENOMEM;
+    room->pid = scheduler_pid(chat->scheduler, KIND_ROOM, index);
+    room->name = registry_insert(&chat->rooms, name, room->pid);
     if (room->name == BLOCK_NONE) {
         blocks_release(blocks, room->leaves);
-        return -1;
+        return -ENOMEM;
     }
     memset(leaves_of(chat, room), 0, leaves_size);
     struct room_settings settings;
-    chat_port_settings(chat->port, *name, &settings);
+    chat_port_settings(chat->port, name, &settings);
     presence_init(&room->presence, &settings);
     room->epoch = rng_next(&chat->rng);
     room->empty_since_ns = chat->scheduler->now_ns;
@@ -99,11 +107,39 @@ static int on_init(void *context, void *state, uint32_t index, const void *argum
     return 0;
 }
 
+static uint64_t on_succession(void *context, const void *state, uint32_t index) {
+    (void)index;
+    struct chat *chat = context;
+    const struct room *room = state;
+    if (room->name == BLOCK_NONE)
+        return PAYLOAD_NONE;
+    struct bytes name = room_name(chat, room);
+    uint64_t payload =
+        payload_acquire(chat->scheduler, offsetof(struct room_birth, name) + name.size);
+    if (payload == PAYLOAD_NONE)
+        return PAYLOAD_NONE;
+    struct room_birth *birth = payload_data(chat->scheduler, payload);
+    birth->name_size = (uint8_t)name.size;
+    memcpy(birth->name, name.data, name.size);
+    return payload;
+}
+
 static void on_terminate(void *context, void *state, uint32_t index, enum exit_reason reason) {
     (void)reason;
     struct chat *chat = context;
     struct room *room = state;
+    if (room->name == BLOCK_NONE)
+        return;
     struct recorder_subject subject = {.name = room_name(chat, room)};
+    for (uint32_t core = 0; core < chat->config.core_count; core++) {
+        const struct room_leaf *leaf = &leaves_of(chat, room)[core];
+        struct message ended = {.target = leaf->leaf,
+                                .sender = room->pid,
+                                .type = CHAT_ENDED,
+                                .words = {room->epoch, leaf->lost_from, leaf->lost_to}};
+        if (leaf->member_count > 0)
+            scheduler_send(chat->scheduler, &ended);
+    }
     presence_fini(chat, &room->presence);
     blocks_release(chat->scheduler->blocks, room->leaves);
     recorder_describe(&chat->scheduler->recorder, scheduler_pid(chat->scheduler, KIND_ROOM, index),
@@ -117,13 +153,12 @@ static void want_state_all(const struct chat *chat, const struct room *room) {
         leaves_of(chat, room)[core].wants_state_all = true;
 }
 
-static void on_join(struct chat *chat, struct room *room, uint32_t index,
-                    const struct message *message) {
+static void on_join(struct chat *chat, struct room *room, const struct message *message) {
     struct scheduler *scheduler = chat->scheduler;
     uint64_t payload = message->words[0];
     struct chat_join_view join = join_view(scheduler, payload);
     struct message reply = {.target = message->sender,
-                            .sender = scheduler_pid(scheduler, KIND_ROOM, index),
+                            .sender = room->pid,
                             .words = {message->words[1], room->epoch, room->sequence}};
     bool is_new_list = false;
     if (presence_join(chat, &room->presence, join.user, join.meta, &reply.small, &is_new_list)) {
@@ -134,12 +169,13 @@ static void on_join(struct chat *chat, struct room *room, uint32_t index,
         leaf->member_count++;
         if (leaf->lost_to) // before the joiner, to whom it is not owed
             scheduler_send(scheduler, &(struct message){.target = leaf->leaf,
+                                                        .sender = room->pid,
                                                         .type = CHAT_LOST,
                                                         .words = {leaf->lost_from, leaf->lost_to}});
         leaf->lost_to = 0;
         leaf->wants_state |= reply.flags;
         if (room->connection_count++ == 0)
-            recorder_record(&scheduler->recorder, recorder_actor(KIND_ROOM, index),
+            recorder_record(&scheduler->recorder, recorder_actor_of_pid(room->pid),
                             RECORDER_ROOM_OCCUPIED, 0);
         room->empty_since_ns = 0;
         room->is_count_due |= has_counts(room);
@@ -153,24 +189,32 @@ static void on_join(struct chat *chat, struct room *room, uint32_t index,
     scheduler_send(scheduler, &reply);
 }
 
-static void on_leave(struct chat *chat, struct room *room, const struct message *message) {
-    struct room_leaf *leaf = &leaves_of(chat, room)[pid_core(message->sender)];
+static void leave(struct chat *chat, struct room *room, uint8_t core, uint32_t meta) {
+    struct room_leaf *leaf = &leaves_of(chat, room)[core];
     CHECK(leaf->member_count > 0 && room->connection_count > 0);
     bool is_new_list = false;
-    if (message->small != SLAB_NONE)
-        presence_leave(chat, &room->presence, message->small, &is_new_list);
+    if (meta != SLAB_NONE)
+        presence_leave(chat, &room->presence, meta, &is_new_list);
     if (is_new_list)
         want_state_all(chat, room);
     if (--leaf->member_count == 0)
         *leaf = (struct room_leaf){0};
     if (--room->connection_count == 0) {
         room->empty_since_ns = chat->scheduler->now_ns;
-        recorder_record(&chat->scheduler->recorder, recorder_actor_of_pid(message->target),
+        recorder_record(&chat->scheduler->recorder, recorder_actor_of_pid(room->pid),
                         RECORDER_ROOM_EMPTY, 0);
     }
     // A list that is whole again ends the counts: with a last one, for whoever shows them.
     room->is_count_due |= has_counts(room) || is_new_list;
     counter_add(chat->scheduler->counters, COUNTER_LEAVES, 1);
+}
+
+// A leaf that ended with members.
+static void on_leaves(struct chat *chat, struct room *room, const struct message *message) {
+    for (uint32_t i = 0; i < message->flags; i++)
+        leave(chat, room, pid_core(message->sender),
+              (uint32_t)(message->words[i / 2] >> (i % 2 * 32)));
+    scheduler_consume(chat->scheduler, message->flags - 1u);
 }
 
 // A leaf whose way there is three quarters full: its core does not keep up.
@@ -192,11 +236,13 @@ static bool is_busy(const struct chat *chat, const struct room *room) {
 }
 
 // Tells a leaf what it missed, before anything newer. False: there is still no place.
-static bool send_lost(struct chat *chat, struct room_leaf *leaf) {
+static bool send_lost(struct chat *chat, const struct room *room, struct room_leaf *leaf) {
     if (leaf->lost_to == 0)
         return true;
-    struct message lost = {
-        .target = leaf->leaf, .type = CHAT_LOST, .words = {leaf->lost_from, leaf->lost_to}};
+    struct message lost = {.target = leaf->leaf,
+                           .sender = room->pid,
+                           .type = CHAT_LOST,
+                           .words = {leaf->lost_from, leaf->lost_to}};
     if (!scheduler_try_send(chat->scheduler, &lost))
         return false;
     leaf->lost_to = 0;
@@ -209,10 +255,11 @@ static void relay(struct chat *chat, struct room *room, struct room_leaf *leaf,
     struct scheduler *scheduler = chat->scheduler;
     bool is_publishers = pid_core(publish->sender) == pid_core(leaf->leaf);
     struct message message = {.target = leaf->leaf,
+                              .sender = room->pid,
                               .type = CHAT_RELAY,
                               .small = is_publishers,
                               .words = {publish->words[0], sequence, publish->words[1]}};
-    if (send_lost(chat, leaf) && scheduler_try_send(scheduler, &message)) {
+    if (send_lost(chat, room, leaf) && scheduler_try_send(scheduler, &message)) {
         room->relayed += sequence > 0;
         counter_add(scheduler->counters, COUNTER_RELAYED, sequence > 0);
         return;
@@ -261,11 +308,13 @@ static void on_publish(struct chat *chat, struct room *room, const struct messag
 }
 
 // One leaf's share of a window's news. False: no place, it needs everything anew.
-static bool send_news(struct chat *chat, struct room_leaf *leaf, const struct presence_news *news) {
+static bool send_news(struct chat *chat, const struct room *room, struct room_leaf *leaf,
+                      const struct presence_news *news) {
     struct scheduler *scheduler = chat->scheduler;
     bool wants_all = leaf->wants_state_all || news->has_lost_diff;
     bool wants = (wants_all || leaf->wants_state) && news->state != PAYLOAD_NONE;
-    struct message message = {.target = leaf->leaf, .type = CHAT_PRESENCE, .small = wants_all};
+    struct message message = {
+        .target = leaf->leaf, .sender = room->pid, .type = CHAT_PRESENCE, .small = wants_all};
     message.words[0] = wants_all ? PAYLOAD_NONE : news->diff;
     message.words[1] = wants ? news->state : PAYLOAD_NONE;
     if (message.words[0] == PAYLOAD_NONE && message.words[1] == PAYLOAD_NONE)
@@ -293,7 +342,7 @@ static void announce(struct chat *chat, struct room *room) {
                            (leaves[core].wants_state || leaves[core].wants_state_all);
     struct presence_news news = presence_announce(chat, &room->presence, is_state_wanted);
     for (uint32_t core = 0; core < chat->config.core_count; core++) {
-        if (leaves[core].member_count > 0 && !send_news(chat, &leaves[core], &news))
+        if (leaves[core].member_count > 0 && !send_news(chat, room, &leaves[core], &news))
             leaves[core].wants_state_all = true;
     }
     if (news.diff != PAYLOAD_NONE) {
@@ -311,6 +360,7 @@ static void send_counts(struct chat *chat, struct room *room) {
     for (uint32_t core = 0; core < chat->config.core_count; core++) {
         const struct room_leaf *leaf = &leaves_of(chat, room)[core];
         struct message message = {.target = leaf->leaf,
+                                  .sender = room->pid,
                                   .type = CHAT_COUNT,
                                   .words = {room->presence.user_count, room->connection_count}};
         if (leaf->member_count > 0 && !scheduler_try_send(chat->scheduler, &message))
@@ -321,7 +371,7 @@ static void send_counts(struct chat *chat, struct room *room) {
 static void on_timer(struct chat *chat, struct room *room, uint32_t index) {
     uint64_t now_ns = chat->scheduler->now_ns;
     for (uint32_t core = 0; core < chat->config.core_count; core++)
-        (void)send_lost(chat, &leaves_of(chat, room)[core]);
+        (void)send_lost(chat, room, &leaves_of(chat, room)[core]);
     if (is_presence_due(chat, room) && now_ns >= room->window_ended_ns + window_ns(room))
         announce(chat, room);
     if (room->is_count_due && now_ns >= room->count_sent_ns + PRESENCE_COUNT_INTERVAL_NS)
@@ -354,11 +404,17 @@ static void on_message(void *context, void *state, uint32_t index, const struct 
     case MESSAGE_TIMER:
         on_timer(chat, room, index);
         return;
+    case MESSAGE_CONTINUE: // it is not needed
+        scheduler_exit(chat->scheduler, KIND_ROOM, index, EXIT_NORMAL);
+        return;
     case CHAT_JOIN:
-        on_join(chat, room, index, message);
+        on_join(chat, room, message);
         break;
     case CHAT_LEAVE:
-        on_leave(chat, room, message);
+        leave(chat, room, pid_core(message->sender), message->small);
+        break;
+    case CHAT_LEAVES:
+        on_leaves(chat, room, message);
         break;
     case CHAT_PUBLISH:
         on_publish(chat, room, message);
@@ -374,8 +430,33 @@ static void on_message(void *context, void *state, uint32_t index, const struct 
     rearm(chat, room, index);
 }
 
+// To a room that is gone or about to go. A join is not tried again at the next room: it could
+// overtake there, or be overtaken by, another of the same core.
 static void on_discard(void *context, const struct message *message) {
-    publish_discard(((struct chat *)context)->scheduler, message);
+    struct chat *chat = context;
+    struct message reply = {.target = message->sender};
+    switch (message->type) {
+    case CHAT_JOIN:
+        reply.type = CHAT_JOIN_REFUSED;
+        reply.small = REFUSAL_RESTARTED;
+        reply.words[0] = message->words[1];
+        payload_unref(chat->scheduler, message->words[0]);
+        break;
+    case CHAT_PUBLISH:
+        reply.target = chat_service(pid_core(message->sender)); // the leaf may be paused
+        reply.type = CHAT_REFUSED;
+        reply.small = REFUSAL_RESTARTED;
+        reply.words[0] = message->words[0];
+        reply.words[2] = message->words[1];
+        break;
+    case CHAT_ASK_ANSWERED:
+        reply.type = CHAT_ANSWERED;
+        reply.words[0] = message->words[0];
+        break;
+    default: // leaves, and a wish for presence: there is nothing left of it
+        return;
+    }
+    scheduler_send(chat->scheduler, &reply);
 }
 
 const struct behaviour room_behaviour = {
@@ -390,4 +471,5 @@ const struct behaviour room_behaviour = {
     .handle = on_message,
     .terminate = on_terminate,
     .discard = on_discard,
+    .succession = on_succession,
 };

@@ -1,6 +1,8 @@
 // A room at its home core (KIND_ROOM): gives each publish the next sequence number and relays it to
 // the leaf of every core with members; keeps presence. Born at the first join, dies 60 s after the
-// last leave; each life has its own epoch.
+// last leave; each life has its own epoch. When it ends with members, by a kill or by an operator,
+// each leaf is told (CHAT_ENDED) after all that the room sent before; what is asked of it
+// afterwards is refused by on_discard: a join and a publish with REFUSAL_RESTARTED.
 //
 // Full: publishes are refused as busy when a leaf's mailbox or mesh ring is three quarters full. A
 // relay that finds no place all the same is remembered as one range per core and told by CHAT_LOST
@@ -25,7 +27,8 @@ struct room_leaf {
 struct room {
     struct actor actor;
     struct timer timer;
-    uint32_t name;   // block of the registry
+    uint64_t pid;    // its own: what leaves know this life of the room by
+    uint32_t name;   // block of the registry, BLOCK_NONE: not needed, ends at its first go
     uint32_t leaves; // block of core_count struct room_leaf
     uint32_t connection_count;
     uint64_t epoch;
@@ -37,6 +40,15 @@ struct room {
     uint64_t empty_since_ns; // 0: it has members
     bool is_count_due;
     struct presence presence;
+};
+
+// What a room is made with, and what it leaves to a successor that its supervisor makes
+// (behaviour.succession): its name. A room of that name may have been made in between by a join;
+// then the successor is not needed, and ends as soon as it has begun, with EXIT_NORMAL. (To decline
+// in init would be a failed restart, which its supervisor tries again, and counts.)
+struct room_birth {
+    uint8_t name_size;
+    uint8_t name[CHAT_ROOM_BYTES_MAX]; // name_size bytes of it are there
 };
 
 extern const struct behaviour room_behaviour;

@@ -4,6 +4,7 @@
 // it so.
 #include "chat/leaf.h"
 
+#include "chat/presence.h"
 #include "sched/base/parcel.h"
 
 #define PREFETCH_AHEAD 8
@@ -136,9 +137,7 @@ static void admit_joining(struct chat *chat, struct leaf *leaf) {
     leaf->joining.count = 0;
 }
 
-static void walk_end(struct chat *chat, struct leaf *leaf, uint32_t index) {
-    if (leaf->joining.count > 0)
-        admit_joining(chat, leaf);
+static void drop_parcels(struct chat *chat, struct leaf *leaf) {
     for (uint32_t i = 0; i < leaf->parts.count; i++) {
         const struct leaf_part *part = &leaf_parts(chat, leaf)[i];
         parcel_unref(blocks_of(chat), part->parcel);
@@ -147,12 +146,78 @@ static void walk_end(struct chat *chat, struct leaf *leaf, uint32_t index) {
     }
     leaf->parts.count = 0;
     leaf->batch_bytes = 0;
+}
+
+static void walk_end(struct chat *chat, struct leaf *leaf, uint32_t index) {
+    if (leaf->joining.count > 0)
+        admit_joining(chat, leaf);
+    drop_parcels(chat, leaf);
     leaf->is_walking = false;
     leaf->is_dirty = false;
-    if (leaf->is_paused) {
+    if (leaf->phase == LEAF_ANSWERED)
+        leaf_end_begin(chat, index);
+    if (leaf->is_paused && leaf->phase == LEAF_LIVE) {
         leaf->is_paused = false;
         scheduler_resume(chat->scheduler, KIND_LEAF, index);
     }
+}
+
+// What the member is owed, from part_first on, and the end. Its place in the arrays is the
+// caller's.
+static uint32_t end_member(struct chat *chat, const struct leaf *leaf, struct leaf_entry entry,
+                           uint32_t part_first, uint32_t parcel) {
+    uint32_t deliveries = 0;
+    if (leaf->parts.count > part_first)
+        deliveries = deliver_parts(chat, leaf, entry, part_first);
+    chat_port_ended(chat->port, chat_member(chat, entry.member)->owner, entry.member, parcel);
+    counter_subtract(chat->scheduler->counters, COUNTER_MEMBERS, 1);
+    counter_add(chat->scheduler->counters, COUNTER_MEMBERS_ENDED, 1);
+    slab_release(&chat->members, entry.member);
+    return deliveries + 1;
+}
+
+// The last member of the leaf, of those who joined last first.
+static uint32_t end_last(struct chat *chat, struct leaf *leaf, uint32_t parcel) {
+    if (leaf->joining.count > 0) {
+        struct leaf_joining last = leaf_joiners(chat, leaf)[--leaf->joining.count];
+        struct leaf_entry entry = {last.member, chat_member(chat, last.member)->address};
+        return end_member(chat, leaf, entry, last.part_first, parcel);
+    }
+    struct leaf_entry entry = leaf_entries(chat, leaf)[--leaf->members.count];
+    bool is_served = leaf->is_walking && leaf->members.count < leaf->cursor;
+    if (is_served)
+        leaf->cursor = leaf->members.count;
+    return end_member(chat, leaf, entry, is_served ? leaf->parts.count : 0, parcel);
+}
+
+void leaf_end_all(struct chat *chat, uint32_t index, uint32_t parcel,
+                  void (*on_meta)(void *context, uint32_t meta), void *context) {
+    struct leaf *leaf = leaf_at(chat, index);
+    while (leaf_member_count(leaf) > 0) {
+        uint32_t member = leaf->joining.count > 0
+                              ? leaf_joiners(chat, leaf)[leaf->joining.count - 1].member
+                              : leaf_entries(chat, leaf)[leaf->members.count - 1].member;
+        if (on_meta)
+            on_meta(context, chat_member(chat, member)->meta);
+        (void)end_last(chat, leaf, parcel);
+    }
+    drop_parcels(chat, leaf);
+}
+
+// A slice of the walk that ends the memberships. Returns true when it is done.
+static bool end_slice(struct chat *chat, struct leaf *leaf, uint32_t index, uint32_t *budget) {
+    while (leaf_member_count(leaf) > 0 && *budget > 0) {
+        uint32_t deliveries = end_last(chat, leaf, leaf->end_parcel);
+        *budget -= deliveries < *budget ? deliveries : *budget;
+    }
+    if (leaf_member_count(leaf) > 0)
+        return false;
+    if (leaf->end_parcel != BLOCK_NONE)
+        parcel_unref(blocks_of(chat), leaf->end_parcel);
+    leaf->end_parcel = BLOCK_NONE;
+    leaf->phase = LEAF_LIVE;
+    walk_end(chat, leaf, index);
+    return true;
 }
 
 // One slice, at most *budget deliveries and those to one member. Returns true when the walk is
@@ -160,6 +225,8 @@ static void walk_end(struct chat *chat, struct leaf *leaf, uint32_t index) {
 static bool walk_slice(struct chat *chat, struct leaf *leaf, uint32_t index, uint32_t *budget) {
     if (!leaf->is_walking)
         walk_begin(chat, leaf);
+    if (UNLIKELY(leaf->phase == LEAF_ENDED))
+        return end_slice(chat, leaf, index, budget);
     uint32_t end = leaf->members.count;
     for (; leaf->cursor<end && * budget> 0; leaf->cursor++) {
         const struct leaf_entry *entry = &leaf_entries(chat, leaf)[leaf->cursor];
@@ -197,7 +264,9 @@ bool chat_flush(struct chat *chat) {
         else
             leaf_push_dirty(chat, index); // behind the others, who have their go in the next turn
     }
-    return chat->dirty_head != SLAB_NONE;
+    uint32_t graves_budget = chat->config.turn_deliveries_max / 4 + 2;
+    presence_dig(chat, &graves_budget);
+    return chat->dirty_head != SLAB_NONE || chat->graves != BLOCK_NONE;
 }
 
 static void drop_parts(struct chat *chat, const struct leaf *leaf, uint32_t part_first) {
@@ -259,6 +328,8 @@ void leaf_validate(const struct chat *chat, uint32_t index) {
     const struct leaf *leaf = leaf_at(chat, index);
     CHECK(leaf->cursor <= leaf->members.count || !leaf->is_walking);
     CHECK(leaf->is_dirty || leaf->parts.count == 0);
+    CHECK(leaf->phase == LEAF_LIVE || (leaf->is_paused && leaf->room == PID_NONE));
+    CHECK((leaf->phase == LEAF_ENDED && leaf->is_dirty) || leaf->end_parcel == BLOCK_NONE);
     for (uint32_t i = 0; i < leaf->members.count; i++) {
         const struct member *member = chat_member(chat, leaf_entries(chat, leaf)[i].member);
         CHECK(member->position == i && member->leaf == index);

@@ -130,6 +130,14 @@ void stream_port_drops(void *port, uint32_t owner, uint32_t room) {
                    chat_room_tag(chat, chat_leaf_name(chat, room)));
 }
 
+uint32_t chat_port_encode_ended(void *port, struct bytes room) {
+    uint8_t topic[WIRE_TOPIC_BYTES_MAX];
+    struct phoenix_message message = {.topic = reply_topic(topic, room),
+                                      .event = BYTES_LITERAL("phx_error"),
+                                      .payload = BYTES_LITERAL("{}")};
+    return encode_text(port, &message, PARCEL_CONTROL, 0);
+}
+
 // The name of the room that a gap in this connection's queue is about; empty: it has left the room
 // without a word, because the connection has ended.
 static struct bytes gap_room(const struct gateway *gateway, uint32_t owner, uint32_t leaf) {
@@ -289,4 +297,15 @@ void chat_port_refused(void *port, uint32_t owner, uint32_t member,
     reply_error(gateway, owner, &asked.message, session_refusal_reason(reason));
     if (reason == REFUSAL_BUSY)
         conn_pause_busy(gateway, owner);
+}
+
+void chat_port_ended(void *port, uint32_t owner, uint32_t member, uint32_t parcel) {
+    struct gateway *gateway = port;
+    struct conn *conn = conn_at(gateway, owner);
+    stream_seal(gateway->parts.streams, conn->stream); // its gaps, while the room has a name
+    session_forget(gateway, conn, member);
+    if (parcel == BLOCK_NONE)
+        conn_doom(gateway, owner, true); // it comes back, and learns by that
+    else
+        chat_port_deliver(port, conn->stream, parcel);
 }

@@ -5,7 +5,7 @@
 //   handshake → open, echo               endpoint.c, through conn_become
 //   open, echo → closing                 conn_close: faults (frames.c, session.c), timers, doom
 //   handshake, over limit → closing      conn_finish: refusals (refusal.c), timers
-//   any → gone                           stream_port_end
+//   any → gone                           stream_port_end, or a kill: then the stream is cut too
 //
 // The one timer is armed as long as the actor lives and never moved by traffic: when it fires it
 // looks what is due (on_timer) and is armed for the next thing.
@@ -314,6 +314,11 @@ static void describe(struct gateway *gateway, uint32_t index, const struct conn 
 static void conn_terminate(void *context, void *state, uint32_t index, enum exit_reason reason) {
     struct gateway *gateway = context;
     struct conn *conn = state;
+    if (conn->stream != SLAB_NONE) { // it did not end with its stream: the stream ends with it
+        struct streams *streams = gateway->parts.streams;
+        stream_set_owner(streams, conn->stream, STREAM_NO_OWNER);
+        stream_close(streams, stream_of(gateway, conn), STREAM_CLOSE_ABORT);
+    }
     session_leave_all(gateway, index);
     describe(gateway, index, conn, reason);
     reader_release(gateway, conn);
@@ -407,6 +412,7 @@ void stream_port_writable(void *port, uint32_t index, uint32_t owner) {
 void stream_port_end(void *port, uint32_t index, uint32_t owner, enum stream_end reason) {
     struct gateway *gateway = port;
     gateway_record(gateway, owner, RECORDER_ENDED, reason);
+    conn_at(gateway, owner)->stream = SLAB_NONE;
     scheduler_exit(gateway->parts.scheduler, KIND_CONNECTION, owner,
                    reason == STREAM_END_LOCAL ? EXIT_NORMAL : EXIT_PEER);
 }

@@ -39,7 +39,7 @@ enum conn_state {
 struct conn {
     struct actor actor;
     struct timer timer;
-    uint32_t stream;  // index; alive as long as the actor is
+    uint32_t stream;  // index; alive as long as the actor is, SLAB_NONE in its last moment
     uint32_t user;    // text, TEXT_NONE before the upgrade
     uint32_t members; // first membership in chat, linked by member.next
     uint32_t reader;  // SLAB_NONE: on a frame boundary

@@ -26,6 +26,7 @@
 
 #define ROOMS_DEFAULT 100
 #define ROOMS_MAX 10000
+#define ROOM_PATH "/rooms/"
 #define WEBSOCKET_PATH "/socket/websocket" // phoenix.js appends "/websocket" to the mount
 #define TREE_TYPE "text/plain; charset=utf-8"
 #define METRICS_TYPE "text/plain; version=0.0.4; charset=utf-8"
@@ -167,15 +168,19 @@ static enum MHD_Result answer_rooms(struct MHD_Connection *connection,
                                          control_answer_silent(rooms.cores_silent), "rooms", list));
 }
 
+// Shows one room, or ends it and shows what it was.
 static enum MHD_Result answer_room(struct MHD_Connection *connection, const struct control *control,
-                                   const char *escaped) {
+                                   const char *escaped, bool is_end) {
     struct control_room room = {0};
     uint8_t name[CONTROL_ROOM_NAME_SIZE_MAX];
     int size = control_request_name(escaped, name, sizeof(name));
     if (size <= 0)
         return control_answer_error(connection, MHD_HTTP_NOT_FOUND,
                                     "a room's name has 1 to 128 bytes\n");
-    switch (control_port_room(control->config.gateway, bytes_of(name, (size_t)size), &room)) {
+    struct bytes bytes = bytes_of(name, (size_t)size);
+    void *gateway = control->config.gateway;
+    switch (is_end ? control_port_room_end(gateway, bytes, &room)
+                   : control_port_room(gateway, bytes, &room)) {
     case CONTROL_FOUND:
         return control_answer_json(connection, MHD_HTTP_OK, room_json(&room));
     case CONTROL_NOT_FOUND:
@@ -222,8 +227,12 @@ static enum MHD_Result answer_metrics(struct MHD_Connection *connection,
     return control_answer_text(connection, MHD_HTTP_OK, text, size, METRICS_TYPE);
 }
 
+static bool is_room(const struct server *server, const char *path) {
+    return !server->page_only && strncmp(path, ROOM_PATH, strlen(ROOM_PATH)) == 0;
+}
+
 static enum MHD_Result route(struct MHD_Connection *connection, const struct server *server,
-                             const char *path) {
+                             const char *path, const char *method) {
     const struct control *control = server->control;
     const struct console_asset *asset = console_asset_lookup(path);
     if (asset)
@@ -240,8 +249,9 @@ static enum MHD_Result route(struct MHD_Connection *connection, const struct ser
         return answer_metrics(connection, control);
     if (strcmp(path, "/rooms") == 0)
         return answer_rooms(connection, control);
-    if (strncmp(path, "/rooms/", 7) == 0)
-        return answer_room(connection, control, path + 7);
+    if (is_room(server, path))
+        return answer_room(connection, control, path + strlen(ROOM_PATH),
+                           strcmp(method, MHD_HTTP_METHOD_DELETE) == 0);
     if (strcmp(path, "/obituaries") == 0)
         return control_lives_obituaries(connection, &control->config);
     if (strcmp(path, "/connections") == 0)
@@ -270,8 +280,11 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
             connection, MHD_HTTP_FORBIDDEN,
             "This is a control plane for this machine: ask it by the name localhost "
             "or by its address (or start it with --allow-anonymous).\n");
-    if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
-        return control_answer_not_allowed(connection, "GET, HEAD");
+    // No page of another origin can send a DELETE: it would have to ask first, by OPTIONS.
+    bool may_end = is_room(server, path);
+    if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0 &&
+        !(may_end && strcmp(method, MHD_HTTP_METHOD_DELETE) == 0))
+        return control_answer_not_allowed(connection, may_end ? "GET, HEAD, DELETE" : "GET, HEAD");
     if (has_body(connection))
         return control_answer_error(connection, MHD_HTTP_CONTENT_TOO_LARGE,
                                     "no body is taken here\n");
@@ -279,7 +292,7 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
         *request = context; // any address but NULL: the headers were seen
         return MHD_YES;
     }
-    return route(connection, server, path);
+    return route(connection, server, path, method);
 }
 
 // --- Start and stop ---

@@ -21,6 +21,7 @@ enum question_kind {
     ASK_ACTORS,
     ASK_TAGS,
     ASK_TREE,
+    ASK_ROOM_END,
 };
 
 // Owned by whoever holds the message.
@@ -125,13 +126,17 @@ static void put_room(struct control_room *room, const struct chat_room_info *inf
     memcpy(room->name, info->name.data, info->name.size);
 }
 
+static struct bytes name_of(const struct question *question) {
+    return bytes_of(question->room.name, question->room.name_size);
+}
+
 static void put_tree(struct question *question, const struct core *core) {
     struct writer w = writer_on(question->tree, CONTROL_TREE_SIZE - 1); // calloc gave the 0
     tree_print(&core->tree, &w);
 }
 
 // True: the question is answered; false: there is more of it to do.
-static bool answer(struct question *question, const struct core *core) {
+static bool answer(struct question *question, struct core *core) {
     struct chat_room_info info;
     uint32_t cursor = 0;
     switch (question->kind) {
@@ -145,8 +150,7 @@ static bool answer(struct question *question, const struct core *core) {
         question->rooms_total = core->chat.rooms.count;
         break;
     case ASK_ROOM:
-        question->is_found = chat_room_lookup(
-            &core->chat, bytes_of(question->room.name, question->room.name_size), &info);
+        question->is_found = chat_room_lookup(&core->chat, name_of(question), &info);
         if (question->is_found)
             put_room(&question->room, &info, core->id);
         break;
@@ -162,6 +166,14 @@ static bool answer(struct question *question, const struct core *core) {
         break;
     case ASK_TREE:
         put_tree(question, core);
+        break;
+    case ASK_ROOM_END:
+        question->is_found = chat_room_lookup(&core->chat, name_of(question), &info);
+        if (question->is_found) {
+            put_room(&question->room, &info, core->id);
+            // What an operator ends is not made again by a supervisor, but by its next join.
+            CHECK(chat_room_end(&core->chat, name_of(question), EXIT_SHUTDOWN));
+        }
         break;
     }
     return true;
@@ -368,11 +380,11 @@ void control_port_rooms(void *gateway, struct control_rooms *rooms) {
     }
 }
 
-enum control_answer control_port_room(void *gateway, struct bytes name, struct control_room *room) {
-    struct control_link *link = gateway;
+static enum control_answer ask_home(struct control_link *link, enum question_kind kind,
+                                    struct bytes name, struct control_room *room) {
     if (name.size > CONTROL_ROOM_NAME_SIZE_MAX)
         return CONTROL_NOT_FOUND;
-    struct question *question = question_new(ASK_ROOM, 0);
+    struct question *question = question_new(kind, 0);
     memcpy(question->room.name, name.data, name.size);
     question->room.name_size = (uint32_t)name.size;
     uint32_t home = chat_home_core(&link->cores[0].chat, name);
@@ -385,6 +397,15 @@ enum control_answer control_port_room(void *gateway, struct bytes name, struct c
     *room = got->room;
     free(got);
     return is_found ? CONTROL_FOUND : CONTROL_NOT_FOUND;
+}
+
+enum control_answer control_port_room(void *gateway, struct bytes name, struct control_room *room) {
+    return ask_home(gateway, ASK_ROOM, name, room);
+}
+
+enum control_answer control_port_room_end(void *gateway, struct bytes name,
+                                          struct control_room *room) {
+    return ask_home(gateway, ASK_ROOM_END, name, room);
 }
 
 // Any core may know the name of a room that a connection of another was in.

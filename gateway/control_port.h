@@ -166,4 +166,8 @@ MUST_USE bool control_port_tree(void *gateway, uint32_t core, char text[CONTROL_
 
 enum control_answer control_port_room(void *gateway, struct bytes name, struct control_room *room);
 
+// Ends a room's life: its members are told and may join the next. `room` is how it was before.
+enum control_answer control_port_room_end(void *gateway, struct bytes name,
+                                          struct control_room *room);
+
 #endif

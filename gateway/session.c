@@ -13,6 +13,7 @@ const char *session_refusal_reason(uint32_t refusal) {
         [REFUSAL_BUSY] = "busy",
         [REFUSAL_TOO_MANY_ROOMS] = "too many rooms",
         [REFUSAL_MEMORY] = "out of memory",
+        [REFUSAL_RESTARTED] = "room restarted",
         [JOIN_UNMATCHED_TOPIC] = "unmatched topic",
         [JOIN_INVALID_ROOM] = "invalid room name",
         [JOIN_TOO_MANY_CHANNELS] = "too many channels joined",

@@ -5,6 +5,7 @@
 //   topic not joined ──phx_join──▶ pending ──chat_port_joined──▶ joined ──phx_leave──▶ not joined
 //                        ▲            └──chat_port_join_refused──▶ not joined
 //                        └──phx_join again: phx_close for the old one first──┘
+// A joined one also ends with its room: phx_error, chat_port_ended ──▶ not joined.
 //
 // Bounds: --channels-per-socket-max memberships. LIMITATION: a topic is found by walking them, so a
 // message costs time in proportion to the channels of its own connection.
@@ -21,7 +22,8 @@ void session_on_message(struct gateway *gateway, uint32_t index, enum websocket_
 // The connection closes or is gone: ends all its memberships, without a word to it.
 void session_leave_all(struct gateway *gateway, uint32_t index);
 
-// Chat refused the join: takes the membership out of the connection's list and frees its tag.
+// Chat refused the join, or ended the membership: takes it out of the connection's list and frees
+// its tag.
 void session_forget(struct gateway *gateway, struct conn *conn, uint32_t member);
 
 // Why a join is refused, beyond enum chat_refusal.

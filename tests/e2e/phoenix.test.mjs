@@ -112,6 +112,38 @@ for (const [name, phoenix] of [["1.8", phoenixNow], ["1.7", phoenixOld]]) {
       assert.deepEqual(ofAnn, Array.from({ length: 30 }, (_, n) => `ann${n}`), "a sender's order is kept");
     });
 
+    test("a room that is ended tells its members, who come back by themselves to its next life", async () => {
+      const room = freshRoom();
+      const url = `${gateway.origin}/rooms/${encodeURIComponent(room.slice("room:".length))}`;
+      const members = [];
+      for (const user of ["ann", "bob", "eve"]) {
+        const channel = connect({ user }).channel(room);
+        const member = { channel, errors: 0, joins: 0, got: [], presence: new Presence(channel) };
+        channel.onError(() => member.errors++);
+        channel.joinPush.receive("ok", ({ epoch, seq }) => Object.assign(member, { epoch, seq, joins: member.joins + 1 }));
+        channel.on("shout", ({ n }) => member.got.push(n));
+        await joined(channel);
+        members.push(member);
+      }
+      const [ann] = members;
+      await outcome(ann.channel.push("shout", { n: 1 }));
+      const before = ann.epoch;
+      const ended = await fetch(url, { method: "DELETE" });
+      assert.equal(ended.status, 200);
+      assert.equal((await ended.json()).epoch, before);
+      await until("all are back", () => members.every(({ joins }) => joins === 2));
+      for (const { errors, epoch, got } of members) {
+        assert.equal(errors, 1);
+        assert.notEqual(epoch, before);
+        assert.equal(epoch, ann.epoch);
+        assert.deepEqual(got, [1], "what was said before the end came");
+      }
+      assert.deepEqual((await outcome(ann.channel.push("shout", { n: 2 }))).response, { seq: 1 });
+      await until("the new life's first", () => members.every(({ got }) => got.length === 2));
+      await until("presence of all", () => members.every(({ presence }) => presence.list().length === 3));
+      assert.equal((await fetch(`${url}-never`, { method: "DELETE" })).status, 404);
+    });
+
     test("rooms are apart", async () => {
       const socket = connect({ user: "ann" });
       const here = socket.channel(freshRoom());

@@ -26,6 +26,7 @@ enum record_kind {
     RECORD_STATE,
     RECORD_DIFF,
     RECORD_COUNT,
+    RECORD_ENDED,
 };
 
 // What the test's encoders put into a parcel.
@@ -40,7 +41,11 @@ struct client {
     bool is_joined;
     bool is_refused;
     enum chat_refusal refusal;
-    bool is_blocked; // its queue is not empty: no batches, no presence
+    uint64_t epoch;
+    uint64_t asked_count; // publishes that are to be answered
+    uint32_t ended_count; // memberships that ended by their room or leaf, told so
+    uint32_t cut_count;   // … not told: no memory
+    bool is_blocked;      // its queue is not empty: no batches, no presence
     uint32_t core;
     uint32_t member;
     uint64_t watermark;
@@ -58,7 +63,7 @@ struct client {
     uint32_t shown_users; // from presence_count
     uint32_t count_count;
     uint64_t joined_ns;
-    uint32_t refs[256]; // presence as this client knows it
+    uint32_t refs[MEMBERS_MAX]; // presence as this client knows it
     uint32_t ref_count;
 };
 
@@ -80,6 +85,8 @@ struct world {
     bool has_no_memory;     // for parcels
     bool has_no_gap_memory; // for those of gaps alone
     bool is_one_user;       // all clients are devices of one
+    bool stalls_long;   // a core may sleep for seconds
+    bool kills_leaves;  // whose members may miss the replies to their publishes
     struct core cores[CORES_MAX];
     struct client clients[MEMBERS_MAX];
 };
@@ -145,6 +152,10 @@ uint32_t chat_port_encode_count(void *port, struct bytes room, uint32_t users,
     return encode(port, (struct record){RECORD_COUNT, users, connections, 0}, PARCEL_STATE);
 }
 
+uint32_t chat_port_encode_ended(void *port, struct bytes room) {
+    return encode(port, (struct record){.kind = RECORD_ENDED}, PARCEL_CONTROL);
+}
+
 static void client_presence(struct client *client, const uint8_t *records, size_t size,
                             bool is_state) {
     if (is_state)
@@ -161,7 +172,7 @@ static void client_presence(struct client *client, const uint8_t *records, size_
             client->refs[i] = client->refs[--client->ref_count];
         } else {
             ck_assert_msg(i == client->ref_count, "a meta was shown twice");
-            ck_assert_uint_lt(client->ref_count, 256);
+            ck_assert_uint_lt(client->ref_count, MEMBERS_MAX);
             client->refs[client->ref_count++] = record.ref;
         }
     }
@@ -200,6 +211,9 @@ static void client_take(struct core *core, struct client *client, uint32_t id) {
         client->last_sequence = record.to;
         client->gap_count++;
         break;
+    case RECORD_ENDED:
+        client->ended_count++;
+        break;
     case RECORD_STATE:
     case RECORD_DIFF:
         client->state_count += record.kind == RECORD_STATE;
@@ -211,8 +225,9 @@ static void client_take(struct core *core, struct client *client, uint32_t id) {
         client->shown_users = (uint32_t)record.sequence;
         client->count_count++;
         // At most one a second; one may have waited on its way here while the joiner did.
-        ck_assert_uint_le(client->count_count,
-                          (core->world->now_ns - client->joined_ns) / NS_PER_S + 2);
+        if (!core->world->stalls_long)
+            ck_assert_uint_le(client->count_count,
+                              (core->world->now_ns - client->joined_ns) / NS_PER_S + 2);
         break;
     }
 }
@@ -243,6 +258,7 @@ void chat_port_joined(void *port, uint32_t owner, uint32_t member, uint64_t epoc
     struct client *client = &((struct core *)port)->world->clients[owner];
     ck_assert_uint_eq(client->member, member);
     client->is_joined = true;
+    client->epoch = epoch;
     client->joined_ns = ((struct core *)port)->world->now_ns;
     client->watermark = client->last_sequence = sequence;
 }
@@ -266,6 +282,23 @@ void chat_port_accepted(void *port, uint32_t owner, uint32_t member,
 void chat_port_refused(void *port, uint32_t owner, uint32_t member,
                        const struct chat_publish *publish, enum chat_refusal reason) {
     ((struct core *)port)->world->clients[owner].refused_count++;
+}
+
+// What was asked was answered before.
+void chat_port_ended(void *port, uint32_t owner, uint32_t member, uint32_t parcel) {
+    struct core *core = port;
+    struct client *client = &core->world->clients[owner];
+    ck_assert(client->is_joined);
+    ck_assert_uint_eq(client->member, member);
+    if (!core->world->kills_leaves)
+        ck_assert_uint_eq(client->asked_count, client->accepted_count + client->refused_count);
+    if (parcel != BLOCK_NONE)
+        client_take(core, client, parcel);
+    else
+        client->cut_count++;
+    client->is_joined = false;
+    client->is_blocked = false;
+    client->member = SLAB_NONE;
 }
 
 // What a test wants otherwise than usual; 0: as usual.
@@ -398,8 +431,31 @@ static inline bool client_publish(struct world *world, uint32_t index, uint64_t 
                                    .body = bytes_of(&body, sizeof(body)),
                                    .is_whisper = is_whisper,
                                    .wants_reply = true};
-    enum chat_refusal reason;
-    return chat_publish(&world->cores[client->core].chat, client->member, &publish, &reason);
+    bool is_taken =
+        chat_publish(&world->cores[client->core].chat, client->member, &publish, &client->refusal);
+    client->asked_count += is_taken;
+    return is_taken;
+}
+
+static inline uint32_t home_of(const struct world *world, const char *room) {
+    return chat_home_core(&world->cores[0].chat, bytes_from_string(room));
+}
+
+static inline void room_kill(struct world *world, const char *room) {
+    ck_assert(chat_room_end(&world->cores[home_of(world, room)].chat, bytes_from_string(room),
+                            EXIT_KILLED));
+}
+
+static inline uint32_t leaf_of(struct world *world, uint32_t core, const char *room) {
+    uint64_t pid = registry_lookup(&world->cores[core].chat.leaves, bytes_from_string(room));
+    ck_assert_uint_ne(pid, PID_NONE);
+    return pid_slot(pid).index;
+}
+
+static inline void leaf_kill(struct world *world, uint32_t core, const char *room) {
+    world->kills_leaves = true;
+    scheduler_exit(&world->cores[core].scheduler, KIND_LEAF, leaf_of(world, core, room),
+                   EXIT_KILLED);
 }
 
 // Everybody leaves; rooms die a minute later; nothing is left anywhere.

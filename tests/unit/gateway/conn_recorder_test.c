@@ -171,7 +171,7 @@ START_TEST(a_join_that_is_refused_again_and_again_is_told_once) {
     ck_assert_str_eq(life(peer), "accepted 0, upgraded 0, join_refused 16, join_refused 19");
     ck_assert_str_eq(session_refusal_reason(16), "unmatched topic");
     ck_assert_str_eq(session_refusal_reason(19), "invalid meta");
-    ck_assert_str_eq(session_refusal_reason(3), "unknown");
+    ck_assert_str_eq(session_refusal_reason(4), "unknown");
     rig_close();
 }
 END_TEST

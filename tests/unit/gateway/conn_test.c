@@ -405,6 +405,62 @@ START_TEST(a_stop_ends_all_at_once) {
 }
 END_TEST
 
+static void kill_connection(uint32_t peer) {
+    ck_assert(rig.peers[peer].is_open);
+    scheduler_exit(&rig.scheduler, KIND_CONNECTION, rig_slot(peer)->owner, EXIT_KILLED);
+    ck_assert(rig.peers[peer].is_aborted);
+    rig_turns(2);
+    ck_assert(!rig.peers[peer].is_open);
+}
+
+START_TEST(a_connection_killed_in_any_state_takes_its_stream_along_and_leaves_nothing) {
+    rig_config_default(&rig.config);
+    rig.config.echo = true;
+    rig_open(16, 4);
+    uint32_t witness = rig_user("witness");
+    join(witness, "lobby");
+    kill_connection(rig_connect()); // handshake
+    uint32_t half = rig_connect();
+    rig_string(half, "GET /socket");
+    kill_connection(half); // with half a request in a reader
+    kill_connection(rig_connect_as(STREAM_ACCEPTED_OVER_LIMIT, NULL));
+    uint32_t echo = rig_connect();
+    rig_string(echo, RIG_UPGRADE("/echo", ""));
+    rig_turn();
+    kill_connection(echo);
+    kill_connection(rig_user("idle"));
+    uint32_t joined = rig_user("joined");
+    join(joined, "lobby");
+    rig_text(joined, "[\"1\",\"2\",\"room:lobby\",\"shout\",{}]"); // not answered yet
+    rig_bytes(joined, BYTES_LITERAL("\x81\xfe"));                  // half a frame
+    kill_connection(joined);
+    uint32_t pending = rig_user("pending");
+    rig_text(pending, "[\"1\",\"1\",\"room:lobby\",\"phx_join\",{}]");
+    kill_connection(pending);
+    uint32_t closing = rig_user("closing");
+    join(closing, "lobby");
+    rig.peers[closing].is_stalled = true;
+    rig_text(closing, "{");
+    rig_turn();
+    kill_connection(closing);
+    uint32_t doomed = rig_user("doomed");
+    join(doomed, "lobby");
+    conn_doom(&rig.gateway, rig_slot(doomed)->owner, true);
+    kill_connection(doomed);
+    uint32_t ended = rig_user("ended");
+    join(ended, "lobby");
+    ck_assert(chat_room_end(&rig.chat, BYTES_LITERAL("lobby"), EXIT_KILLED));
+    (void)scheduler_turn(&rig.scheduler, rig.now_ns); // its leaf knows, it does not
+    kill_connection(ended);
+    rig_turns(4);
+    ck_assert_uint_eq(RIG_COUNT(CONNECTIONS), 1);
+    ck_assert_uint_eq(RIG_COUNT(MEMBERS), 0);
+    ck_assert_uint_eq(rig.chat.members.used_count, 0);
+    ck_assert_uint_eq(rig.gateway.readers.used_count, 0);
+    rig_close();
+}
+END_TEST
+
 START_TEST(an_echo_returns_messages_as_they_were_and_large_ones_in_fragments) {
     rig_config_default(&rig.config);
     rig.config.echo = true;
@@ -595,6 +651,7 @@ UNIT_MAIN("gateway/conn", an_idle_connection_takes_48_bytes_and_holds_no_reader,
           a_slow_member_of_a_room_that_closes_is_closed_and_the_others_go_on,
           presence_that_found_no_room_comes_when_there_is_some,
           a_drain_closes_all_with_1012_paced_and_refuses_the_new, a_stop_ends_all_at_once,
+          a_connection_killed_in_any_state_takes_its_stream_along_and_leaves_nothing,
           an_echo_returns_messages_as_they_were_and_large_ones_in_fragments,
           an_echo_that_is_not_taken_is_not_read, out_of_memory_closes_with_1013_and_nothing_leaks,
           a_publish_that_is_refused_as_busy_stops_reading_for_a_moment,

@@ -18,6 +18,7 @@ struct gateway {
     uint32_t life_count;
     struct control_who who; // the latest asked for
     uint32_t lives_max;
+    uint32_t rooms_ended;
 };
 
 uint32_t control_port_core_count(void *gateway) {
@@ -66,6 +67,13 @@ enum control_answer control_port_room(void *gateway, struct bytes name, struct c
     gateway_room(0, room);
     return bytes_equal(name, bytes_of(room->name, room->name_size)) ? CONTROL_FOUND
                                                                     : CONTROL_NOT_FOUND;
+}
+
+enum control_answer control_port_room_end(void *gateway, struct bytes name,
+                                          struct control_room *room) {
+    enum control_answer answer = control_port_room(gateway, name, room);
+    ((struct gateway *)gateway)->rooms_ended += answer == CONTROL_FOUND;
+    return answer;
 }
 
 void control_port_obituaries(void *gateway, const struct control_who *who,

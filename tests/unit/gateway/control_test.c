@@ -132,6 +132,40 @@ START_TEST(the_tree_of_every_core_is_shown_or_the_core_named_silent) {
 }
 END_TEST
 
+static int end_room(struct control *control, const char *path, const char *more) {
+    return ask(control_bound_port(control),
+               "DELETE %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n%s\r\n", path, more);
+}
+
+START_TEST(one_room_is_ended_by_delete_and_nothing_else_is) {
+    struct control *control = open_control();
+    static const char *const others[] = {"/rooms", "/rooms?limit=1", "/", "/metrics", "/healthz"};
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+        ck_assert_int_eq(end_room(control, others[i], ""), 405);
+    ck_assert_int_eq(end_room(control, "/rooms/r1", ""), 404);
+    ck_assert_int_eq(end_room(control, "/rooms/", ""), 404);
+    ck_assert_int_eq(end_room(control, "/rooms/r0", "Content-Length: 1\r\n"), 413);
+    ck_assert_int_eq(ask(control_bound_port(control),
+                         "POST /rooms/r0 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"),
+                     405);
+    ck_assert_ptr_nonnull(strstr(answer, "\r\nAllow: GET, HEAD, DELETE\r\n"));
+    ck_assert_int_eq(
+        ask(control_bound_port(control),
+            "DELETE /rooms/r0 HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n"),
+        403);
+    ck_assert_int_eq(get(control, "/rooms/r0"), 200);
+    ck_assert_uint_eq(gateway.rooms_ended, 0);
+    ck_assert_int_eq(end_room(control, "/rooms/r0", ""), 200);
+    ck_assert_uint_eq(gateway.rooms_ended, 1);
+    json_t *root = answer_json();
+    ck_assert_int_eq(json_integer_value(json_object_get(root, "connections")), 3);
+    json_decref(root);
+    gateway.cores_silent = 2;
+    ck_assert_int_eq(end_room(control, "/rooms/r0", ""), 503);
+    control_close(control);
+}
+END_TEST
+
 START_TEST(the_page_comes_compressed_revalidated_and_guarded) {
     struct control *control = open_control();
     uint16_t port = control_bound_port(control);
@@ -279,6 +313,7 @@ UNIT_MAIN("gateway/control", other_methods_and_bodies_are_refused,
           readiness_ends_at_95_percent_and_while_draining, rooms_are_listed_up_to_the_limit,
           one_room_is_shown_or_named_missing_or_silent,
           the_tree_of_every_core_is_shown_or_the_core_named_silent,
+          one_room_is_ended_by_delete_and_nothing_else_is,
           the_page_comes_compressed_revalidated_and_guarded,
           the_page_learns_the_data_port_that_it_can_reach, a_connection_serves_several_requests,
           health_tells_how_the_gateway_before_died, the_page_server_shows_nothing_but_the_page)

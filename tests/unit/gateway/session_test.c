@@ -486,6 +486,71 @@ START_TEST(names_over_their_limit_close_and_at_it_pass) {
 }
 END_TEST
 
+START_TEST(the_end_of_a_room_is_a_phx_error_behind_what_was_said_and_its_members_may_join_again) {
+    open_default();
+    uint32_t ada = rig_user("ada"), bob = rig_user("bob");
+    join(ada, "1");
+    join(bob, "3");
+    rig_text(ada, "[\"9\",\"9\",\"room:other\",\"phx_join\",{}]");
+    rig_turns(2);
+    expect_joined(ada, "[\"9\",\"9\",\"room:other\"", "}}]");
+    rig_text(bob, "[\"3\",\"4\",\"room:lobby\",\"shout\",{\"a\":1}]");
+    (void)scheduler_turn(&rig.scheduler, rig.now_ns);
+    rig_text(bob, "[\"3\",\"5\",\"room:lobby\",\"shout\",{\"a\":2}]"); // in its mailbox
+    ck_assert(chat_room_end(&rig.chat, BYTES_LITERAL("lobby"), EXIT_KILLED));
+    rig_turns(3);
+    RIG_EXPECT(bob, OK_REPLY("\"3\"", "\"4\"", "room:lobby", "{\"seq\":1}"));
+    RIG_EXPECT(bob, ERROR_REPLY("\"3\"", "\"5\"", "room:lobby", "room restarted"));
+    RIG_EXPECT(bob, "[null,null,\"room:lobby\",\"shout\",{\"a\":1},1]");
+    RIG_EXPECT(bob, "[null,null,\"room:lobby\",\"phx_error\",{}]");
+    RIG_EXPECT(ada, "[null,null,\"room:lobby\",\"shout\",{\"a\":1},1]");
+    RIG_EXPECT(ada, "[null,null,\"room:lobby\",\"phx_error\",{}]");
+    ck_assert_uint_eq(RIG_COUNT(MEMBERS), 1);
+    expect_error(bob, "[\"3\",\"6\",\"room:lobby\",\"shout\",{}]",
+                 ERROR_REPLY("\"3\"", "\"6\"", "room:lobby", "unmatched topic"));
+    join(bob, "7");
+    rig_text(ada, "[\"9\",\"10\",\"room:other\",\"shout\",{}]"); // the other room lives on
+    rig_turns(2);
+    RIG_EXPECT(ada, OK_REPLY("\"9\"", "\"10\"", "room:other", "{\"seq\":1}"));
+    RIG_EXPECT(ada, "[null,null,\"room:other\",\"shout\",{},1]");
+    RIG_EXPECT_NOTHING(bob);
+    rig_close();
+}
+END_TEST
+
+START_TEST(a_join_that_meets_the_end_of_its_room_is_refused_and_leaves_nothing) {
+    open_default();
+    uint32_t ada = rig_user("ada"), bob = rig_user("bob");
+    join(ada, "1");
+    rig.scheduler.reductions_per_turn = 1; // the join gets as far as the room's mailbox
+    rig_text(bob, "[\"3\",\"3\",\"room:lobby\",\"phx_join\",{}]");
+    (void)scheduler_turn(&rig.scheduler, rig.now_ns);
+    ck_assert(chat_room_end(&rig.chat, BYTES_LITERAL("lobby"), EXIT_KILLED));
+    rig.scheduler.reductions_per_turn = 4096;
+    rig_turns(3);
+    RIG_EXPECT(bob, ERROR_REPLY("\"3\"", "\"3\"", "room:lobby", "room restarted"));
+    RIG_EXPECT_NOTHING(bob);
+    join(bob, "4");
+    rig_close();
+}
+END_TEST
+
+START_TEST(who_cannot_be_told_of_the_end_of_its_room_is_closed) {
+    open_default();
+    uint32_t ada = rig_user("ada");
+    join(ada, "1");
+    ck_assert(chat_room_end(&rig.chat, BYTES_LITERAL("lobby"), EXIT_KILLED));
+    size_t bytes_max = rig.blocks.bytes_max;
+    rig.blocks.bytes_max = rig.blocks.bytes_used;
+    (void)scheduler_turn(&rig.scheduler, rig.now_ns);
+    (void)chat_flush(&rig.chat);
+    rig.blocks.bytes_max = bytes_max;
+    rig_turns(2);
+    RIG_EXPECT_CLOSE(ada, "1013 out of memory");
+    rig_close();
+}
+END_TEST
+
 UNIT_MAIN("gateway/session",
           a_publish_reaches_all_members_with_its_number_and_the_reply_comes_first,
           a_member_that_leaves_is_told_its_gaps_before_the_answer,
@@ -503,4 +568,7 @@ UNIT_MAIN("gateway/session",
           presence_shows_who_is_here_with_their_meta, a_meta_must_be_an_object_within_its_limit,
           binary_pushes_are_broadcast_as_binary, strict_phoenix_leaves_the_number_out,
           what_is_no_phoenix_message_closes_with_its_code,
-          names_over_their_limit_close_and_at_it_pass)
+          names_over_their_limit_close_and_at_it_pass,
+          the_end_of_a_room_is_a_phx_error_behind_what_was_said_and_its_members_may_join_again,
+          a_join_that_meets_the_end_of_its_room_is_refused_and_leaves_nothing,
+          who_cannot_be_told_of_the_end_of_its_room_is_closed)
