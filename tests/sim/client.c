@@ -26,6 +26,7 @@ void client_forget(struct client *client) {
     for (uint32_t i = 0; i < MODEL_ROOMS_MAX; i++)
         membership_clear(&client->rooms[i]);
     client->request_count = 0;
+    client->next_ref = 0;
     client->outbox.size = 0;
     client->inbox.size = 0;
     client->pings_owed = 0;

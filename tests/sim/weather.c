@@ -41,8 +41,8 @@ static void hide_buffers(struct world *world, struct sim_core *core) {
 }
 
 static void change_client(struct world *world, struct client *client) {
-    client->split_max = one_in(world, 2) ? 0 : 1u << below(world, 11);
-    client->is_stalled = one_in(world, 3);
+    client->split_max = one_in(world, 3) ? 1u << below(world, 11) : 0;
+    client->is_stalled = one_in(world, 4);
     if (client->phase != CLIENT_AWAY)
         ring_sim_peer_set_space(world->cores[client->core].core.ring, client->peer,
                                 one_in(world, 2) ? 16u << below(world, 12) : 64u << 10);
@@ -60,7 +60,7 @@ static void jump(struct world *world) {
 
 void weather_change(struct world *world) {
     struct sim_core *core = &world->cores[below(world, world->core_count)];
-    switch (below(world, 10)) {
+    switch (below(world, 12)) {
     case 0:
         change_ring(world, core);
         return;
@@ -71,10 +71,9 @@ void weather_change(struct world *world) {
         core->stalled_until = world->step + below(world, 200);
         return;
     case 3:
-    case 4:
         jump(world);
         return;
-    case 5:
+    case 4:
         faults_strike(world);
         return;
     default:
@@ -149,6 +148,10 @@ void weather_client(struct world *world, struct client *client) {
     if (client->phase == CLIENT_AWAY) {
         if (one_in(world, 2))
             client_connect(world, client, below(world, world->core_count));
+        return;
+    }
+    if (client->phase == CLIENT_OPEN && client->next_ref == 0) { // first of all
+        (void)client_join(world, client, room);
         return;
     }
     switch (below(world, 24)) {

@@ -117,6 +117,7 @@ void world_open(struct world *world, const struct world_options *options) {
     world->step_ns_max = (uint32_t)(NS_PER_US << between(world, 0, 11));
     world->pump_share = between(world, 25, 70);
     world->talk_share = between(world, 5, 60);
+    world->weather_every = between(world, 20, 300);
     clock_sim_set(world->now_ns);
     model_init(&world->model, between(world, 1, MODEL_ROOMS_MAX));
     draw_config(world);
@@ -185,13 +186,14 @@ static void storm_step(struct world *world) {
     world->step++;
     sim_at(world->step);
     set_clock(world, world->now_ns + rng_below(&world->rng, world->step_ns_max));
-    if (one_in(world, 24))
+    if (one_in(world, world->weather_every))
         weather_change(world);
     if (rng_below(&world->rng, 100) < world->pump_share) {
         struct client *client = &world->clients[rng_below(&world->rng, world->client_count)];
         if (rng_below(&world->rng, 100) < world->talk_share)
             weather_client(world, client);
-        client_pump(world, client);
+        for (uint32_t moves = 1 + rng_below(&world->rng, 8); moves > 0; moves--)
+            client_pump(world, client);
     } else {
         uint32_t first = rng_below(&world->rng, world->core_count);
         uint32_t i = 0;
@@ -324,7 +326,7 @@ static void digest_counters(struct world *world) {
 
 void world_run(struct world *world) {
     uint32_t steps =
-        world->options.step_count ? world->options.step_count : between(world, 1000, 8000);
+        world->options.step_count ? world->options.step_count : between(world, 2000, 24000);
     uint32_t rounds = between(world, 1, 3);
     for (uint32_t round = 0; round < rounds; round++) {
         for (uint32_t i = 0; i < steps / rounds; i++)

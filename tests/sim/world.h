@@ -49,9 +49,10 @@ struct world {
     struct model model;
     bool has_short_memory; // blocks are few: answers and messages may be missing for it
     uint32_t validate_every;
-    uint32_t step_ns_max; // time that one step takes at most
-    uint32_t pump_share;  // of 100 steps, those of clients
-    uint32_t talk_share;  // of 100 of those, when a client says something new
+    uint32_t step_ns_max;   // time that one step takes at most
+    uint32_t pump_share;    // of 100 steps, those of clients
+    uint32_t weather_every; // steps, about
+    uint32_t talk_share;    // of 100 of those, when a client says something new
     // What happened; printed, and the same whenever the seed is.
     uint64_t digest; // of all bytes that clients received
     uint64_t bytes_received;
