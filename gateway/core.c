@@ -42,6 +42,11 @@ static uint32_t spare_connections(const struct host_plan *plan) {
     return bounded(plan->connections_per_scheduler / 64 + 16, 1024);
 }
 
+static uint32_t control_bytes_max(const struct serve_shared *shared) {
+    uint32_t given = shared->sizes.control_bytes_max;
+    return given > 0 ? given : limits_control_bytes(shared->config);
+}
+
 static int open_actors(struct core *core) {
     const struct serve_shared *shared = core->shared;
     const struct host_plan *plan = shared->plan;
@@ -78,7 +83,7 @@ static int open_actors(struct core *core) {
         .config = config,
         .connections_max = plan->connections_per_scheduler,
         .connections_spare = spare_connections(plan),
-        .control_bytes_max = limits_control_bytes(config),
+        .control_bytes_max = control_bytes_max(core->shared),
         .rng_seed = core->rng_seed,
         .core_counters = shared->counters,
         .core_count = plan->scheduler_count,
@@ -131,7 +136,7 @@ int core_start(struct core *core) {
     struct stream_config streams = {.connections_max = plan->connections_per_scheduler,
                                     .connections_spare = spare_connections(plan),
                                     .out_queue_bytes_max = config->out_queue_bytes_max,
-                                    .control_bytes_max = limits_control_bytes(config)};
+                                    .control_bytes_max = control_bytes_max(core->shared)};
     result = streams_init(&core->streams, &core->ledger, core->ring, &core->blocks, &core->counters,
                           &streams, &core->gateway);
     for (uint32_t i = 0; result >= 0 && i < config->listen_count; i++) {

@@ -33,7 +33,8 @@ struct core_sizes {
     uint32_t publishes_max;     // of one core (chat_config)
     uint32_t turn_deliveries_max;
     uint32_t reductions_per_turn;
-    size_t blocks_bytes_max; // of one core
+    uint32_t control_bytes_max; // of one connection
+    size_t blocks_bytes_max;    // of one core
     struct ring_lane_config first_lane;
 };
 

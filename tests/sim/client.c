@@ -444,6 +444,8 @@ bool client_is_busy(struct world *world, struct client *client) {
 }
 
 void client_check_quiet(const struct world *world, const struct client *client) {
+    SIM_REQUIRE(client->phase != CLIENT_SHAKING || client->is_mute,
+                "upgrade: client %u was not answered", client->id);
     if (client->phase != CLIENT_OPEN || client->is_mute)
         return;
     SIM_REQUIRE(client->inbox.size == 0, "quiet: client %u has %zu bytes of a frame", client->id,

@@ -44,15 +44,21 @@ static void note_own(struct client *client, uint32_t publication) {
     }
 }
 
+// Without memory for the gap the connection has to end.
+static void allow_hole(const struct world *world, struct client *client,
+                       struct membership *membership, uint64_t sequence) {
+    if (!world->has_short_memory || sequence <= membership->sequence + 1)
+        return;
+    client->must_close = true;
+    membership->sequence = sequence - 1;
+}
+
 static void on_message(struct world *world, struct client *client, uint32_t room, uint64_t sequence,
                        uint32_t publication) {
     struct membership *membership = joined(world, client, room, "message");
     sim_trace("client %u, room %s: message %lu, publish %u", client->id,
               world->model.rooms[room].name, sequence, publication);
-    if (world->has_short_memory && sequence > membership->sequence + 1) {
-        client->must_close = true; // no memory for the gap
-        membership->sequence = sequence - 1;
-    }
+    allow_hole(world, client, membership, sequence);
     SIM_REQUIRE(sequence == membership->sequence + 1,
                 "order: client %u, room %s, join %u: message %lu after %lu", client->id,
                 world->model.rooms[room].name, membership->serial, sequence, membership->sequence);
@@ -69,6 +75,7 @@ static void on_gap(struct world *world, struct client *client, uint32_t room, js
     uint64_t to = (uint64_t)json_integer_value(json_object_get(payload, "to"));
     sim_trace("client %u, room %s: gap %lu to %lu", client->id, world->model.rooms[room].name, from,
               to);
+    allow_hole(world, client, membership, from);
     SIM_REQUIRE(from == membership->sequence + 1 && to >= from,
                 "order: client %u, room %s: gap %lu to %lu after message %lu", client->id,
                 world->model.rooms[room].name, from, to, membership->sequence);

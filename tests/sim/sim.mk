@@ -9,7 +9,7 @@ $(B)/sim: $(SIM_OBJ) $(foreach l,$(LAYERS_sim),$(B)/lib$(l).a)
 	@echo "  link $@"
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $(SIM_OBJ) $(call group,$(LAYERS_sim)) $(LIBS_gateway)
 
-.PHONY: sim sim-test
+.PHONY: sim sim-test sim-mutations
 # The stage of make test: seeds 1 to SIM_SEEDS, and some of them twice.
 SIM_SEEDS ?= 500
 sim-test: $(B)/sim
@@ -17,3 +17,5 @@ sim-test: $(B)/sim
 
 sim: $(B)/sim
 	@$(B)/sim $(SIM_ARGS)
+sim-mutations:
+	@tests/sim/mutate.sh $(MUTATIONS)

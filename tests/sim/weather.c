@@ -113,7 +113,9 @@ static struct client_publish draw_publish(struct world *world) {
     return (struct client_publish){.size = one_in(world, 20)  ? below(world, 3500)
                                            : one_in(world, 4) ? below(world, 600)
                                                               : below(world, 40),
-                                   .is_binary = one_in(world, 6),
+                                   // A binary message has no number: behind a hole that
+                                   // memory made it could not be told which one it is.
+                                   .is_binary = one_in(world, 6) && !world->has_short_memory,
                                    .is_fragmented = one_in(world, 8),
                                    .wants_reply = !one_in(world, 4)};
 }

@@ -10,6 +10,8 @@
 #include "sched/base/hash.h"
 
 #define START_NS (1000 * NS_PER_S)
+// Beyond the idle timeout, which is what ends a peer that is gone and is not read for its full
+// queue.
 #define QUIET_NS (12 * NS_PER_S)
 #define QUIET_STEP_NS (20 * NS_PER_US)
 #define BUSY_STEPS_MAX 100000 // without a moment in which nothing is to be done
@@ -69,12 +71,16 @@ static void draw_plan(struct world *world) {
         .lane_count = between(world, 1, 3),
         .descriptors_per_lane = 1u << between(world, 4, 6),
     };
+    uint32_t slots = world->plan.connections_per_scheduler + connections / 64 + 17;
+    while (world->plan.lane_count * world->plan.descriptors_per_lane < slots)
+        world->plan.lane_count++;
     world->plan.connections_per_lane = world->plan.descriptors_per_lane;
     world->shared.sizes = (struct core_sizes){
         .publishes_max = 1u << between(world, 3, 9),
         .turn_deliveries_max = 1u << between(world, 3, 12),
         .reductions_per_turn = 1u << between(world, 3, 12),
         .blocks_bytes_max = world->has_short_memory ? between(world, 64, 256) << 10 : 64u << 20,
+        .control_bytes_max = one_in(world, 2) ? 1u << between(world, 11, 15) : 0,
         .first_lane = {.buffer_count = 1u << between(world, 2, 6),
                        .buffer_bytes = 1u << between(world, 6, 12)},
     };
@@ -235,7 +241,7 @@ static bool quiet_step(struct world *world, bool beats) {
 
 static void quiet(struct world *world) {
     weather_calm(world);
-    uint64_t until_ns = world->now_ns + QUIET_NS;
+    uint64_t until_ns = world->now_ns + QUIET_NS + world->config.idle_timeout_s * NS_PER_S;
     uint32_t busy = 0;
     while (world->now_ns < until_ns) {
         bool is_busy = quiet_step(world, world->now_ns + NS_PER_S < until_ns);
@@ -257,7 +263,8 @@ static bool have_all_stopped(const struct world *world) {
 }
 
 static void drain(struct world *world) {
-    if (one_in(world, 2))
+    bool is_storm = one_in(world, 2); // people go on as if nothing had been said
+    if (!is_storm)
         weather_calm(world);
     for (uint32_t i = 0; i < world->core_count; i++)
         world->cores[i].stalled_until = 0;
@@ -267,11 +274,16 @@ static void drain(struct world *world) {
     uint64_t last_step = world->step + DRAIN_STEPS_MAX;
     sim_trace("drain");
     while (!have_all_stopped(world)) {
-        bool is_busy = quiet_step(world, false);
+        bool is_busy = true;
+        if (is_storm)
+            storm_step(world);
+        else
+            is_busy = quiet_step(world, false);
         SIM_REQUIRE(world->step < last_step, "drain: the cores do not stop");
         if (one_in(world, 1000))
             atomic_store(&world->shared.phase, (int)SERVE_STOPPING);
-        set_clock(world, is_busy ? world->now_ns + QUIET_STEP_NS : next_wake_ns(world));
+        if (!is_storm)
+            set_clock(world, is_busy ? world->now_ns + QUIET_STEP_NS : next_wake_ns(world));
     }
 }
 

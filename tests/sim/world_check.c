@@ -178,12 +178,22 @@ static void check_room(struct world *world, uint32_t room) {
             check_member(world, &world->clients[i], room, &info, &truth);
 }
 
+static void stream_dump_line(const struct streams *streams, uint32_t index) {
+    const struct stream *stream = slab_at(&streams->slots, index);
+    sim_trace("stream %u: state %u, recv %u, flags %x, in flight %u, owner %x, room %u, control %u",
+              index, stream->state, stream->recv, stream->flags, stream->in_flight, stream->owner,
+              stream->room_bytes, stream->control_bytes);
+}
+
 static void check_core_quiet(const struct world *world, const struct core *core) {
     uint64_t pending = counter_read(&core->counters, COUNTER_PENDING) +
                        counter_read(&core->counters, COUNTER_GATHERED);
     uint32_t open = 0;
     for (uint32_t i = 0; i < world->client_count; i++)
         open += world->clients[i].phase == CLIENT_OPEN && world->clients[i].core == core->id;
+    for (uint32_t i = 0; sim_traces() && i < core->streams.slots.touched_count; i++)
+        if (slab_is_used(&core->streams.slots, i))
+            stream_dump_line(&core->streams, i);
     SIM_REQUIRE(pending == 0, "quiet: core %u: %lu messages are pending", core->id, pending);
     SIM_REQUIRE(core->scheduler.cells.used_count == 0, "quiet: core %u: %u message cells", core->id,
                 core->scheduler.cells.used_count);
