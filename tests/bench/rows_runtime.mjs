@@ -139,6 +139,7 @@ export const runtime_rows = [
     timed('mesh-both', 'message to another core, both directions', within(40, 15), {
         core_count: 2,
     }),
+    timed('call', 'call and reply through the server behaviour', times(5)),
     timed('timer', 'timer of its own cancelled and armed', within(25)),
     timed('timed', 'timed message cancelled and sent', within(25)),
     { name: 'runtime-timer-quiet', group: 'runtime', run: row_timer_quiet },

@@ -21,6 +21,7 @@ static const struct row {
     {"mesh-one-way", row_mesh_one_way},
     {"mesh-both", row_mesh_both},
     {"mesh-one-thread", row_mesh_one_thread},
+    {"call", row_call},
     {"timer", row_timer},
     {"timed", row_timed},
     {"timer-quiet", row_timer_quiet},

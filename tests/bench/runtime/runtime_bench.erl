@@ -38,6 +38,7 @@ row("ring", Operations) -> ring(or_else(Operations, 5000000));
 row("million", Operations) -> million(or_else(Operations, 1000000));
 row("mesh-one-way", Operations) -> mesh(or_else(Operations, 5000000), false);
 row("mesh-both", Operations) -> mesh(or_else(Operations, 3000000), true);
+row("call", Operations) -> call(or_else(Operations, 1000000));
 row("timer", Operations) -> timer(or_else(Operations, 2000000));
 row("timed", Operations) -> timer(or_else(Operations, 2000000)).
 
@@ -285,6 +286,12 @@ rearm([Ref | Refs], To, R, New) ->
     rearm(Refs, To, Next, [erlang:send_after(1000 + random_below(Next, 60000), To, tick) | New]).
 
 %% --- calls ---
+
+call(Operations) ->
+    {ok, Server} = gen_server:start_link(?MODULE, 0, []),
+    Begin = now_ns(),
+    repeat(Operations, fun() -> gen_server:call(Server, add) end),
+    {Operations, now_ns() - Begin, 0}.
 
 init(State) -> {ok, State}.
 handle_call(add, _From, Count) -> {reply, Count + 1, Count + 1}.

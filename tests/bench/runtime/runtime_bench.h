@@ -16,6 +16,8 @@ enum {
     KIND_DRIVER,   // starts a row and counts what comes back
     KIND_NODE,     // forwards or counts
     KIND_ARMED,    // has a timer
+    KIND_SERVER,
+    KIND_CALLER,
 };
 
 enum {
@@ -30,6 +32,7 @@ enum {
 
 // One core's runtime.
 struct world {
+    struct scheduler *self; // first: a server's context begins so
     struct memory_ledger ledger;
     struct blocks blocks;
     struct counters counters;
@@ -37,6 +40,7 @@ struct world {
     const struct row_options *options;
     uint64_t *pids; // the nodes
     uint32_t pid_count;
+    uint64_t calls_wanted;
     uint64_t done_count; // messages that came to their end
     // The driver's: batches still to send, to whom, how many may be under way.
     uint64_t batches_left;
@@ -90,6 +94,7 @@ struct row_result row_timer_quiet(const struct row_options *options);  // rows_a
 struct row_result row_send(const struct row_options *options);         // rows_messages.c
 struct row_result row_ring(const struct row_options *options);         // rows_messages.c
 struct row_result row_million(const struct row_options *options);      // rows_messages.c
+struct row_result row_call(const struct row_options *options);         // rows_behaviours.c
 struct row_result row_mesh_one_way(const struct row_options *options); // rows_mesh.c
 struct row_result row_mesh_both(const struct row_options *options);    // rows_mesh.c
 // One thread plays both cores: not timed beside Erlang, but its instructions can be counted.

@@ -154,7 +154,7 @@ static const struct behaviour behaviours[] = {
 };
 
 void world_init(struct world *world, uint8_t core, struct mesh *mesh) {
-    *world = (struct world){0};
+    *world = (struct world){.self = &world->scheduler};
     CHECK(blocks_init(&world->blocks, &world->ledger, BLOCKS_MAX) == 0);
     struct scheduler_config config = {.core = core, .message_cells_max = CELLS_MAX};
     CHECK(scheduler_init(&world->scheduler, &config, mesh, &world->ledger, &world->blocks,
