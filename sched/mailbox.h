@@ -25,8 +25,10 @@ static inline struct message *mailbox_at(const struct scheduler *scheduler, uint
 
 // A cell with a copy of the message from its target on; one is free.
 static inline struct message *mailbox_cell(struct scheduler *scheduler,
-                                           const struct message *message, uint32_t *index) {
-    struct message *cell = slab_acquire_unfilled(&scheduler->cells, index);
+                                           const struct message *message, enum mesh_class type,
+                                           uint32_t *index) {
+    struct message *cell = slab_acquire_sized(&scheduler->cells, index, sizeof(*cell),
+                                              type == MESH_CONTROL ? MESSAGE_CELL_CONTROL : 0);
     CHECKF(cell, "core %u: no message cell", scheduler->core);
     memcpy(&cell->target, &message->target, sizeof(*cell) - offsetof(struct message, target));
     return cell;
@@ -34,10 +36,10 @@ static inline struct message *mailbox_cell(struct scheduler *scheduler,
 
 // Puts a copy behind the newest; a cell is free.
 static inline struct message *mailbox_push(struct scheduler *scheduler, struct actor *actor,
-                                           const struct message *message) {
+                                           const struct message *message, enum mesh_class type) {
     uint32_t index;
     uint32_t tail = actor->mailbox_tail;
-    struct message *cell = mailbox_cell(scheduler, message, &index);
+    struct message *cell = mailbox_cell(scheduler, message, type, &index);
     if (LIKELY(tail == SLAB_NONE)) {
         cell->next = index;
     } else {
@@ -50,7 +52,11 @@ static inline struct message *mailbox_push(struct scheduler *scheduler, struct a
     return cell;
 }
 
-// Takes the oldest cell out; the caller releases it.
+static inline void mailbox_release(struct scheduler *scheduler, uint32_t index) {
+    slab_release_sized(&scheduler->cells, index, sizeof(struct message));
+}
+
+// Takes the oldest cell out; the caller releases it (mailbox_release).
 static inline struct message *mailbox_pop(struct scheduler *scheduler, struct actor *actor,
                                           uint32_t *index) {
     struct message *newest = mailbox_at(scheduler, actor->mailbox_tail);

@@ -25,14 +25,14 @@
 #define RELATIONS_MAX (1u << 20)
 #define TIMED_MAX (1u << 20)
 #define RUN_INDEX_BITS 28
+#define RUN_INDEX_MASK ((1u << RUN_INDEX_BITS) - 1)
 
 static uint32_t run_id_of(uint8_t kind, uint32_t index) {
     return (uint32_t)kind << RUN_INDEX_BITS | index;
 }
 
 static struct actor *actor_at(const struct scheduler *scheduler, uint32_t run_id) {
-    return slab_at(&scheduler->kinds[run_id >> RUN_INDEX_BITS].slab,
-                   run_id & ((1u << RUN_INDEX_BITS) - 1));
+    return slab_at(&scheduler->kinds[run_id >> RUN_INDEX_BITS].slab, run_id & RUN_INDEX_MASK);
 }
 
 int scheduler_init(struct scheduler *scheduler, const struct scheduler_config *config,
@@ -92,12 +92,11 @@ int scheduler_register(struct scheduler *scheduler, const struct behaviour *beha
 }
 
 // Into the run queue, unless it is there or must not run.
-static inline void enqueue(struct scheduler *scheduler, uint8_t kind, uint32_t index,
-                           struct actor *actor) {
-    if (actor->slab_word & (ACTOR_QUEUED | ACTOR_PAUSED | ACTOR_MOVING))
+static inline void enqueue(struct scheduler *scheduler, uint32_t run_id, struct actor *actor) {
+    uint32_t word = actor->slab_word;
+    if (word & (ACTOR_QUEUED | ACTOR_PAUSED | ACTOR_MOVING))
         return;
-    uint32_t run_id = run_id_of(kind, index);
-    actor->slab_word |= ACTOR_QUEUED;
+    actor->slab_word = word | ACTOR_QUEUED;
     actor->run_next = SLAB_NONE;
     if (scheduler->run_tail == SLAB_NONE)
         scheduler->run_head = run_id;
@@ -213,7 +212,7 @@ void scheduler_doom(struct scheduler *scheduler, uint8_t kind_id, uint32_t index
     actor->slab_word = (actor->slab_word | ACTOR_DOOMED) & ~(ACTOR_PAUSED | ACTOR_CONTINUE);
     actor->mailbox_tail = reason;
     if (scheduler->starting != run_id_of(kind_id, index))
-        enqueue(scheduler, kind_id, index, actor);
+        enqueue(scheduler, run_id_of(kind_id, index), actor);
 }
 
 // A mailbox that holds all it may of this class. True: by its policy it takes one more. False: it
@@ -239,8 +238,8 @@ COLD static bool make_place(struct scheduler *scheduler, const struct behaviour 
 
 // `from_mesh`: a mailbox that declines is bounded for both classes, and what it takes is kept from
 // policies as control messages are.
-static ALWAYS_INLINE bool deliver(struct scheduler *scheduler, const struct message *message,
-                                  enum mesh_class class_of_message, bool from_mesh) {
+static bool deliver(struct scheduler *scheduler, const struct message *message,
+                    enum mesh_class class_of_message, bool from_mesh) {
     if (UNLIKELY(message_is_signal(message))) {
         signal_deliver(scheduler, message);
         return true;
@@ -248,20 +247,16 @@ static ALWAYS_INLINE bool deliver(struct scheduler *scheduler, const struct mess
     uint64_t target = message->target;
     uint8_t kind_id = pid_kind(target);
     struct scheduler_kind *kind = &scheduler->kinds[kind_id];
-    struct actor *actor = slab_lookup(&kind->slab, pid_slot(target));
-    if (UNLIKELY(!actor)) {
-        actor = scheduler_lookup(scheduler, target); // an alias
-        if (actor)
-            target = scheduler_pid(scheduler, kind_id, pid_slot(target).index);
+    struct actor *actor = scheduler_lookup(scheduler, target);
+    if (UNLIKELY(!actor || actor->slab_word & ACTOR_DOOMED)) {
+        bool is_doomed = actor && actor->mailbox_tail != ACTOR_ENDING;
+        mailbox_discard(scheduler, message, is_doomed ? actor->mailbox_tail : EXIT_NOPROC);
+        return true;
     }
-    if (UNLIKELY(!actor || actor->slab_word & (ACTOR_DOOMED | ACTOR_TRACED))) {
-        if (!actor || actor->slab_word & ACTOR_DOOMED) {
-            bool is_doomed = actor && actor->mailbox_tail != ACTOR_ENDING;
-            mailbox_discard(scheduler, message, is_doomed ? actor->mailbox_tail : EXIT_NOPROC);
-            return true;
-        }
+    uint32_t index = pid_slot(target).index;
+    target = scheduler_pid(scheduler, kind_id, index); // not an alias
+    if (UNLIKELY(actor->slab_word & ACTOR_TRACED))
         trace_on_mail(scheduler, target, message);
-    }
     bool is_done;
     bool is_declined = from_mesh && kind->behaviour->mailbox_policy == MAILBOX_DECLINE;
     uint32_t max = class_of_message == MESH_ROOM || is_declined ? kind->behaviour->mailbox_max
@@ -275,12 +270,39 @@ static ALWAYS_INLINE bool deliver(struct scheduler *scheduler, const struct mess
         counter_add(scheduler->counters, COUNTER_MESSAGE_CELLS_OUT, 1);
         return false;
     }
-    struct message *cell = mailbox_push(scheduler, actor, message);
-    if (class_of_message == MESH_CONTROL)
-        cell->slab_word |= MESSAGE_CELL_CONTROL;
+    struct message *cell = mailbox_push(scheduler, actor, message, class_of_message);
     cell->target = target;
     counter_add(scheduler->counters, COUNTER_MESSAGES_SENT, 1);
-    enqueue(scheduler, kind_id, pid_slot(target).index, actor);
+    enqueue(scheduler, run_id_of(kind_id, index), actor);
+    return true;
+}
+
+// What deliver does nearly always: mail to an actor of this core that lives, is not traced, has a
+// place for it, and a cell that was used before. False: something is different, and nothing was
+// done. It calls nothing, so that it needs no registers saved (docs/BENCHMARKS.md, runtime-send).
+static ALWAYS_INLINE bool try_deliver(struct scheduler *scheduler, const struct message *message,
+                                      enum mesh_class class_of_message, bool from_mesh) {
+    const uint64_t target = message->target;
+    const struct handle slot = pid_slot(target);
+    const struct scheduler_kind *kind = &scheduler->kinds[pid_kind(target)];
+    if (UNLIKELY(pid_core(target) != scheduler->near_core || slot.index >= kind->slab.slots_max ||
+                 message_is_signal(message)))
+        return false;
+    struct actor *actor = slab_at(&kind->slab, slot.index);
+    const uint32_t word = actor->slab_word;
+    const uint32_t life = word & (SLAB_GENERATION_MASK | SLAB_USED | ACTOR_DOOMED | ACTOR_TRACED);
+    if (UNLIKELY(life != (slot.generation | SLAB_USED)))
+        return false;
+    const uint32_t max = class_of_message == MESH_ROOM || from_mesh ? kind->behaviour->mailbox_max
+                                                                    : ACTOR_MAILBOX_MAX;
+    if (from_mesh && kind->behaviour->mailbox_policy == MAILBOX_DECLINE)
+        class_of_message = MESH_CONTROL;
+    if (UNLIKELY(actor->mailbox_count >= max || scheduler->cells.free_head == SLAB_NONE ||
+                 !mailbox_has_cell(scheduler, class_of_message)))
+        return false;
+    (void)mailbox_push(scheduler, actor, message, class_of_message);
+    counter_add(scheduler->counters, COUNTER_MESSAGES_SENT, 1);
+    enqueue(scheduler, run_id_of(pid_kind(target), slot.index), actor);
     return true;
 }
 
@@ -288,7 +310,7 @@ static ALWAYS_INLINE bool deliver(struct scheduler *scheduler, const struct mess
 // meanwhile.
 static void backlog_push(struct scheduler *scheduler, uint8_t core, const struct message *message) {
     uint32_t index;
-    struct message *cell = mailbox_cell(scheduler, message, &index);
+    struct message *cell = mailbox_cell(scheduler, message, MESH_ROOM, &index);
     struct scheduler_backlog *backlog = &scheduler->backlogs[core];
     cell->next = SLAB_NONE;
     if (backlog->count++ == 0)
@@ -318,14 +340,13 @@ static void backlogs_send(struct scheduler *scheduler) {
     }
 }
 
-static bool send_far(struct scheduler *scheduler, const struct message *message,
-                     enum mesh_class class_of_message) {
+static bool send_class(struct scheduler *scheduler, const struct message *message,
+                       enum mesh_class class_of_message) {
     uint8_t core = pid_core(message->target);
-    if (UNLIKELY(scheduler->near_core == TRACE_NOT_NEAR)) {
+    if (UNLIKELY(scheduler->near_core == TRACE_NOT_NEAR))
         trace_on_send(scheduler, message);
-        if (core == scheduler->core)
-            return deliver(scheduler, message, class_of_message, false);
-    }
+    if (core == scheduler->core)
+        return deliver(scheduler, message, class_of_message, false);
     CHECKF(scheduler->mesh && core < scheduler->mesh->endpoint_count, "pid %lx", message->target);
     bool is_backed_up = scheduler->backlog_set >> core & 1;
     if (is_backed_up ||
@@ -340,17 +361,21 @@ static bool send_far(struct scheduler *scheduler, const struct message *message,
     return true;
 }
 
-void scheduler_send(struct scheduler *scheduler, const struct message *message) {
-    bool sent = pid_core(message->target) == scheduler->near_core
-                    ? deliver(scheduler, message, MESH_CONTROL, false)
-                    : send_far(scheduler, message, MESH_CONTROL);
+static NOINLINE void send_control(struct scheduler *scheduler, const struct message *message) {
+    bool sent = send_class(scheduler, message, MESH_CONTROL);
     CHECKF(sent, "control message %u to %lx found no room", message->type, message->target);
 }
 
+void scheduler_send(struct scheduler *scheduler, const struct message *message) {
+    if (LIKELY(try_deliver(scheduler, message, MESH_CONTROL, false)))
+        return;
+    send_control(scheduler, message);
+}
+
 bool scheduler_try_send(struct scheduler *scheduler, const struct message *message) {
-    return pid_core(message->target) == scheduler->near_core
-               ? deliver(scheduler, message, MESH_ROOM, false)
-               : send_far(scheduler, message, MESH_ROOM);
+    if (LIKELY(try_deliver(scheduler, message, MESH_ROOM, false)))
+        return true;
+    return send_class(scheduler, message, MESH_ROOM);
 }
 
 void scheduler_continue(struct scheduler *scheduler, uint8_t kind, uint32_t index) {
@@ -358,7 +383,7 @@ void scheduler_continue(struct scheduler *scheduler, uint8_t kind, uint32_t inde
     if (actor->slab_word & ACTOR_DOOMED)
         return;
     actor->slab_word |= ACTOR_CONTINUE;
-    enqueue(scheduler, kind, index, actor);
+    enqueue(scheduler, run_id_of(kind, index), actor);
 }
 
 void scheduler_pause(struct scheduler *scheduler, uint8_t kind, uint32_t index) {
@@ -371,7 +396,7 @@ void scheduler_resume(struct scheduler *scheduler, uint8_t kind, uint32_t index)
     struct actor *actor = slab_get(&scheduler->kinds[kind].slab, index);
     actor->slab_word &= ~ACTOR_PAUSED;
     if (actor->mailbox_tail != SLAB_NONE || actor->slab_word & ACTOR_CONTINUE)
-        enqueue(scheduler, kind, index, actor);
+        enqueue(scheduler, run_id_of(kind, index), actor);
 }
 
 void scheduler_consume(struct scheduler *scheduler, uint32_t reductions) {
@@ -387,7 +412,9 @@ static bool receive(struct scheduler *scheduler, const struct message *message) 
         counter_add(scheduler->counters, COUNTER_MESSAGE_CELLS_OUT, 1);
         return false;
     }
-    return deliver(scheduler, message, (enum mesh_class)message->next, true);
+    enum mesh_class class_of_message = (enum mesh_class)message->next;
+    return LIKELY(try_deliver(scheduler, message, class_of_message, true)) ||
+           deliver(scheduler, message, class_of_message, true);
 }
 
 // A message that finds no place is held, and the mesh left as it is: the senders notice that it
@@ -457,14 +484,15 @@ static void run_timers(struct scheduler *scheduler) {
 #define ACTOR_LIFE (SLAB_GENERATION_MASK | SLAB_USED | ACTOR_STOPPED)
 
 // One actor's go: its continuation, then mail up to ACTOR_REDUCTIONS.
-static ALWAYS_INLINE void run_actor(struct scheduler *scheduler, uint8_t kind_id, uint32_t index,
-                                    struct actor *actor, bool is_traced) {
-    struct scheduler_kind *kind = &scheduler->kinds[kind_id];
+static ALWAYS_INLINE void run_actor(struct scheduler *scheduler, const struct scheduler_kind *kind,
+                                    uint32_t run_id, struct actor *actor, bool is_traced) {
     const uint32_t life = actor->slab_word & ACTOR_LIFE;
+    const uint32_t index = run_id & RUN_INDEX_MASK;
     if (UNLIKELY(actor->slab_word & ACTOR_CONTINUE)) {
         actor->slab_word &= ~ACTOR_CONTINUE;
-        struct message message = {.type = MESSAGE_CONTINUE,
-                                  .target = scheduler_pid(scheduler, kind_id, index)};
+        struct message message = {
+            .type = MESSAGE_CONTINUE,
+            .target = scheduler_pid(scheduler, (uint8_t)(run_id >> RUN_INDEX_BITS), index)};
         scheduler_consume(scheduler, 1);
         if (is_traced)
             trace_on_receive(scheduler, message.target, &message);
@@ -480,15 +508,16 @@ static ALWAYS_INLINE void run_actor(struct scheduler *scheduler, uint8_t kind_id
         if (is_traced)
             trace_on_receive(scheduler, message->target, message);
         kind->behaviour->handle(kind->context, actor, index, message);
-        slab_release(&scheduler->cells, cell);
+        mailbox_release(scheduler, cell);
     }
     if ((actor->slab_word & ACTOR_LIFE) == life && actor->mailbox_tail != SLAB_NONE)
-        enqueue(scheduler, kind_id, index, actor);
+        enqueue(scheduler, run_id, actor);
 }
 
 // Its slot was given up while it was linked, or it must not run, or its go is traced.
-COLD static void run_aside(struct scheduler *scheduler, uint8_t kind, uint32_t index,
-                           struct actor *actor) {
+COLD static void run_aside(struct scheduler *scheduler, uint32_t run_id, struct actor *actor) {
+    uint8_t kind = (uint8_t)(run_id >> RUN_INDEX_BITS);
+    uint32_t index = run_id & RUN_INDEX_MASK;
     if (!(actor->slab_word & SLAB_USED)) {
         slab_recycle(&scheduler->kinds[kind].slab, index);
     } else if (actor->slab_word & ACTOR_DOOMED) {
@@ -497,7 +526,7 @@ COLD static void run_aside(struct scheduler *scheduler, uint8_t kind, uint32_t i
     } else if (!(actor->slab_word & ACTOR_STOPPED)) {
         uint64_t pid = scheduler_pid(scheduler, kind, index);
         uint64_t before = trace_on_in(scheduler, pid);
-        run_actor(scheduler, kind, index, actor, true);
+        run_actor(scheduler, &scheduler->kinds[kind], run_id, actor, true);
         trace_on_out(scheduler, pid, before);
     }
 }
@@ -508,19 +537,18 @@ static void run_ready(struct scheduler *scheduler) {
     scheduler->reductions_left = scheduler->reductions_per_turn;
     while (scheduler->run_head != SLAB_NONE && scheduler->reductions_left > 0) {
         uint32_t run_id = scheduler->run_head;
-        struct actor *actor = actor_at(scheduler, run_id);
+        const struct scheduler_kind *kind = &scheduler->kinds[run_id >> RUN_INDEX_BITS];
+        struct actor *actor = slab_at(&kind->slab, run_id & RUN_INDEX_MASK);
         scheduler->run_head = actor->run_next;
         if (scheduler->run_head == SLAB_NONE)
             scheduler->run_tail = SLAB_NONE;
         scheduler->run_count--;
         actor->slab_word &= ~ACTOR_QUEUED;
-        uint8_t kind = (uint8_t)(run_id >> RUN_INDEX_BITS);
-        uint32_t index = run_id & ((1u << RUN_INDEX_BITS) - 1);
         const uint32_t aside = ACTOR_STOPPED | ACTOR_TRACED;
         if (LIKELY((actor->slab_word & (SLAB_USED | aside)) == SLAB_USED))
-            run_actor(scheduler, kind, index, actor, false);
+            run_actor(scheduler, kind, run_id, actor, false);
         else
-            run_aside(scheduler, kind, index, actor);
+            run_aside(scheduler, run_id, actor);
     }
 }
 

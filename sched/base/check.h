@@ -11,6 +11,7 @@
 // at its caller, and what hardly ever happens out of its way.
 #define ALWAYS_INLINE __attribute__((always_inline)) inline
 #define COLD __attribute__((cold, noinline))
+#define NOINLINE __attribute__((noinline))
 
 #define LIKELY(cond) __builtin_expect(!!(cond), 1)
 #define UNLIKELY(cond) __builtin_expect(!!(cond), 0)

@@ -25,7 +25,7 @@ void *slab_acquire_fresh(struct slab *slab, uint32_t *index) {
         return NULL;
     *index = slab->touched_count++;
     uint32_t *slot = slab_at(slab, *index);
-    slab_mark_used(slab, slot);
+    slab_mark_used(slab, slot, 0);
     return slot;
 }
 
@@ -43,7 +43,7 @@ void *slab_acquire_at(struct slab *slab, uint32_t index) {
     if (index >= slab->touched_count)
         slab->touched_count = index + 1;
     uint32_t *slot = slab_at(slab, index);
-    slab_mark_used(slab, slot);
+    slab_mark_used(slab, slot, 0);
     clear(slab, slot);
     return slot;
 }

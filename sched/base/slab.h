@@ -119,33 +119,53 @@ static inline uint32_t slab_next_generation(uint32_t word) {
     return generation == SLAB_GENERATION_MASK ? 0 : generation;
 }
 
-static inline void slab_mark_used(struct slab *slab, uint32_t *word) {
-    CHECKF(!(*word & SLAB_USED), "slab %s: slot taken twice", slab->name);
-    *word |= SLAB_USED;
+static inline void slab_mark_used(struct slab *slab, uint32_t *word, uint32_t owner_bits) {
+    uint32_t before = *word;
+    CHECKF(!(before & SLAB_USED), "slab %s: slot taken twice", slab->name);
+    *word = before | SLAB_USED | owner_bits;
     if (++slab->used_count > slab->used_high_water)
         slab->used_high_water = slab->used_count;
 }
 
-// As slab_acquire, but the bytes after slab_word are what they were: for a caller that writes them.
-MUST_USE static inline void *slab_acquire_unfilled(struct slab *slab, uint32_t *index) {
+// slab_acquire_unfilled and slab_release where the slots' size is a constant of the caller's, and
+// so no multiplication.
+MUST_USE static ALWAYS_INLINE void *slab_acquire_sized(struct slab *slab, uint32_t *index,
+                                                       uint32_t slot_size, uint32_t owner_bits) {
     uint32_t head = slab->free_head;
-    if (UNLIKELY(head == SLAB_NONE))
-        return slab_acquire_fresh(slab, index);
-    struct slab_free_slot *slot = (struct slab_free_slot *)slab_at(slab, head);
+    if (UNLIKELY(head == SLAB_NONE)) {
+        uint32_t *fresh = (uint32_t *)slab_acquire_fresh(slab, index);
+        if (fresh)
+            *fresh |= owner_bits;
+        return fresh;
+    }
+    struct slab_free_slot *slot = (struct slab_free_slot *)(slab->slots + (size_t)head * slot_size);
     slab->free_head = slot->next;
-    slab_mark_used(slab, &slot->slab_word);
+    slab_mark_used(slab, &slot->slab_word, owner_bits);
     *index = head;
     return slot;
 }
 
-static inline void slab_release(struct slab *slab, uint32_t index) {
-    struct slab_free_slot *slot = (struct slab_free_slot *)slab_get(slab, index);
+static ALWAYS_INLINE void slab_release_sized(struct slab *slab, uint32_t index,
+                                             uint32_t slot_size) {
+    struct slab_free_slot *slot =
+        (struct slab_free_slot *)(slab->slots + (size_t)index * slot_size);
+    CHECKF(index < slab->slots_max && (slot->slab_word & SLAB_USED), "slab %s: slot %u", slab->name,
+           index);
     slot->slab_word = slab_next_generation(slot->slab_word);
     slab->used_count--;
     if (UNLIKELY(slab->chosen_by_kernel))
         return;
     slot->next = slab->free_head;
     slab->free_head = index;
+}
+
+// As slab_acquire, but the bytes after slab_word are what they were: for a caller that writes them.
+MUST_USE static inline void *slab_acquire_unfilled(struct slab *slab, uint32_t *index) {
+    return slab_acquire_sized(slab, index, slab->slot_size, 0);
+}
+
+static inline void slab_release(struct slab *slab, uint32_t index) {
+    slab_release_sized(slab, index, slab->slot_size);
 }
 
 static inline struct handle slab_handle(const struct slab *slab, uint32_t index) {
