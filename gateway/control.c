@@ -30,6 +30,9 @@
 #define WEBSOCKET_PATH "/socket/websocket" // phoenix.js appends "/websocket" to the mount
 #define TREE_TYPE "text/plain; charset=utf-8"
 #define METRICS_TYPE "text/plain; version=0.0.4; charset=utf-8"
+// The channel between threads is for MHD_quiesce_daemon.
+#define SERVER_FLAGS                                                                               \
+    (MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | MHD_USE_ITC | MHD_USE_ERROR_LOG)
 
 _Static_assert(CONTROL_ERROR_SIZE >= HOST_PORT_ERROR_SIZE, "it explains into the caller's buffer");
 
@@ -311,14 +314,13 @@ static void on_library_log(void *context, const char *format, va_list arguments)
 
 // Takes `fd`.
 static bool server_open(struct server *server, const char *option, int fd, char *error) {
-    server->daemon =
-        MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | MHD_USE_ERROR_LOG, 0,
-                         NULL, NULL, on_request, server, MHD_OPTION_EXTERNAL_LOGGER, on_library_log,
-                         NULL, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
-                         (unsigned int)CONTROL_CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
-                         (unsigned int)CONTROL_TIMEOUT_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-                         (size_t)CONTROL_MEMORY_BYTES, MHD_OPTION_STRICT_FOR_CLIENT, 1,
-                         MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL, MHD_OPTION_END);
+    server->daemon = MHD_start_daemon(
+        SERVER_FLAGS, 0, NULL, NULL, on_request, server, MHD_OPTION_EXTERNAL_LOGGER, on_library_log,
+        NULL, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
+        (unsigned int)CONTROL_CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
+        (unsigned int)CONTROL_TIMEOUT_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        (size_t)CONTROL_MEMORY_BYTES, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_UNESCAPE_CALLBACK,
+        keep_escapes, NULL, MHD_OPTION_END);
     if (server->daemon)
         return true;
     close(fd);
@@ -345,11 +347,20 @@ struct control *control_open(const struct control_config *config, char *error) {
     return NULL;
 }
 
+// A daemon that is stopped shuts its listening socket down, for everybody who has it: it is taken
+// away before, because a supervisor's next gateway is to go on with it.
+static void server_close(struct server *server) {
+    if (!server->daemon)
+        return;
+    int fd = MHD_quiesce_daemon(server->daemon);
+    MHD_stop_daemon(server->daemon);
+    if (fd >= 0)
+        close(fd);
+}
+
 void control_close(struct control *control) {
-    if (control->page.daemon)
-        MHD_stop_daemon(control->page.daemon);
-    if (control->main.daemon)
-        MHD_stop_daemon(control->main.daemon);
+    server_close(&control->page);
+    server_close(&control->main);
     free(control);
 }
 

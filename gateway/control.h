@@ -40,7 +40,8 @@ struct control_config {
 // Starts the thread(s). NULL: `error` (CONTROL_ERROR_SIZE bytes) says why.
 MUST_USE struct control *control_open(const struct control_config *config, char *error);
 
-// Stops; requests under way are answered first.
+// Stops; requests under way are answered first. The listening sockets are closed here, but go on
+// listening where another process has them too.
 void control_close(struct control *control);
 
 // The port that the control address was bound to: of the kernel's choice where config said 0.

@@ -4,6 +4,8 @@
 #include "gateway/console/assets.h"
 #include "tests/unit/gateway/control_client.h"
 
+#include <fcntl.h>
+
 START_TEST(other_methods_and_bodies_are_refused) {
     struct control *control = open_control();
     uint16_t port = control_bound_port(control);
@@ -278,6 +280,24 @@ START_TEST(health_tells_how_the_gateway_before_died) {
 }
 END_TEST
 
+START_TEST(a_socket_that_others_have_too_goes_on_listening) {
+    char error[CONTROL_ERROR_SIZE];
+    options_defaults(&config);
+    int listen_fd = open_socket();
+    for (int life = 0; life < 3; life++) {
+        struct control_config one = {
+            .config = &config, .plan = &plan, .gateway = &gateway, .listen_fd = dup(listen_fd)};
+        struct control *control = control_open(&one, error);
+        ck_assert_ptr_nonnull(control);
+        ck_assert_int_eq(get(control, "/healthz"), 200);
+        control_close(control);
+        ck_assert_int_eq(fcntl(one.listen_fd, F_GETFD), -1);
+    }
+    close(connect_to(listener_port(listen_fd))); // it waits for the next
+    close(listen_fd);
+}
+END_TEST
+
 START_TEST(the_page_server_shows_nothing_but_the_page) {
     char error[CONTROL_ERROR_SIZE];
     int page_fd = open_socket();
@@ -316,4 +336,5 @@ UNIT_MAIN("gateway/control", other_methods_and_bodies_are_refused,
           one_room_is_ended_by_delete_and_nothing_else_is,
           the_page_comes_compressed_revalidated_and_guarded,
           the_page_learns_the_data_port_that_it_can_reach, a_connection_serves_several_requests,
-          health_tells_how_the_gateway_before_died, the_page_server_shows_nothing_but_the_page)
+          health_tells_how_the_gateway_before_died, a_socket_that_others_have_too_goes_on_listening,
+          the_page_server_shows_nothing_but_the_page)
