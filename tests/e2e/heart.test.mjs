@@ -293,8 +293,14 @@ describe("a supervisor", () => {
     const gateway = await startSupervised();
     const pid = gateway.gatewayPid();
     assert.ok(isAlive(pid));
-    await gateway.stop("SIGKILL");
-    await until("the gateway is gone", () => !isAlive(pid) || /^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, "utf8")));
+    gateway.child.kill("SIGKILL");
+    try {
+      await until("the gateway is gone", () => !isAlive(pid) || /^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, "utf8")));
+    } catch (error) {
+      process.kill(pid, "SIGKILL");
+      throw error;
+    }
+    await gateway.exit;
     await gateway.start();
     await gateway.finish();
   });
