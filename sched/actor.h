@@ -28,6 +28,14 @@ static inline uint64_t pid_of(uint8_t core, uint8_t kind, struct handle slot) {
            slot.index;
 }
 
+// An actor's name in its scheduler's run queue, and in its ties.
+#define ACTOR_INDEX_BITS 28
+#define ACTOR_INDEX_MASK ((1u << ACTOR_INDEX_BITS) - 1)
+
+static inline uint32_t actor_run_id(uint8_t kind, uint32_t index) {
+    return (uint32_t)kind << ACTOR_INDEX_BITS | index;
+}
+
 // Whoever holds slot 0 of a kind that is registered with one slot: a permanent service keeps this
 // address over its restarts (OTP: a registered name).
 static inline uint64_t pid_service(uint8_t core, uint8_t kind) {
@@ -120,6 +128,8 @@ struct behaviour {
     uint8_t version;
     uint16_t mailbox_max;
     enum mailbox_policy mailbox_policy;
+    bool is_movable;
+    bool is_private;        // nobody keeps its pids: a move leaves no translation of them
     bool traps_exit;        // exit signals come as MESSAGE_EXIT; only a kill is not trapped
     uint32_t slot_size;     // struct actor first
     uint32_t timer_offset;  // of a struct timer in the slot, 0: none
@@ -138,10 +148,12 @@ struct behaviour {
     uint64_t (*succession)(void *context, const void *state, uint32_t index);
     // Makes the state of the version before into this one's, in place. NULL: the same layout.
     void (*upgrade)(void *context, void *state, uint32_t index);
-    // Moves to another core (sched/move.h): the state as a payload, given back to `arrive` there,
-    // which stands in for init. Both NULL: the kind does not move.
-    uint64_t (*depart)(void *context, void *state, uint32_t index);
-    int (*arrive)(void *context, void *state, uint32_t index, const void *payload, size_t size);
+    // Moving to another core (sched/move.h). `depart` gives the state as a payload (PAYLOAD_NONE:
+    // it stays); what it held of this core is given back by then. `arrive` makes the state of it
+    // there, in place of init: 0, or -errno with nothing kept; then it is called on the former
+    // core. Both NULL: the state moves as the bytes that it is.
+    uint64_t (*depart)(void *context, void *state, uint32_t index, size_t *size);
+    int (*arrive)(void *context, void *state, uint32_t index, const void *bytes, size_t size);
     // For traces and printouts: the name of one of its own message types, or NULL. May be NULL.
     const char *(*message_name)(uint16_t type);
 };

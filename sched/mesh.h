@@ -54,8 +54,9 @@ struct mesh_config {
 };
 
 enum mesh_class {
-    MESH_ROOM,    // declined in the last eighth
-    MESH_CONTROL, // may fill the ring
+    MESH_ROOM,      // declined in the last eighth
+    MESH_CONTROL,   // may fill the ring
+    MESH_FORWARDED, // the same, by way of its target's former core (sched/move.h)
 };
 
 // Main thread, before any other runs. Returns 0, or -ENOMEM.

@@ -27,6 +27,8 @@ _Static_assert(sizeof(struct message) == 64, "one cache line");
 
 // In slab_word, of a cell in a mailbox: it came by scheduler_send, no policy may drop it.
 #define MESSAGE_CELL_CONTROL 0x01000000u
+// … of a cell in a backlog: it goes as MESH_FORWARDED.
+#define MESSAGE_CELL_FORWARDED 0x02000000u
 
 // Below MESSAGE_USER the types are the runtime's. Signals never reach a handler: the runtime acts
 // on them when they arrive at the target's core (sched/signal.h).

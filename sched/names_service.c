@@ -96,7 +96,7 @@ static bool enter(struct names *names, struct bytes name, uint64_t pid) {
         entry = names_replica_set(names, name, pid);
     if (!entry) {
         if (homed->monitor)
-            (void)signal_demonitor(names->scheduler, homed->monitor);
+            (void)signal_demonitor(names->scheduler, KIND_NAMES, 0, homed->monitor);
         slab_release(&names->homed, slot);
         return false;
     }
@@ -164,7 +164,7 @@ static void on_unregister(struct names *names, const struct message *request) {
         return;
     }
     const struct names_homed *homed = slab_get(&names->homed, entry->note);
-    (void)signal_demonitor(names->scheduler, homed->monitor);
+    (void)signal_demonitor(names->scheduler, KIND_NAMES, 0, homed->monitor);
     forget(names, entry->note);
     answer(names, request, NAMES_DONE, PID_NONE);
 }

@@ -24,7 +24,7 @@ struct relation *relation_add(struct scheduler *scheduler, uint8_t kind, uint32_
     struct actor *actor = slab_get(&scheduler->kinds[kind].slab, index);
     actor->slab_word |= ACTOR_RELATED;
     relation->slab_word |= (uint32_t)type << 24;
-    relation->owner = (uint32_t)kind << 28 | index;
+    relation->owner = actor_run_id(kind, index);
     relation->other = other;
     relation->previous = SLAB_NONE;
     uint32_t *head = head_of(scheduler, relation);
@@ -98,7 +98,7 @@ void relation_validate(const struct scheduler *scheduler) {
             for (const struct relation *at = relation_first(scheduler, kind, i); at;
                  at = relation_next(scheduler, at)) {
                 CHECKF(slab_is_used(&scheduler->relations, index_of(scheduler, at)) &&
-                           at->owner == ((uint32_t)kind << 28 | i) && at->previous == previous,
+                           at->owner == actor_run_id(kind, i) && at->previous == previous,
                        "a tie of %s %u", actors->behaviour->name, i);
                 previous = index_of(scheduler, at);
                 listed++;

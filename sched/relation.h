@@ -4,12 +4,14 @@
 //
 //   RELATION_LINK       other: whom it is linked to; word: id of an unlinking under way, or 0
 //   RELATION_MONITOR    other: whom it watches; the record's own name (relation_ref) is the
-//   monitor;
-//                       word: the watcher's tag
+//                       monitor; word: the watcher's tag, which a move forgets
+//   RELATION_WATCH      the same after a move; word: the monitor's name from before
 //   RELATION_MONITORED  other: who watches; word: the watcher's monitor
 //   RELATION_CHILD      other: its supervisor; word: its place there (sched/supervisor.h)
 //   RELATION_CALL       other: whom it calls; word: its timeout, the record there (sched/server.h)
 //   RELATION_NAME       word: the name it is registered under (sched/names.h)
+//   RELATION_MOVE       it is on the move (sched/move.c)
+//   RELATION_FORMER     word: a pid that it had before a move
 //
 // Bounds: relations_max of the scheduler's configuration; beyond it relation_add declines. Finding
 // one by whom it is about walks the actor's list, newest first: an actor with very many links pays
@@ -26,6 +28,9 @@ enum relation_kind {
     RELATION_CHILD,
     RELATION_CALL,
     RELATION_NAME,
+    RELATION_MOVE,
+    RELATION_FORMER,
+    RELATION_WATCH,
 };
 
 struct relation {

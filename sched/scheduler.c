@@ -10,6 +10,7 @@
 
 #include "sched/base/clock.h"
 #include "sched/mailbox.h"
+#include "sched/move.h"
 #include "sched/payload.h"
 #include "sched/signal.h"
 #include "sched/timed.h"
@@ -24,16 +25,6 @@
 #define RETRY_NS (1 * NS_PER_MS)
 #define RELATIONS_MAX (1u << 20)
 #define TIMED_MAX (1u << 20)
-#define RUN_INDEX_BITS 28
-#define RUN_INDEX_MASK ((1u << RUN_INDEX_BITS) - 1)
-
-static uint32_t run_id_of(uint8_t kind, uint32_t index) {
-    return (uint32_t)kind << RUN_INDEX_BITS | index;
-}
-
-static struct actor *actor_at(const struct scheduler *scheduler, uint32_t run_id) {
-    return slab_at(&scheduler->kinds[run_id >> RUN_INDEX_BITS].slab, run_id & RUN_INDEX_MASK);
-}
 
 int scheduler_init(struct scheduler *scheduler, const struct scheduler_config *config,
                    struct mesh *mesh, struct memory_ledger *ledger, struct blocks *blocks,
@@ -59,6 +50,8 @@ int scheduler_init(struct scheduler *scheduler, const struct scheduler_config *c
     if (result == 0)
         result = slab_init(&scheduler->relations, ledger, "relations", sizeof(struct relation),
                            config->relations_max ? config->relations_max : RELATIONS_MAX);
+    if (result == 0)
+        result = move_init(scheduler);
     if (result == 0)
         result = timed_init(scheduler, config->timed_max ? config->timed_max : TIMED_MAX);
     return result;
@@ -101,16 +94,22 @@ static inline void enqueue(struct scheduler *scheduler, uint32_t run_id, struct 
     if (scheduler->run_tail == SLAB_NONE)
         scheduler->run_head = run_id;
     else
-        actor_at(scheduler, scheduler->run_tail)->run_next = run_id;
+        scheduler_run_actor(scheduler, scheduler->run_tail)->run_next = run_id;
     scheduler->run_tail = run_id;
     scheduler->run_count++;
 }
 
+// Its state is on the way to another core or back, or waits there for its mail.
+static bool is_frozen(const struct actor *actor) {
+    return (actor->slab_word & (ACTOR_MOVING | ACTOR_QUEUED)) == ACTOR_MOVING;
+}
+
 // Out of everything it may be in: ties, timed messages, timer, run queue, slab. Its mailbox is
 // empty by now.
-static void forget(struct scheduler *scheduler, uint8_t kind_id, uint32_t index,
-                   struct actor *actor, uint32_t reason) {
+void scheduler_forget(struct scheduler *scheduler, uint8_t kind_id, uint32_t index,
+                      uint32_t reason) {
     struct scheduler_kind *kind = &scheduler->kinds[kind_id];
+    const struct actor *actor = slab_at(&kind->slab, index);
     if (actor->slab_word & ACTOR_RELATED) {
         timed_ended(scheduler, kind_id, index);
         signal_ended(scheduler, kind_id, index, reason);
@@ -135,7 +134,7 @@ uint64_t scheduler_spawn(struct scheduler *scheduler, uint8_t kind_id, const voi
     actor->mailbox_tail = SLAB_NONE;
     actor->run_next = SLAB_NONE;
     uint32_t starting = scheduler->starting;
-    scheduler->starting = run_id_of(kind_id, index);
+    scheduler->starting = actor_run_id(kind_id, index);
     int result = kind->behaviour->init(kind->context, actor, index, argument);
     scheduler->starting = starting;
     if (UNLIKELY(result < 0 || actor->slab_word & ACTOR_DOOMED)) {
@@ -144,7 +143,7 @@ uint64_t scheduler_spawn(struct scheduler *scheduler, uint8_t kind_id, const voi
         if (!(actor->slab_word & ACTOR_DOOMED))
             mailbox_clear(scheduler, actor, reason);
         counter_add(scheduler->counters, COUNTER_SPAWNS_FAILED, 1);
-        forget(scheduler, kind_id, index, actor, reason);
+        scheduler_forget(scheduler, kind_id, index, reason);
         return PID_NONE;
     }
     counter_add(scheduler->counters, COUNTER_SPAWNS, 1);
@@ -180,7 +179,7 @@ static void end(struct scheduler *scheduler, uint8_t kind_id, uint32_t index, st
     counter_add(scheduler->counters, COUNTER_EXITS, 1);
     if (UNLIKELY(exit_is_abnormal(reason)))
         counter_add(scheduler->counters, COUNTER_EXITS_ABNORMAL, 1);
-    forget(scheduler, kind_id, index, actor, reason);
+    scheduler_forget(scheduler, kind_id, index, reason);
     if (tells)
         scheduler_send(scheduler, &told);
 }
@@ -188,11 +187,13 @@ static void end(struct scheduler *scheduler, uint8_t kind_id, uint32_t index, st
 void scheduler_exit(struct scheduler *scheduler, uint8_t kind_id, uint32_t index,
                     enum exit_reason reason) {
     struct actor *actor = slab_get(&scheduler->kinds[kind_id].slab, index);
-    if (scheduler->starting == run_id_of(kind_id, index)) {
+    if (scheduler->starting == actor_run_id(kind_id, index)) {
         scheduler_doom(scheduler, kind_id, index, reason);
         return;
     }
-    if (LIKELY(!(actor->slab_word & ACTOR_DOOMED)))
+    if (UNLIKELY(is_frozen(actor)))
+        move_exit(scheduler, kind_id, index, reason);
+    else if (LIKELY(!(actor->slab_word & ACTOR_DOOMED)))
         end(scheduler, kind_id, index, actor, reason);
     else if (actor->mailbox_tail == ACTOR_ENDING)
         counter_add(scheduler->counters, COUNTER_EXITS_IGNORED, 1);
@@ -208,11 +209,15 @@ void scheduler_doom(struct scheduler *scheduler, uint8_t kind_id, uint32_t index
         counter_add(scheduler->counters, COUNTER_EXITS_IGNORED, 1);
         return;
     }
+    if (is_frozen(actor)) {
+        move_exit(scheduler, kind_id, index, reason);
+        return;
+    }
     mailbox_clear(scheduler, actor, reason);
     actor->slab_word = (actor->slab_word | ACTOR_DOOMED) & ~(ACTOR_PAUSED | ACTOR_CONTINUE);
     actor->mailbox_tail = reason;
-    if (scheduler->starting != run_id_of(kind_id, index))
-        enqueue(scheduler, run_id_of(kind_id, index), actor);
+    if (scheduler->starting != actor_run_id(kind_id, index))
+        enqueue(scheduler, actor_run_id(kind_id, index), actor);
 }
 
 // A mailbox that holds all it may of this class. True: by its policy it takes one more. False: it
@@ -221,6 +226,10 @@ COLD static bool make_place(struct scheduler *scheduler, const struct behaviour 
                             struct actor *actor, const struct message *message,
                             enum mesh_class class_of_message, bool *is_done) {
     *is_done = false;
+    // One that is frozen needs other cores' messages to get on: none may be held up.
+    if (is_frozen(actor) && class_of_message == MESH_CONTROL &&
+        actor->mailbox_count < ACTOR_MAILBOX_MAX)
+        return true;
     counter_add(scheduler->counters, COUNTER_MAILBOX_FULL, 1);
     if (class_of_message == MESH_CONTROL || behaviour->mailbox_policy == MAILBOX_DECLINE)
         return false;
@@ -236,14 +245,37 @@ COLD static bool make_place(struct scheduler *scheduler, const struct behaviour 
     return false;
 }
 
+// A signal, or forwarded mail for one that is frozen: none is ever declined. False: it is neither.
+COLD static bool deliver_special(struct scheduler *scheduler, const struct message *message,
+                                 enum mesh_class class_of_message) {
+    uint8_t kind = pid_kind(message->target);
+    bool is_signal = message_is_signal(message);
+    if (is_signal && kind == 0) { // a step of a move, for the core
+        move_on_signal(scheduler, message);
+        return true;
+    }
+    struct actor *actor = scheduler_lookup(scheduler, message->target);
+    if (actor && is_frozen(actor)) {
+        if (class_of_message == MESH_FORWARDED)
+            move_early_mail(scheduler, kind, pid_slot(message->target).index, message);
+        else if (is_signal)
+            (void)mailbox_push(scheduler, actor, message, MESH_CONTROL);
+        else
+            return false;
+        return true;
+    }
+    if (is_signal)
+        signal_deliver(scheduler, message);
+    return is_signal;
+}
+
 // `from_mesh`: a mailbox that declines is bounded for both classes, and what it takes is kept from
 // policies as control messages are.
 static bool deliver(struct scheduler *scheduler, const struct message *message,
                     enum mesh_class class_of_message, bool from_mesh) {
-    if (UNLIKELY(message_is_signal(message))) {
-        signal_deliver(scheduler, message);
+    if (UNLIKELY(message_is_signal(message)) &&
+        deliver_special(scheduler, message, class_of_message))
         return true;
-    }
     uint64_t target = message->target;
     uint8_t kind_id = pid_kind(target);
     struct scheduler_kind *kind = &scheduler->kinds[kind_id];
@@ -273,7 +305,7 @@ static bool deliver(struct scheduler *scheduler, const struct message *message,
     struct message *cell = mailbox_push(scheduler, actor, message, class_of_message);
     cell->target = target;
     counter_add(scheduler->counters, COUNTER_MESSAGES_SENT, 1);
-    enqueue(scheduler, run_id_of(kind_id, index), actor);
+    enqueue(scheduler, actor_run_id(kind_id, index), actor);
     return true;
 }
 
@@ -302,15 +334,18 @@ static ALWAYS_INLINE bool try_deliver(struct scheduler *scheduler, const struct 
         return false;
     (void)mailbox_push(scheduler, actor, message, class_of_message);
     counter_add(scheduler->counters, COUNTER_MESSAGES_SENT, 1);
-    enqueue(scheduler, run_id_of(pid_kind(target), slot.index), actor);
+    enqueue(scheduler, actor_run_id(pid_kind(target), slot.index), actor);
     return true;
 }
 
 // Control messages that the mesh had no room for wait here, in order; room messages are declined
 // meanwhile.
-static void backlog_push(struct scheduler *scheduler, uint8_t core, const struct message *message) {
+static void backlog_push(struct scheduler *scheduler, uint8_t core, const struct message *message,
+                         enum mesh_class class_of_message) {
     uint32_t index;
     struct message *cell = mailbox_cell(scheduler, message, MESH_ROOM, &index);
+    if (class_of_message == MESH_FORWARDED)
+        cell->slab_word |= MESSAGE_CELL_FORWARDED;
     struct scheduler_backlog *backlog = &scheduler->backlogs[core];
     cell->next = SLAB_NONE;
     if (backlog->count++ == 0)
@@ -328,7 +363,9 @@ static void backlogs_send(struct scheduler *scheduler) {
         while (backlog->count > 0) {
             uint32_t index = backlog->head;
             const struct message *cell = slab_at(&scheduler->cells, index);
-            if (!mesh_send(scheduler->mesh, scheduler->core, core, cell, MESH_CONTROL))
+            if (!mesh_send(scheduler->mesh, scheduler->core, core, cell,
+                           cell->slab_word & MESSAGE_CELL_FORWARDED ? MESH_FORWARDED
+                                                                    : MESH_CONTROL))
                 break;
             backlog->head = cell->next;
             backlog->count--;
@@ -342,9 +379,15 @@ static void backlogs_send(struct scheduler *scheduler) {
 
 static bool send_class(struct scheduler *scheduler, const struct message *message,
                        enum mesh_class class_of_message) {
+    struct message translated;
+    if (UNLIKELY(scheduler->near_core == SCHEDULER_NOT_NEAR)) {
+        if (scheduler->trace.running != PID_NONE)
+            trace_on_send(scheduler, message);
+        translated = *message;
+        translated.target = move_translate(scheduler, message->target);
+        message = &translated;
+    }
     uint8_t core = pid_core(message->target);
-    if (UNLIKELY(scheduler->near_core == TRACE_NOT_NEAR))
-        trace_on_send(scheduler, message);
     if (core == scheduler->core)
         return deliver(scheduler, message, class_of_message, false);
     CHECKF(scheduler->mesh && core < scheduler->mesh->endpoint_count, "pid %lx", message->target);
@@ -354,7 +397,7 @@ static bool send_class(struct scheduler *scheduler, const struct message *messag
         counter_add(scheduler->counters, COUNTER_MESH_FULL, 1);
         if (class_of_message == MESH_ROOM)
             return false;
-        backlog_push(scheduler, core, message);
+        backlog_push(scheduler, core, message, class_of_message);
         return true;
     }
     counter_add(scheduler->counters, COUNTER_MESH_SENT, 1);
@@ -364,6 +407,11 @@ static bool send_class(struct scheduler *scheduler, const struct message *messag
 static NOINLINE void send_control(struct scheduler *scheduler, const struct message *message) {
     bool sent = send_class(scheduler, message, MESH_CONTROL);
     CHECKF(sent, "control message %u to %lx found no room", message->type, message->target);
+}
+
+void scheduler_forward(struct scheduler *scheduler, const struct message *message) {
+    bool sent = send_class(scheduler, message, MESH_FORWARDED);
+    CHECKF(sent, "forwarded message %u to %lx found no room", message->type, message->target);
 }
 
 void scheduler_send(struct scheduler *scheduler, const struct message *message) {
@@ -383,7 +431,7 @@ void scheduler_continue(struct scheduler *scheduler, uint8_t kind, uint32_t inde
     if (actor->slab_word & ACTOR_DOOMED)
         return;
     actor->slab_word |= ACTOR_CONTINUE;
-    enqueue(scheduler, run_id_of(kind, index), actor);
+    enqueue(scheduler, actor_run_id(kind, index), actor);
 }
 
 void scheduler_pause(struct scheduler *scheduler, uint8_t kind, uint32_t index) {
@@ -396,7 +444,21 @@ void scheduler_resume(struct scheduler *scheduler, uint8_t kind, uint32_t index)
     struct actor *actor = slab_get(&scheduler->kinds[kind].slab, index);
     actor->slab_word &= ~ACTOR_PAUSED;
     if (actor->mailbox_tail != SLAB_NONE || actor->slab_word & ACTOR_CONTINUE)
-        enqueue(scheduler, run_id_of(kind, index), actor);
+        enqueue(scheduler, actor_run_id(kind, index), actor);
+}
+
+void scheduler_enqueue_move(struct scheduler *scheduler, uint8_t kind, uint32_t index) {
+    struct actor *actor = slab_get(&scheduler->kinds[kind].slab, index);
+    uint32_t paused = actor->slab_word & ACTOR_PAUSED;
+    actor->slab_word &= ~ACTOR_PAUSED;
+    enqueue(scheduler, actor_run_id(kind, index), actor);
+    actor->slab_word |= ACTOR_MOVING | paused;
+}
+
+void scheduler_resume_moved(struct scheduler *scheduler, uint8_t kind, uint32_t index) {
+    struct actor *actor = slab_get(&scheduler->kinds[kind].slab, index);
+    if (actor->mailbox_tail != SLAB_NONE || actor->slab_word & ACTOR_CONTINUE)
+        enqueue(scheduler, actor_run_id(kind, index), actor);
 }
 
 void scheduler_consume(struct scheduler *scheduler, uint32_t reductions) {
@@ -413,8 +475,17 @@ static bool receive(struct scheduler *scheduler, const struct message *message) 
         return false;
     }
     enum mesh_class class_of_message = (enum mesh_class)message->next;
-    return LIKELY(try_deliver(scheduler, message, class_of_message, true)) ||
-           deliver(scheduler, message, class_of_message, true);
+    if (LIKELY(class_of_message != MESH_FORWARDED &&
+               try_deliver(scheduler, message, class_of_message, true)))
+        return true;
+    if (move_translate(scheduler, message->target) != message->target) {
+        scheduler_forward(scheduler, message);
+        return true;
+    }
+    if (class_of_message != MESH_FORWARDED)
+        return deliver(scheduler, message, class_of_message, true);
+    return deliver_special(scheduler, message, MESH_FORWARDED) ||
+           deliver(scheduler, message, MESH_CONTROL, true);
 }
 
 // A message that finds no place is held, and the mesh left as it is: the senders notice that it
@@ -468,6 +539,10 @@ static void run_timers(struct scheduler *scheduler) {
                 break;
             counter_add(scheduler->counters, COUNTER_TIMERS_FIRED, 1);
             const struct actor *actor = slab_at(&kind->slab, index);
+            if (UNLIKELY(is_frozen(actor))) {
+                timer_wheel_arm(&kind->timers, index, scheduler->now_ns);
+                continue;
+            }
             struct message message = {.type = MESSAGE_TIMER,
                                       .target = scheduler_pid(scheduler, id, index)};
             if (UNLIKELY(actor->slab_word & (ACTOR_DOOMED | ACTOR_TRACED))) {
@@ -487,12 +562,12 @@ static void run_timers(struct scheduler *scheduler) {
 static ALWAYS_INLINE void run_actor(struct scheduler *scheduler, const struct scheduler_kind *kind,
                                     uint32_t run_id, struct actor *actor, bool is_traced) {
     const uint32_t life = actor->slab_word & ACTOR_LIFE;
-    const uint32_t index = run_id & RUN_INDEX_MASK;
+    const uint32_t index = run_id & ACTOR_INDEX_MASK;
     if (UNLIKELY(actor->slab_word & ACTOR_CONTINUE)) {
         actor->slab_word &= ~ACTOR_CONTINUE;
         struct message message = {
             .type = MESSAGE_CONTINUE,
-            .target = scheduler_pid(scheduler, (uint8_t)(run_id >> RUN_INDEX_BITS), index)};
+            .target = scheduler_pid(scheduler, (uint8_t)(run_id >> ACTOR_INDEX_BITS), index)};
         scheduler_consume(scheduler, 1);
         if (is_traced)
             trace_on_receive(scheduler, message.target, &message);
@@ -516,13 +591,15 @@ static ALWAYS_INLINE void run_actor(struct scheduler *scheduler, const struct sc
 
 // Its slot was given up while it was linked, or it must not run, or its go is traced.
 COLD static void run_aside(struct scheduler *scheduler, uint32_t run_id, struct actor *actor) {
-    uint8_t kind = (uint8_t)(run_id >> RUN_INDEX_BITS);
-    uint32_t index = run_id & RUN_INDEX_MASK;
+    uint8_t kind = (uint8_t)(run_id >> ACTOR_INDEX_BITS);
+    uint32_t index = run_id & ACTOR_INDEX_MASK;
     if (!(actor->slab_word & SLAB_USED)) {
         slab_recycle(&scheduler->kinds[kind].slab, index);
     } else if (actor->slab_word & ACTOR_DOOMED) {
         scheduler_consume(scheduler, 1);
         end(scheduler, kind, index, actor, actor->mailbox_tail);
+    } else if (actor->slab_word & ACTOR_MOVING) {
+        move_on_go(scheduler, kind, index);
     } else if (!(actor->slab_word & ACTOR_STOPPED)) {
         uint64_t pid = scheduler_pid(scheduler, kind, index);
         uint64_t before = trace_on_in(scheduler, pid);
@@ -537,8 +614,8 @@ static void run_ready(struct scheduler *scheduler) {
     scheduler->reductions_left = scheduler->reductions_per_turn;
     while (scheduler->run_head != SLAB_NONE && scheduler->reductions_left > 0) {
         uint32_t run_id = scheduler->run_head;
-        const struct scheduler_kind *kind = &scheduler->kinds[run_id >> RUN_INDEX_BITS];
-        struct actor *actor = slab_at(&kind->slab, run_id & RUN_INDEX_MASK);
+        const struct scheduler_kind *kind = &scheduler->kinds[run_id >> ACTOR_INDEX_BITS];
+        struct actor *actor = slab_at(&kind->slab, run_id & ACTOR_INDEX_MASK);
         scheduler->run_head = actor->run_next;
         if (scheduler->run_head == SLAB_NONE)
             scheduler->run_tail = SLAB_NONE;
@@ -601,54 +678,6 @@ uint64_t scheduler_publish(struct scheduler *scheduler) {
     return wake;
 }
 
-bool scheduler_actor_info(const struct scheduler *scheduler, uint64_t pid,
-                          struct actor_info *info) {
-    const struct scheduler_kind *kind = &scheduler->kinds[pid_kind(pid)];
-    const struct actor *actor = kind->behaviour ? scheduler_lookup(scheduler, pid) : NULL;
-    if (!actor)
-        return false;
-    uint32_t index = pid_slot(pid).index;
-    *info = (struct actor_info){
-        .pid = scheduler_pid(scheduler, pid_kind(pid), index),
-        .behaviour = kind->behaviour->name,
-        .version = kind->behaviour->version,
-        .mailbox_count = actor->mailbox_count,
-        .supervisor = kind->supervisor,
-        .is_ready = actor->slab_word & ACTOR_QUEUED,
-        .is_paused = actor->slab_word & ACTOR_PAUSED,
-        .is_doomed = actor->slab_word & ACTOR_DOOMED,
-        .is_moving = actor->slab_word & ACTOR_MOVING,
-        .is_traced = actor->slab_word & ACTOR_TRACED,
-    };
-    for (const struct relation *at = relation_first(scheduler, pid_kind(pid), index); at;
-         at = relation_next(scheduler, at)) {
-        enum relation_kind type = relation_kind(at);
-        info->link_count += type == RELATION_LINK && at->word == 0;
-        info->monitor_count += type == RELATION_MONITOR || type == RELATION_CALL;
-        info->monitored_count += type == RELATION_MONITORED;
-        if (type == RELATION_CHILD)
-            info->supervisor = at->other;
-    }
-    for (uint32_t at = timed_first(scheduler, pid_kind(pid), index); at != SLAB_NONE;
-         at = timed_at(scheduler, at)->next)
-        info->timed_count++;
-    return true;
-}
-
-int scheduler_upgrade(struct scheduler *scheduler, const struct behaviour *behaviour) {
-    struct scheduler_kind *kind = &scheduler->kinds[behaviour->kind];
-    const struct behaviour *old = kind->behaviour;
-    if (!old || behaviour->version != old->version + 1 || behaviour->slot_size > old->slot_size ||
-        behaviour->timer_offset != old->timer_offset ||
-        behaviour->timer_tick_ns != old->timer_tick_ns)
-        return -EINVAL;
-    kind->behaviour = behaviour;
-    for (uint32_t i = 0; behaviour->upgrade && i < kind->slab.touched_count; i++)
-        if (slab_is_used(&kind->slab, i))
-            behaviour->upgrade(kind->context, slab_at(&kind->slab, i), i);
-    return 0;
-}
-
 void scheduler_arm(struct scheduler *scheduler, uint8_t kind, uint32_t index,
                    uint64_t deadline_ns) {
     timer_wheel_arm(&scheduler->kinds[kind].timers, index, deadline_ns);
@@ -656,51 +685,4 @@ void scheduler_arm(struct scheduler *scheduler, uint8_t kind, uint32_t index,
 
 void scheduler_disarm(struct scheduler *scheduler, uint8_t kind, uint32_t index) {
     timer_wheel_disarm(&scheduler->kinds[kind].timers, index);
-}
-
-void scheduler_validate(const struct scheduler *scheduler) {
-    slab_validate(&scheduler->cells);
-    relation_validate(scheduler);
-    timed_validate(scheduler);
-    uint32_t linked = 0;
-    uint32_t last = SLAB_NONE;
-    for (uint32_t at = scheduler->run_head; at != SLAB_NONE;
-         at = actor_at(scheduler, at)->run_next) {
-        CHECKF(actor_at(scheduler, at)->slab_word & ACTOR_QUEUED, "actor %x in the run queue", at);
-        last = at;
-        linked++;
-    }
-    CHECK(last == scheduler->run_tail);
-    uint32_t queued = 0;
-    uint32_t cells = 0;
-    for (uint8_t id = 1; id < ACTOR_KINDS_MAX; id++) {
-        const struct scheduler_kind *kind = &scheduler->kinds[id];
-        if (!kind->behaviour)
-            continue;
-        slab_validate(&kind->slab);
-        if (kind->behaviour->timer_offset)
-            timer_wheel_validate(&kind->timers);
-        queued += kind->slab.retired_count;
-        for (uint32_t i = 0; i < kind->slab.touched_count; i++) {
-            const struct actor *actor = slab_at(&kind->slab, i);
-            if (!(actor->slab_word & SLAB_USED))
-                continue;
-            uint64_t pid = scheduler_pid(scheduler, id, i);
-            if (!(actor->slab_word & ACTOR_DOOMED))
-                mailbox_validate(scheduler, actor, pid);
-            bool is_ready = actor->mailbox_tail != SLAB_NONE || actor->slab_word & ACTOR_CONTINUE;
-            bool is_queued = actor->slab_word & ACTOR_QUEUED;
-            // Queued without mail: it wrote to itself, and took it in the same go.
-            CHECKF(is_queued || !is_ready || actor->slab_word & (ACTOR_PAUSED | ACTOR_MOVING),
-                   "actor %lx is ready and not queued", pid);
-            cells += actor->mailbox_count;
-            queued += is_queued;
-        }
-    }
-    CHECK(linked == scheduler->run_count);
-    CHECKF(queued == linked, "%u actors in the run queue, %u marked so", linked, queued);
-    for (uint32_t i = 0; i < MESH_ENDPOINTS_MAX; i++)
-        cells += scheduler->backlogs[i].count;
-    CHECKF(cells == scheduler->cells.used_count, "%u message cells in use, %u found",
-           scheduler->cells.used_count, cells);
 }

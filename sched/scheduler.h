@@ -20,6 +20,8 @@
 #define ACTOR_REDUCTIONS 64
 
 // What a message needs stands in the first cache line.
+#define SCHEDULER_NOT_NEAR 0xff // no core's number
+
 struct scheduler_kind {
     _Alignas(64) struct slab slab; // of no slots while nothing is registered
     const struct behaviour *behaviour;
@@ -42,7 +44,7 @@ struct scheduler_backlog {
 
 struct scheduler {
     uint8_t core;      // its endpoint in the mesh
-    uint8_t near_core; // the same, but for TRACE_NOT_NEAR while a traced actor has its go
+    uint8_t near_core; // the same, or SCHEDULER_NOT_NEAR: each send is to be looked at
     struct mesh *mesh;
     struct memory_ledger *ledger;
     struct counters *counters;
@@ -52,9 +54,11 @@ struct scheduler {
     struct slab relations;
     struct slab timed;
     struct timer_wheel timed_wheel;
-    uint64_t unlink_id; // the latest given out
-    uint32_t starting;  // the actor whose init runs: kind 4 | index 28, SLAB_NONE: none
-    uint32_t run_head;  // kind 4 | index 28, SLAB_NONE when empty
+    uint64_t unlink_id;             // the latest given out
+    struct move_translation *moved; // by former pid (sched/move.h)
+    uint32_t moved_count;
+    uint32_t starting; // the actor whose init runs: kind 4 | index 28, SLAB_NONE: none
+    uint32_t run_head; // kind 4 | index 28, SLAB_NONE when empty
     uint32_t run_tail;
     uint32_t run_count; // ready actors, with those that ended while they were
     uint32_t reductions_per_turn;
@@ -134,6 +138,19 @@ void scheduler_disarm(struct scheduler *scheduler, uint8_t kind, uint32_t index)
 // make it busy again. Between scheduler_turn and scheduler_publish.
 bool scheduler_is_quiet(const struct scheduler *scheduler);
 
+// After trace.running or moved_count changed: sends go the way that looks while a traced actor has
+// its go, or some actor has moved.
+static inline void scheduler_look_near(struct scheduler *scheduler) {
+    bool looks = scheduler->trace.running != PID_NONE || scheduler->moved_count > 0;
+    scheduler->near_core = looks ? SCHEDULER_NOT_NEAR : scheduler->core;
+}
+
+static inline struct actor *scheduler_run_actor(const struct scheduler *scheduler,
+                                                uint32_t run_id) {
+    return (struct actor *)slab_at(&scheduler->kinds[run_id >> ACTOR_INDEX_BITS].slab,
+                                   run_id & ((1u << ACTOR_INDEX_BITS) - 1));
+}
+
 // The actor's state, or NULL when it is gone or lives on another core.
 static inline void *scheduler_lookup(const struct scheduler *scheduler, uint64_t pid) {
     if (UNLIKELY(pid_core(pid) != scheduler->core))
@@ -154,6 +171,13 @@ static inline uint64_t scheduler_pid(const struct scheduler *scheduler, uint8_t 
 // Marks an actor to end with `reason` at its next go; its mail is discarded now. The first reason
 // stands. For sched/signal.c and for callers deep inside something else.
 void scheduler_doom(struct scheduler *scheduler, uint8_t kind, uint32_t index, uint32_t reason);
+
+// For sched/move.c: to a target's new core by way of this one, its former; an end without
+// terminate; into the run queue for a departure; back into the run queue where there is reason.
+void scheduler_forward(struct scheduler *scheduler, const struct message *message);
+void scheduler_forget(struct scheduler *scheduler, uint8_t kind, uint32_t index, uint32_t reason);
+void scheduler_enqueue_move(struct scheduler *scheduler, uint8_t kind, uint32_t index);
+void scheduler_resume_moved(struct scheduler *scheduler, uint8_t kind, uint32_t index);
 
 struct actor_info {
     uint64_t pid;

@@ -9,6 +9,29 @@
 
 #include "sched/mailbox.h"
 #include "sched/server.h"
+#include "sched/move.h"
+
+// The actor's link with `other`, which may know it by a former pid, or be known by one.
+static struct relation *find_link(const struct scheduler *scheduler, uint8_t kind, uint32_t index,
+                                  uint64_t other) {
+    struct relation *link = relation_find(scheduler, kind, index, RELATION_LINK, other);
+    if (LIKELY(link || scheduler->moved_count == 0))
+        return link;
+    uint64_t now = move_translate(scheduler, other);
+    for (link = relation_first(scheduler, kind, index); link; link = relation_next(scheduler, link))
+        if (relation_kind(link) == RELATION_LINK && move_translate(scheduler, link->other) == now)
+            return link;
+    return NULL;
+}
+
+// The actor's monitor of this name, or NULL.
+static struct relation *find_monitor(const struct scheduler *scheduler, uint8_t kind,
+                                     uint32_t index, uint64_t monitor) {
+    struct relation *watch = relation_at(scheduler, monitor);
+    if (watch && watch->owner == actor_run_id(kind, index))
+        return watch;
+    return relation_find_word(scheduler, kind, index, RELATION_WATCH, monitor);
+}
 
 int signal_link(struct scheduler *scheduler, uint8_t kind, uint32_t index, uint64_t other) {
     uint64_t pid = scheduler_pid(scheduler, kind, index);
@@ -16,7 +39,7 @@ int signal_link(struct scheduler *scheduler, uint8_t kind, uint32_t index, uint6
            "actor %lx links to a service: a link is to one life of it", pid);
     if (other == pid)
         return 0;
-    struct relation *link = relation_find(scheduler, kind, index, RELATION_LINK, other);
+    struct relation *link = find_link(scheduler, kind, index, other);
     if (link && link->word == 0)
         return 0;
     if (!link)
@@ -30,7 +53,7 @@ int signal_link(struct scheduler *scheduler, uint8_t kind, uint32_t index, uint6
 }
 
 void signal_unlink(struct scheduler *scheduler, uint8_t kind, uint32_t index, uint64_t other) {
-    struct relation *link = relation_find(scheduler, kind, index, RELATION_LINK, other);
+    struct relation *link = find_link(scheduler, kind, index, other);
     if (!link || link->word != 0)
         return;
     link->word = ++scheduler->unlink_id;
@@ -58,16 +81,14 @@ uint64_t signal_monitor_tagged(struct scheduler *scheduler, uint8_t kind, uint32
     return ref;
 }
 
-bool signal_demonitor(struct scheduler *scheduler, uint64_t monitor) {
-    struct relation *watch = relation_at(scheduler, monitor);
+bool signal_demonitor(struct scheduler *scheduler, uint8_t kind, uint32_t index, uint64_t monitor) {
+    struct relation *watch = find_monitor(scheduler, kind, index, monitor);
     if (!watch)
         return false;
-    scheduler_send(scheduler,
-                   &(struct message){.target = watch->other,
-                                     .sender = scheduler_pid(scheduler, relation_owner_kind(watch),
-                                                             relation_owner_index(watch)),
-                                     .type = SIGNAL_DEMONITOR,
-                                     .words = {monitor}});
+    scheduler_send(scheduler, &(struct message){.target = watch->other,
+                                                .sender = scheduler_pid(scheduler, kind, index),
+                                                .type = SIGNAL_DEMONITOR,
+                                                .words = {monitor}});
     relation_remove(scheduler, watch);
     return true;
 }
@@ -122,23 +143,22 @@ static void on_exit_signal(struct scheduler *scheduler, const struct message *si
     uint32_t index = pid_slot(signal->target).index;
     bool is_by_link = signal->flags & SIGNAL_BY_LINK;
     if (is_by_link) {
-        struct relation *link =
-            relation_find(scheduler, kind, index, RELATION_LINK, signal->sender);
+        struct relation *link = find_link(scheduler, kind, index, signal->sender);
         if (!link || link->word != 0)
             return;
         relation_remove(scheduler, link);
     }
-    bool is_kill = signal->small == EXIT_KILLED && !is_by_link;
+    bool is_kill = (signal->small == EXIT_KILLED && !is_by_link) || signal->flags & SIGNAL_FORCED;
     if (scheduler->kinds[kind].behaviour->traps_exit && !is_kill)
         hand_over(scheduler, signal, MESSAGE_EXIT);
-    else if (signal->small != EXIT_NORMAL)
+    else if (signal->small != EXIT_NORMAL || is_kill)
         scheduler_doom(scheduler, kind, index, signal->small);
 }
 
 static void on_link(struct scheduler *scheduler, const struct message *signal) {
     uint8_t kind = pid_kind(signal->target);
     uint32_t index = pid_slot(signal->target).index;
-    if (relation_find(scheduler, kind, index, RELATION_LINK, signal->sender))
+    if (find_link(scheduler, kind, index, signal->sender))
         return; // linked, or unlinking: then this is from before
     if (!relation_add(scheduler, kind, index, RELATION_LINK, signal->sender))
         on_dead(scheduler, signal, EXIT_SYSTEM_LIMIT);
@@ -187,7 +207,8 @@ static void on_demonitor(struct scheduler *scheduler, const struct message *sign
 }
 
 static void on_down(struct scheduler *scheduler, const struct message *signal) {
-    struct relation *watch = relation_at(scheduler, signal->words[0]);
+    struct relation *watch = find_monitor(scheduler, pid_kind(signal->target),
+                                          pid_slot(signal->target).index, signal->words[0]);
     if (!watch)
         return; // demonitored meanwhile
     if (relation_kind(watch) == RELATION_CALL) {
@@ -239,6 +260,9 @@ void signal_deliver(struct scheduler *scheduler, const struct message *signal) {
     case SIGNAL_CALL_KEPT:
         server_deliver(scheduler, &own, true);
         return;
+    case SIGNAL_MOVE:
+        move_on_signal(scheduler, &own);
+        return;
     default:
         CHECKF(false, "actor %lx got signal %u", own.target, own.type);
     }
@@ -260,18 +284,24 @@ static void tell(struct scheduler *scheduler, const struct relation *relation, u
         signal.type = SIGNAL_DOWN;
         signal.words[0] = relation->word;
         break;
-    case RELATION_CALL:
-        server_caller_ended(scheduler, relation, pid);
-        return;
     case RELATION_MONITOR:
         signal.type = SIGNAL_DEMONITOR;
         signal.words[0] = relation_ref(scheduler, relation);
         break;
+    case RELATION_WATCH:
+        signal.type = SIGNAL_DEMONITOR;
+        signal.words[0] = relation->word;
+        break;
+    case RELATION_CALL:
+        server_caller_ended(scheduler, relation, pid);
+        return;
     case RELATION_CHILD:
         signal.type = MESSAGE_CHILD_EXIT;
         signal.words[1] = relation->word;
         break;
     case RELATION_NAME:
+    case RELATION_MOVE:
+    case RELATION_FORMER:
         return;
     }
     scheduler_send(scheduler, &signal);
@@ -279,9 +309,14 @@ static void tell(struct scheduler *scheduler, const struct relation *relation, u
 
 void signal_ended(struct scheduler *scheduler, uint8_t kind, uint32_t index, uint32_t reason) {
     uint64_t pid = scheduler_pid(scheduler, kind, index);
+    for (const struct relation *at = relation_first(scheduler, kind, index); at;
+         at = relation_next(scheduler, at))
+        tell(scheduler, at, pid, reason);
+    // Behind what was told: who knows it by a former pid needs its translation for that.
     struct relation *relation;
     while ((relation = relation_first(scheduler, kind, index))) {
-        tell(scheduler, relation, pid, reason);
+        if (relation_kind(relation) == RELATION_FORMER)
+            move_forget(scheduler, relation->word);
         relation_remove(scheduler, relation);
     }
 }

@@ -24,6 +24,7 @@
 #include "sched/relation.h"
 
 #define SIGNAL_BY_LINK 1u
+#define SIGNAL_FORCED 2u // an exit of the runtime's own: not trapped, whatever the reason
 
 // Links the actor with `other`, on any core; not by a service's pid (a monitor can). Linking to
 // itself does nothing.
@@ -43,7 +44,7 @@ MUST_USE uint64_t signal_monitor_tagged(struct scheduler *scheduler, uint8_t kin
                                         uint64_t other, uint64_t tag);
 
 // False: it had fired (or never was); its MESSAGE_DOWN may be in the mailbox.
-bool signal_demonitor(struct scheduler *scheduler, uint64_t monitor);
+bool signal_demonitor(struct scheduler *scheduler, uint8_t kind, uint32_t index, uint64_t monitor);
 
 // Asks an actor to go, on any core; `from` may be PID_NONE.
 void signal_exit(struct scheduler *scheduler, uint64_t from, uint64_t to, uint32_t reason);

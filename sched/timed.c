@@ -73,10 +73,11 @@ uint64_t timed_send_after(struct scheduler *scheduler, const struct message *mes
 }
 
 static uint32_t find(const struct scheduler *scheduler, uint64_t target, uint64_t name) {
-    if (pid_core(name) == scheduler->core + 1) {
-        const struct timed *timed = slab_lookup(&scheduler->timed, pid_slot(name));
-        return timed && timed->name == name ? pid_slot(name).index : SLAB_NONE;
-    }
+    const struct timed *timed = pid_core(name) == scheduler->core + 1
+                                    ? slab_lookup(&scheduler->timed, pid_slot(name))
+                                    : NULL;
+    if (timed && timed->name == name)
+        return pid_slot(name).index;
     const uint32_t *head = head_of(scheduler, target);
     uint32_t at = head ? *head - 1 : SLAB_NONE;
     while (at != SLAB_NONE && timed_at(scheduler, at)->name != name)
@@ -142,10 +143,36 @@ void timed_ended(struct scheduler *scheduler, uint8_t kind, uint32_t index) {
         release(scheduler, at);
 }
 
+void timed_freeze(struct scheduler *scheduler, uint8_t kind, uint32_t index) {
+    for (uint32_t at = timed_first(scheduler, kind, index); at != SLAB_NONE;
+         at = timed_at(scheduler, at)->next)
+        timer_wheel_disarm(&scheduler->timed_wheel, at);
+}
+
+void timed_thaw(struct scheduler *scheduler, uint8_t kind, uint32_t index) {
+    for (uint32_t at = timed_first(scheduler, kind, index); at != SLAB_NONE;
+         at = timed_at(scheduler, at)->next)
+        timer_wheel_arm(&scheduler->timed_wheel, at, timed_at(scheduler, at)->deadline_ns);
+}
+
+bool timed_arrive(struct scheduler *scheduler, uint64_t pid, const struct timed *from) {
+    uint32_t index;
+    struct timed *timed = slab_acquire(&scheduler->timed, &index);
+    if (!timed)
+        return false;
+    uint32_t word = timed->slab_word;
+    *timed = *from;
+    timed->slab_word = word;
+    timed->timer = (struct timer){0};
+    timed->target = pid;
+    list(scheduler, index, timed);
+    return true;
+}
+
 void timed_validate(const struct scheduler *scheduler) {
     slab_validate(&scheduler->timed);
     timer_wheel_validate(&scheduler->timed_wheel);
-    CHECKF(scheduler->timed_wheel.armed_count == scheduler->timed.used_count,
+    CHECKF(scheduler->timed_wheel.armed_count <= scheduler->timed.used_count, // some are frozen
            "%u timed messages, %u armed", scheduler->timed.used_count,
            scheduler->timed_wheel.armed_count);
     for (uint32_t i = 0; i < scheduler->timed.touched_count; i++) {

@@ -46,6 +46,11 @@ MUST_USE int timed_init(struct scheduler *scheduler, uint32_t timed_max);
 void timed_run(struct scheduler *scheduler);
 void timed_ended(struct scheduler *scheduler, uint8_t kind, uint32_t index);
 
+// An actor's timed messages stop while it is on the move; go on; arrive with it (false: timed_max).
+void timed_freeze(struct scheduler *scheduler, uint8_t kind, uint32_t index);
+void timed_thaw(struct scheduler *scheduler, uint8_t kind, uint32_t index);
+MUST_USE bool timed_arrive(struct scheduler *scheduler, uint64_t pid, const struct timed *timed);
+
 // The newest of an actor's, SLAB_NONE for none; for moves and printouts.
 uint32_t timed_first(const struct scheduler *scheduler, uint8_t kind, uint32_t index);
 static inline struct timed *timed_at(const struct scheduler *scheduler, uint32_t index);

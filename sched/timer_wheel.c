@@ -161,6 +161,11 @@ uint64_t timer_wheel_next_ns(const struct timer_wheel *wheel) {
     return next_slot(wheel, &head, &tick) ? tick * wheel->tick_ns : UINT64_MAX;
 }
 
+uint64_t timer_wheel_deadline_ns(const struct timer_wheel *wheel, uint32_t index) {
+    const struct timer *timer = timer_at(wheel, index);
+    return timer_is_armed(timer) ? deadline_of(wheel, timer) * wheel->tick_ns : 0;
+}
+
 void timer_wheel_validate(const struct timer_wheel *wheel) {
     uint32_t count = 0;
     for (uint32_t head = 0; head < TIMER_WHEEL_LEVELS * TIMER_WHEEL_SLOTS; head++) {

@@ -57,6 +57,9 @@ static inline bool timer_is_armed(const struct timer *timer) {
     return timer->previous != 0;
 }
 
+// The deadline of an armed timer, to the tick; 0: it is not armed.
+uint64_t timer_wheel_deadline_ns(const struct timer_wheel *wheel, uint32_t index);
+
 void timer_wheel_validate(const struct timer_wheel *wheel);
 
 #endif

@@ -28,7 +28,7 @@ void trace_stop(struct scheduler *scheduler) {
     trace->actor_count = 0;
     trace->until_ns = 0;
     trace->running = PID_NONE;
-    scheduler->near_core = scheduler->core;
+    scheduler_look_near(scheduler);
 }
 
 void trace_start(struct scheduler *scheduler, uint64_t until_ns) {
@@ -161,7 +161,7 @@ uint64_t trace_on_in(struct scheduler *scheduler, uint64_t pid) {
         return PID_NONE;
     trace->running = pid;
     trace->reductions_left = scheduler->reductions_left;
-    scheduler->near_core = TRACE_NOT_NEAR;
+    scheduler_look_near(scheduler);
     return before;
 }
 
@@ -174,5 +174,5 @@ void trace_on_out(struct scheduler *scheduler, uint64_t pid, uint64_t before) {
     put(scheduler, &(struct trace_event){.actor = pid, .small = used, .what = TRACE_OUT});
     trace->running = trace->until_ns ? before : PID_NONE;
     if (trace->running == PID_NONE)
-        scheduler->near_core = scheduler->core;
+        scheduler_look_near(scheduler);
 }

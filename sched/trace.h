@@ -27,7 +27,6 @@
 
 #define TRACE_EVENTS_MAX 4096 // 256 KiB, committed on touch
 #define TRACE_ACTORS_MAX 16
-#define TRACE_NOT_NEAR 0xff // no core's number
 
 struct scheduler;
 
@@ -102,7 +101,7 @@ void trace_on_bytes(struct scheduler *scheduler, uint64_t pid, size_t size);
 uint64_t trace_on_in(struct scheduler *scheduler, uint64_t pid);
 void trace_on_out(struct scheduler *scheduler, uint64_t pid, uint64_t before);
 
-// A send while scheduler->near_core is TRACE_NOT_NEAR.
+// A send while scheduler->near_core is SCHEDULER_NOT_NEAR.
 void trace_on_send(struct scheduler *scheduler, const struct message *message);
 
 #endif

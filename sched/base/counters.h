@@ -42,6 +42,11 @@
       "a limit is reached: see /actors")                                                           \
     X(MAIL_DROPPED, "actor_mail_dropped_total", "", "messages that a mailbox policy dropped",      \
       "an actor is overloaded")                                                                    \
+    X(MOVES_OUT, "actor_moves_total", "direction=\"out\"", "actors that moved to another core",    \
+      "")                                                                                          \
+    X(MOVES_IN, "actor_moves_total", "direction=\"in\"", "actors that came from another core", "") \
+    X(MOVES_REFUSED, "actor_moves_refused_total", "", "moves that the other core had no room for", \
+      "the cores are full")                                                                        \
     X(TIMED_LATE, "actor_timed_late_total", "", "timed messages put off: no cell or mailbox full", \
       "an actor is overloaded")                                                                    \
     X(CALLS, "actor_calls_total", "", "calls of servers", "")                                      \

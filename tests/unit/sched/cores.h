@@ -5,6 +5,7 @@
 #define FAIRLEAD_TEST_CORES_H
 
 #include "sched/base/clock.h"
+#include "sched/move.h"
 #include "sched/payload.h"
 #include "sched/signal.h"
 #include "sched/timed.h"
@@ -21,7 +22,8 @@ enum {
     LEAKY = 4,   // mailbox of 4, drops the newest
     SLIDING = 5, // mailbox of 4, drops the oldest
     BRITTLE = 6, // mailbox of 4, exits
-    FORMER = 7,  // version 1 of a behaviour
+    MOVER = 13,  // moves as it is
+    CARRIER = 7, // moves by depart and arrive; traps exits; private
 };
 
 enum {
@@ -59,6 +61,10 @@ struct cores {
     uint32_t discarded;
     uint64_t monitor; // of the latest DO_MONITOR
     int (*on_init)(struct scheduler *scheduler, uint8_t kind, uint32_t index); // or NULL
+    void (*on_say)(struct scheduler *scheduler, uint8_t kind, uint32_t index,
+                   const struct message *message); // or NULL
+    uint32_t arrivals_to_decline;                  // of carriers
+    uint32_t departed;                             // carriers that are away
     void (*on_terminate)(struct scheduler *scheduler, uint8_t kind, uint32_t index);
 };
 
@@ -106,6 +112,8 @@ static void puppet_handle(void *context, void *state, uint32_t index,
         scheduler_exit(my->scheduler, my->kind, index, (enum exit_reason)message->words[0]);
         return;
     default:
+        if (message->type == SAY && cores.on_say)
+            cores.on_say(my->scheduler, my->kind, index, message);
         cores_note(scheduler_pid(my->scheduler, my->kind, index), message);
     }
 }
@@ -125,6 +133,31 @@ static void puppet_discard(void *context, const struct message *message) {
     cores.discarded++;
 }
 
+static uint64_t carrier_depart(void *context, void *state, uint32_t index, size_t *size) {
+    const struct puppet_context *my = context;
+    (void)index;
+    *size = sizeof(uint32_t);
+    uint64_t payload = payload_acquire(my->scheduler, *size);
+    ck_assert_uint_ne(payload, PAYLOAD_NONE);
+    memcpy(payload_data(my->scheduler, payload), &((struct puppet *)state)->value, *size);
+    cores.departed++;
+    return payload;
+}
+
+static int carrier_arrive(void *context, void *state, uint32_t index, const void *bytes,
+                          size_t size) {
+    (void)context;
+    (void)index;
+    ck_assert_uint_eq(size, sizeof(uint32_t));
+    if (cores.arrivals_to_decline > 0) {
+        cores.arrivals_to_decline--;
+        return -1;
+    }
+    memcpy(&((struct puppet *)state)->value, bytes, size);
+    cores.departed--;
+    return 0;
+}
+
 #define PUPPET_BEHAVIOUR(kind_, name_, ...)                                                        \
     {                                                                                              \
         .name = name_, .kind = kind_, .version = 1, .slot_size = sizeof(struct puppet),            \
@@ -140,7 +173,9 @@ static const struct behaviour puppet_behaviours[] = {
     PUPPET_BEHAVIOUR(LEAKY, "leaky", .mailbox_max = 4, .mailbox_policy = MAILBOX_DROP_NEWEST),
     PUPPET_BEHAVIOUR(SLIDING, "sliding", .mailbox_max = 4, .mailbox_policy = MAILBOX_DROP_OLDEST),
     PUPPET_BEHAVIOUR(BRITTLE, "brittle", .mailbox_max = 4, .mailbox_policy = MAILBOX_EXIT),
-    PUPPET_BEHAVIOUR(FORMER, "former", .mailbox_max = 1000),
+    PUPPET_BEHAVIOUR(MOVER, "movers", .mailbox_max = 1000, .is_movable = true),
+    PUPPET_BEHAVIOUR(CARRIER, "carriers", .mailbox_max = 1000, .is_movable = true,
+                     .is_private = true, .depart = carrier_depart, .arrive = carrier_arrive),
 };
 
 #define PUPPET_BEHAVIOURS (sizeof(puppet_behaviours) / sizeof(puppet_behaviours[0]))

@@ -119,15 +119,15 @@ END_TEST
 
 START_TEST(a_service_is_found_under_one_pid_over_its_lives) {
     cores_open(2, NULL);
-    static const struct behaviour service = PUPPET_BEHAVIOUR(9, "service", .mailbox_max = 100);
-    puppet_contexts[0][9] = (struct puppet_context){&cores.schedulers[0], 9};
-    ck_assert_int_eq(scheduler_register(&cores.schedulers[0], &service, &puppet_contexts[0][9], 1),
+    static const struct behaviour service = PUPPET_BEHAVIOUR(10, "service", .mailbox_max = 100);
+    puppet_contexts[0][10] = (struct puppet_context){&cores.schedulers[0], 10};
+    ck_assert_int_eq(scheduler_register(&cores.schedulers[0], &service, &puppet_contexts[0][10], 1),
                      0);
-    uint64_t alias = pid_service(0, 9);
+    uint64_t alias = pid_service(0, 10);
     cores_send(PID_NONE, alias, SAY, 1); // nobody is there
     ck_assert_uint_eq(cores.discarded, 1);
     for (uint32_t life = 0; life < 3; life++) {
-        uint64_t pid = cores_spawn(0, 9);
+        uint64_t pid = cores_spawn(0, 10);
         for (uint32_t core = 0; core < 2; core++)
             ck_assert(scheduler_try_send(
                 &cores.schedulers[core],

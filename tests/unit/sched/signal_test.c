@@ -195,8 +195,8 @@ START_TEST(a_demonitored_actor_tells_nothing_even_when_its_down_is_on_the_way) {
     cores_settle();
     cores_send(b, b, DO_EXIT_SELF, EXIT_PEER);
     cores_turn(1); // the down is in the mesh
-    ck_assert(signal_demonitor(cores_of(a), cores.monitor));
-    ck_assert(!signal_demonitor(cores_of(a), cores.monitor));
+    ck_assert(signal_demonitor(cores_of(a), PUPPET, pid_slot(a).index, cores.monitor));
+    ck_assert(!signal_demonitor(cores_of(a), PUPPET, pid_slot(a).index, cores.monitor));
     cores_settle();
     ck_assert_uint_eq(cores_logged(a, MESSAGE_DOWN, NULL), 0);
     cores_close();
