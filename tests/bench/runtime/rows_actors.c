@@ -17,6 +17,7 @@ struct row_result row_spawn(const struct row_options *options) {
     enum { ALIVE = 100000 };
     struct world world;
     world_init(&world, 0, NULL);
+    world_supervise(&world);
     uint64_t rounds = (options->operations ? options->operations : 20000000) / ALIVE;
     uint64_t elapsed_ns = 0;
     for (uint64_t round = 0; round < rounds; round++) {
@@ -39,6 +40,7 @@ struct row_result row_spawn_fresh(const struct row_options *options) {
     for (uint64_t round = 0; round < rounds; round++) {
         struct world world;
         world_init(&world, 0, NULL);
+        world_supervise(&world);
         uint64_t begin_ns = clock_monotonic_ns();
         spawn_many(&world, KIND_BARE, FRESH);
         elapsed_ns += clock_monotonic_ns() - begin_ns;
@@ -59,6 +61,7 @@ static uint64_t resident_bytes(void) {
 struct row_result row_memory(const struct row_options *options) {
     struct world world;
     world_init(&world, 0, NULL);
+    world_supervise(&world);
     spawn_many(&world, KIND_BARE, 100000);
     uint64_t before = resident_bytes();
     spawn_many(&world, KIND_BARE, 900000);

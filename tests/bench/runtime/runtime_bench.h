@@ -10,6 +10,7 @@
 #include "sched/base/blocks.h"
 #include "sched/base/clock.h"
 #include "sched/scheduler.h"
+#include "sched/supervisor.h"
 
 enum {
     KIND_BARE = 1, // nothing but its header and a word of state
@@ -36,6 +37,7 @@ struct world {
     struct memory_ledger ledger;
     struct blocks blocks;
     struct counters counters;
+    struct supervisor_config supervisors;
     struct scheduler scheduler;
     const struct row_options *options;
     uint64_t *pids; // the nodes
@@ -63,6 +65,9 @@ struct row_result {
 
 void world_init(struct world *world, uint8_t core, struct mesh *mesh);
 void world_fini(struct world *world);
+
+// From here on the bare actors have a supervisor.
+void world_supervise(struct world *world);
 
 // Turns until no actor is ready.
 void world_run(struct world *world);

@@ -163,6 +163,22 @@ void world_init(struct world *world, uint8_t core, struct mesh *mesh) {
         CHECK(scheduler_register(&world->scheduler, &behaviours[i], world, ACTORS_MAX) == 0);
 }
 
+// Whoever spawns a bare actor spawns it under this supervisor (OTP: simple_one_for_one).
+void world_supervise(struct world *world) {
+    world->supervisors =
+        (struct supervisor_config){.scheduler = &world->scheduler, .supervisors_max = 1};
+    CHECK(supervisor_register(&world->supervisors) == 0);
+    struct supervisor_spec spec = {.name = "bare actors",
+                                   .strategy = SUPERVISOR_SIMPLE_ONE_FOR_ONE,
+                                   .intensity = 10,
+                                   .period_ms = 1000,
+                                   .kind = KIND_BARE,
+                                   .restart = SUPERVISOR_TRANSIENT,
+                                   .shutdown_ms = SUPERVISOR_SHUTDOWN_MS};
+    CHECK(supervisor_start(&world->scheduler, &spec) != PID_NONE);
+    world_run(world);
+}
+
 void world_fini(struct world *world) {
     free(world->pids);
     memory_release_all(&world->ledger);
