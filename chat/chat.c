@@ -95,6 +95,7 @@ static const struct behaviour chat_behaviour = {
     .handle = chat_actor_handle,
     .terminate = chat_actor_terminate,
     .discard = chat_actor_discard,
+    .message_name = chat_message_name,
 };
 
 int chat_init(struct chat *chat, const struct chat_config *config, struct scheduler *scheduler,

@@ -537,4 +537,5 @@ const struct behaviour leaf_behaviour = {
     .handle = on_message,
     .terminate = on_terminate,
     .discard = on_discard,
+    .message_name = chat_message_name,
 };

@@ -36,6 +36,9 @@ enum chat_message_type {
 
 #define CHAT_LEAVES_MAX 8 // two in each word
 
+// "join", …; NULL for no type of chat's.
+const char *chat_message_name(uint16_t type);
+
 enum chat_refusal {
     REFUSAL_BUSY,           // a core does not keep up
     REFUSAL_TOO_MANY_ROOMS, // --rooms-max

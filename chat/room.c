@@ -472,4 +472,5 @@ const struct behaviour room_behaviour = {
     .terminate = on_terminate,
     .discard = on_discard,
     .succession = on_succession,
+    .message_name = chat_message_name,
 };

@@ -374,9 +374,8 @@ void stream_port_open(void *port, uint32_t index, const struct stream_opening *o
     stream_set_owner(gateway->parts.streams, index, pid_slot(pid).index);
 }
 
-void stream_port_data(void *port, uint32_t index, uint32_t owner, uint8_t *data, size_t size) {
-    struct gateway *gateway = port;
-    struct conn *conn = conn_at(gateway, owner);
+static void on_data(struct gateway *gateway, uint32_t owner, struct conn *conn, uint8_t *data,
+                    size_t size) {
     if (conn_has(conn, CONN_DOOMED))
         return;
     switch (conn_state(conn)) {
@@ -395,6 +394,25 @@ void stream_port_data(void *port, uint32_t index, uint32_t owner, uint8_t *data,
         return;
     }
     UNREACHABLE();
+}
+
+COLD static void on_traced_data(struct gateway *gateway, uint32_t owner, struct conn *conn,
+                                uint8_t *data, size_t size) {
+    struct scheduler *scheduler = gateway->parts.scheduler;
+    uint64_t pid = scheduler_pid(scheduler, KIND_CONNECTION, owner);
+    uint64_t before = trace_on_in(scheduler, pid);
+    trace_on_bytes(scheduler, pid, size);
+    on_data(gateway, owner, conn, data, size);
+    trace_on_out(scheduler, pid, before);
+}
+
+void stream_port_data(void *port, uint32_t index, uint32_t owner, uint8_t *data, size_t size) {
+    struct gateway *gateway = port;
+    struct conn *conn = conn_at(gateway, owner);
+    if (UNLIKELY(conn->actor.slab_word & ACTOR_TRACED))
+        on_traced_data(gateway, owner, conn, data, size);
+    else
+        on_data(gateway, owner, conn, data, size);
 }
 
 void stream_port_writable(void *port, uint32_t index, uint32_t owner) {

@@ -8,6 +8,7 @@
 #include "gateway/control_lives.h"
 #include "gateway/control_port.h"
 #include "gateway/control_request.h"
+#include "gateway/control_trace.h"
 #include "gateway/host_port.h"
 #include "gateway/metrics.h"
 #include "sched/base/clock.h"
@@ -261,9 +262,25 @@ static enum MHD_Result route(struct MHD_Connection *connection, const struct ser
         return control_lives_connections(connection, &control->config);
     if (strcmp(path, "/actors") == 0)
         return control_lives_actors(connection, &control->config);
+    if (strcmp(path, "/trace") == 0)
+        return control_trace_answer(connection, &control->config, method);
     if (strcmp(path, "/tree") == 0)
         return answer_tree(connection, control);
     return control_answer_error(connection, MHD_HTTP_NOT_FOUND, "not found\n");
+}
+
+static const char *methods_of(const struct server *server, const char *path) {
+    if (!server->page_only && strcmp(path, "/trace") == 0)
+        return CONTROL_TRACE_METHODS;
+    // No page of another origin can send a DELETE: it would have to ask first, by OPTIONS.
+    return is_room(server, path) ? "GET, HEAD, DELETE" : "GET, HEAD";
+}
+
+static bool has_method(const char *methods, const char *method) {
+    const char *at = strstr(methods, method);
+    size_t size = strlen(method);
+    return at && size > 0 && (at == methods || at[-1] == ' ') &&
+           (at[size] == ',' || at[size] == '\0');
 }
 
 static bool has_body(struct MHD_Connection *connection) {
@@ -283,11 +300,9 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
             connection, MHD_HTTP_FORBIDDEN,
             "This is a control plane for this machine: ask it by the name localhost "
             "or by its address (or start it with --allow-anonymous).\n");
-    // No page of another origin can send a DELETE: it would have to ask first, by OPTIONS.
-    bool may_end = is_room(server, path);
-    if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0 &&
-        !(may_end && strcmp(method, MHD_HTTP_METHOD_DELETE) == 0))
-        return control_answer_not_allowed(connection, may_end ? "GET, HEAD, DELETE" : "GET, HEAD");
+    const char *methods = methods_of(server, path);
+    if (!has_method(methods, method))
+        return control_answer_not_allowed(connection, methods);
     if (has_body(connection))
         return control_answer_error(connection, MHD_HTTP_CONTENT_TOO_LARGE,
                                     "no body is taken here\n");

@@ -1,6 +1,6 @@
 // The control plane: page, health, rooms and metrics over HTTP, by libmicrohttpd in a thread of its
-// own on a port of its own. Read-only: GET and HEAD. With --page a second server shows the page and
-// /config.json alone.
+// own on a port of its own. Read-only, /trace excepted: GET and HEAD. With --page a second server
+// shows the page and /config.json alone.
 //
 //   / and its files   the console (gateway/console)
 //   /config.json      where the page finds the data port
@@ -8,6 +8,7 @@
 //   /readyz           503 while draining and from 95 % of connections_max
 //   /rooms[/<name>]   JSON; ?limit=N
 //   /obituaries, /connections, /actors   gateway/control_lives.h
+//   /trace            gateway/control_trace.h: also POST and DELETE
 //   /metrics          Prometheus text
 //
 // Bounds: CONTROL_CONNECTIONS_MAX connections, each with CONTROL_MEMORY_BYTES for its request and

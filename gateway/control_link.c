@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "gateway/lives.h"
+#include "gateway/tracing.h"
 #include "sched/base/clock.h"
 
 enum control_message_type {
@@ -20,6 +21,9 @@ enum question_kind {
     ASK_CONNECTIONS,
     ASK_ACTORS,
     ASK_TAGS,
+    ASK_TRACE_BEGIN,
+    ASK_TRACE_END,
+    ASK_TRACE,
     ASK_TREE,
     ASK_ROOM_END,
 };
@@ -40,7 +44,9 @@ struct question {
     struct control_kinds *kinds; // in `rooms`
     struct lives_tags *tags;     // in `rooms`
     char *tree;                  // in `rooms`, CONTROL_TREE_SIZE
-    uint64_t cursor;             // of a walk that goes on
+    struct control_trace_order order;
+    struct control_trace trace; // in `rooms`; of the order: how many actors
+    uint64_t cursor;            // of a walk that goes on
     struct control_room rooms[];
 };
 
@@ -163,6 +169,15 @@ static bool answer(struct question *question, struct core *core) {
         return lives_actors(core, question->kinds, &question->cursor);
     case ASK_TAGS:
         lives_tags_name(core, question->tags);
+        break;
+    case ASK_TRACE_BEGIN:
+        return tracing_begin(core, &question->order, &question->cursor,
+                             &question->trace.actor_count);
+    case ASK_TRACE_END:
+        trace_stop(&core->scheduler);
+        break;
+    case ASK_TRACE:
+        tracing_read(core, &question->trace);
         break;
     case ASK_TREE:
         put_tree(question, core);
@@ -496,4 +511,65 @@ bool control_port_tree(void *gateway, uint32_t core, char text[CONTROL_TREE_SIZE
     memcpy(text, got->tree, CONTROL_TREE_SIZE);
     free(got);
     return true;
+}
+
+uint32_t control_port_trace_begin(void *gateway, const struct control_trace_order *order,
+                                  uint64_t *cores_silent) {
+    struct control_link *link = gateway;
+    uint32_t asked = 0, actor_count = 0;
+    *cores_silent = all_cores(gateway);
+    link->question++;
+    for (uint32_t core = 0; core < control_port_core_count(gateway); core++) {
+        struct question *question = question_new(ASK_TRACE_BEGIN, 0);
+        question->order = *order;
+        asked += ask(link, question, core);
+    }
+    uint64_t deadline_ns = scan_deadline();
+    for (struct question *got; asked > 0 && (got = next_answer(link, deadline_ns)); asked--) {
+        *cores_silent &= ~(1ull << got->core);
+        actor_count += got->trace.actor_count;
+        free(got);
+    }
+    return actor_count;
+}
+
+void control_port_trace_end(void *gateway, uint64_t *cores_silent) {
+    struct control_link *link = gateway;
+    uint32_t asked = 0;
+    *cores_silent = all_cores(gateway);
+    link->question++;
+    for (uint32_t core = 0; core < control_port_core_count(gateway); core++)
+        asked += ask(link, question_new(ASK_TRACE_END, 0), core);
+    uint64_t deadline_ns = deadline();
+    for (struct question *got; asked > 0 && (got = next_answer(link, deadline_ns)); asked--) {
+        *cores_silent &= ~(1ull << got->core);
+        free(got);
+    }
+}
+
+void control_port_trace(void *gateway, struct control_trace *trace) {
+    struct control_link *link = gateway;
+    uint32_t asked = 0;
+    trace->cores_silent = all_cores(gateway);
+    link->question++;
+    for (uint32_t core = 0; core < control_port_core_count(gateway); core++) {
+        struct question *question =
+            question_new(ASK_TRACE, trace->events_max * sizeof(struct control_trace_event));
+        question->trace =
+            (struct control_trace){.events = (struct control_trace_event *)question->rooms,
+                                   .events_max = trace->events_max};
+        asked += ask(link, question, core);
+    }
+    uint64_t deadline_ns = deadline();
+    for (struct question *got; asked > 0 && (got = next_answer(link, deadline_ns)); asked--) {
+        const struct control_trace *part = &got->trace;
+        trace->cores_silent &= ~(1ull << got->core);
+        trace->kept += part->kept;
+        trace->lost += part->lost;
+        trace->actor_count += part->actor_count;
+        trace->is_on |= part->is_on;
+        for (uint32_t i = 0; i < part->event_count; i++)
+            trace->events[trace->event_count++] = part->events[i];
+        free(got);
+    }
 }

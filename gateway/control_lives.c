@@ -32,12 +32,6 @@ static bool decode_address(const char *text, uint8_t ip[16]) {
     return inet_pton(AF_INET, text, ip + sizeof(mapped)) == 1 || inet_pton(AF_INET6, text, ip) == 1;
 }
 
-static bool decode_pid(const char *text, uint64_t *pid) {
-    size_t size = strlen(text);
-    *pid = strtoull(text, NULL, 16);
-    return size >= 1 && size <= 16 && strspn(text, "0123456789abcdefABCDEF") == size && *pid != 0;
-}
-
 static void read_limit(struct lives_request *request, const char *text) {
     char *end;
     unsigned long value = strtoul(text, &end, 10);
@@ -67,7 +61,7 @@ static enum MHD_Result on_argument(void *context, enum MHD_ValueKind kind, const
         if (!decode_address((const char *)text, who->address))
             cause = "address: an IPv4 or IPv6 address, without a port";
     } else if (strcmp(name, "pid") == 0) {
-        if (!decode_pid((const char *)text, &who->pid))
+        if (!control_request_pid((const char *)text, &who->pid))
             cause = "pid: 1 to 16 hexadecimal digits, as in the answers";
     } else {
         cause = "the arguments here are user, address, pid and limit";

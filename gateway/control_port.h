@@ -15,6 +15,7 @@
 #include "sched/base/counters.h"
 #include "sched/base/memory.h"
 #include "sched/recorder.h"
+#include "sched/trace.h"
 
 #define CONTROL_ANSWER_MS 250
 #define CONTROL_SLABS_MAX 48
@@ -130,6 +131,32 @@ struct control_kinds {
     uint64_t cores_silent;
 };
 
+// Whom to trace: `room`, or else who.pid, or else who.user.
+struct control_trace_order {
+    struct control_who who;
+    struct control_name room;
+    uint64_t until_ns; // of clock_monotonic_ns
+};
+
+struct control_trace_event {
+    struct trace_event event;
+    uint64_t sequence; // on its core
+    uint32_t core;
+    const char *kind;    // static strings
+    const char *message; // NULL: it is about none, or about one without a name
+};
+
+struct control_trace {
+    struct control_trace_event *events; // the caller's, events_max for each core
+    uint32_t events_max;                // of one core
+    uint32_t event_count;               // filled in
+    uint32_t kept;                      // on all cores
+    uint32_t actor_count;
+    uint64_t lost; // overwritten
+    bool is_on;
+    uint64_t cores_silent;
+};
+
 enum control_answer {
     CONTROL_FOUND,
     CONTROL_NOT_FOUND,
@@ -159,6 +186,12 @@ void control_port_connections(void *gateway, const struct control_who *who,
                               struct control_lives *lives);
 
 void control_port_actors(void *gateway, struct control_kinds *kinds);
+
+// How many actors are traced now; the trace before has ended in any case.
+uint32_t control_port_trace_begin(void *gateway, const struct control_trace_order *order,
+                                  uint64_t *cores_silent);
+void control_port_trace_end(void *gateway, uint64_t *cores_silent);
+void control_port_trace(void *gateway, struct control_trace *trace);
 
 // The supervisors of one core as text; false: it did not answer. What does not fit is left out.
 #define CONTROL_TREE_SIZE 8192

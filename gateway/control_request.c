@@ -2,6 +2,7 @@
 
 #include <ctype.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -27,6 +28,12 @@ int control_request_name(const char *escaped, uint8_t *name, size_t name_size) {
         name[size++] = (uint8_t)byte;
     }
     return (int)size;
+}
+
+bool control_request_pid(const char *text, uint64_t *pid) {
+    size_t size = strlen(text);
+    *pid = strtoull(text, NULL, 16);
+    return size >= 1 && size <= 16 && strspn(text, "0123456789abcdefABCDEF") == size && *pid != 0;
 }
 
 bool control_request_host_is_local(const char *host, const struct config_address *bound) {

@@ -8,6 +8,9 @@
 // escape, a NUL, or too long.
 int control_request_name(const char *escaped, uint8_t *name, size_t name_size);
 
+// 1 to 16 hexadecimal digits, not all 0.
+bool control_request_pid(const char *text, uint64_t *pid);
+
 // Whether a Host header (NULL: none) is a loopback name or address, or `bound`'s own address, with
 // any port.
 bool control_request_host_is_local(const char *host, const struct config_address *bound);

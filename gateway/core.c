@@ -71,6 +71,8 @@ static int open_actors(struct core *core) {
     if (result == 0)
         result = recorder_init(&core->scheduler.recorder, &recorder, &core->ledger,
                                &core->scheduler.now_ns);
+    if (result == 0)
+        result = trace_init(&core->scheduler.trace, &core->ledger);
     if (result < 0)
         return result;
     struct gateway_parts parts = {

@@ -3,7 +3,7 @@
 import { describe, test } from "node:test";
 import assert from "node:assert/strict";
 import { sleep, startGateway, until } from "./gateway.mjs";
-import { OPCODE, RawClient, frame } from "./raw.mjs";
+import { OPCODE, RawClient, frame, text } from "./raw.mjs";
 
 const as = (user) => ({ target: `/socket/websocket?vsn=2.0.0&user=${user}` });
 const names = (life) => life.events.map(({ event }) => event);
@@ -90,6 +90,51 @@ describe("lives", () => {
     const { recorder, obituaries } = await gateway.json("/obituaries");
     assert.match(recorder, /--recorder-mib/);
     assert.equal(obituaries.length, 0);
+    await gateway.finish();
+  });
+
+  test("a room's trace shows its messages, and nobody else's, while it lasts", async () => {
+    const gateway = await startGateway(["--schedulers", "2"]);
+    const url = (query) => `${gateway.origin}/trace${query}`;
+    const trace = async () => (await (await fetch(url("?limit=4096"))).text()).trim().split("\n").map((line) => JSON.parse(line));
+    const client = await RawClient.open(gateway.port, as("alice"));
+    await client.join("lobby");
+    await client.join("den");
+    assert.equal((await fetch(url("?room=nowhere"), { method: "POST" })).status, 404);
+    const begun = await fetch(url("?room=lobby&for_s=30"), { method: "POST" });
+    assert.equal(begun.status, 200);
+    assert.equal((await begun.json()).actors, 2); // the room and its leaf
+    for (const room of ["lobby", "den"]) client.write(text(["1", "7", `room:${room}`, "shout", { n: 1 }]));
+    const seen = (events, what, kind) => events.filter((event) => event.what === what && event.kind === kind).map(({ message }) => message);
+    const events = await until("the relay in the trace", async () => {
+      const [head, ...events] = await trace();
+      assert.equal(head.on, true);
+      assert.equal(head.lost, 0);
+      return seen(events, "receive", "leaves").includes("relay") && events;
+    });
+    assert.deepEqual(seen(events, "receive", "rooms").filter((name) => name === "publish"), ["publish"]);
+    assert.deepEqual(seen(events, "send", "rooms").filter((name) => name === "relay"), ["relay"]);
+    assert.equal((await fetch(url(""), { method: "DELETE" })).status, 200);
+    const [after, ...kept] = await trace();
+    assert.equal(after.on, false);
+    assert.ok(kept.length >= events.length, "the events stay to be read");
+
+    assert.equal((await (await fetch(url("?user=alice&for_s=1"), { method: "POST" })).json()).actors, 1);
+    client.write(text(["1", "8", "room:den", "shout", { n: 2 }]));
+    await until("her bytes in the trace", async () => seen(await trace(), "bytes", "connections").length > 0);
+    assert.ok(seen(await trace(), "send", "connections").includes("publish"));
+    await sleep(1200);
+    client.write(text(["1", "9", "room:den", "shout", { n: 3 }]));
+    await sleep(200);
+    assert.equal((await trace())[0].on, false, "it ended by itself");
+    assert.equal(seen(await trace(), "bytes", "connections").length, 1);
+
+    const foreign = { method: "POST", headers: { Origin: "https://evil.example" } };
+    assert.equal((await fetch(url("?room=lobby"), foreign)).status, 403);
+    assert.equal((await fetch(url("?room=lobby&user=alice"), { method: "POST" })).status, 400);
+    assert.equal((await fetch(url("?room=lobby&for_s=601"), { method: "POST" })).status, 400);
+    assert.equal((await fetch(url(""), { method: "PUT" })).status, 405);
+    client.destroy();
     await gateway.finish();
   });
 });

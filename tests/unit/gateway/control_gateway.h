@@ -19,6 +19,11 @@ struct gateway {
     struct control_who who; // the latest asked for
     uint32_t lives_max;
     uint32_t rooms_ended;
+    struct control_trace_order order; // the latest
+    uint32_t traced;                  // actors that answer to any order
+    uint32_t trace_ends;
+    struct control_trace trace; // its events stand behind one another in trace_events
+    struct control_trace_event trace_events[4];
 };
 
 uint32_t control_port_core_count(void *gateway) {
@@ -110,6 +115,32 @@ bool control_port_tree(void *gateway, uint32_t core, char text[CONTROL_TREE_SIZE
     const struct gateway *g = gateway;
     snprintf(text, CONTROL_TREE_SIZE, "root of %u\n  child\n", core);
     return !(g->cores_silent >> core & 1);
+}
+
+uint32_t control_port_trace_begin(void *gateway, const struct control_trace_order *order,
+                                  uint64_t *cores_silent) {
+    struct gateway *g = gateway;
+    g->order = *order;
+    *cores_silent = g->cores_silent;
+    return g->traced;
+}
+
+void control_port_trace_end(void *gateway, uint64_t *cores_silent) {
+    struct gateway *g = gateway;
+    g->trace_ends++;
+    *cores_silent = g->cores_silent;
+}
+
+void control_port_trace(void *gateway, struct control_trace *trace) {
+    const struct gateway *g = gateway;
+    struct control_trace_event *events = trace->events;
+    uint32_t events_max = trace->events_max;
+    *trace = g->trace;
+    trace->events = events;
+    trace->events_max = events_max;
+    if (trace->event_count > events_max)
+        trace->event_count = events_max;
+    memcpy(events, g->trace_events, trace->event_count * sizeof(*events));
 }
 
 #endif
