@@ -47,6 +47,7 @@ enum message_type {
     MESSAGE_MOVED,       // sched/move.h: an actor has a new pid: words[0] old, words[1] new
     MESSAGE_SUPERVISOR,  // sched/supervisor.h: orders between supervisors
     MESSAGE_TIMEOUT,     // sched/fsm.h: a state or event timeout
+    MESSAGE_HANDLER_GONE, // sched/event.h
     MESSAGE_SIGNALS = 32,
     SIGNAL_EXIT = MESSAGE_SIGNALS, // small: exit_reason; flags: SIGNAL_BY_LINK or 0
     SIGNAL_LINK,

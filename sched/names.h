@@ -69,7 +69,8 @@ enum names_answer {
     NAMES_DONE,
     NAMES_TAKEN,
     NAMES_UNKNOWN, // unregister: it was not that actor's
-    NAMES_LIMIT,   // names_max, or memory, at the home
+    NAMES_LIMIT,   // names_max, or memory, at the home. With request 0: the holder's core had no
+                   // memory to let it be watched, its name is gone again
     NAMES_BUSY,    // the home was being restarted: ask again
 };
 

@@ -174,8 +174,17 @@ static void on_down(struct names *names, const struct message *message) {
     if (!slab_is_used(&names->homed, slot))
         return;
     const struct names_homed *homed = slab_at(&names->homed, slot);
-    if (homed->monitor == message->words[0]) // else from before an unregister
-        forget(names, slot);
+    uint64_t pid = homed->pid;
+    if (homed->monitor != message->words[0])
+        return; // from before an unregister
+    forget(names, slot);
+    if (message->small == EXIT_SYSTEM_LIMIT) // it lives, unwatched: its name cannot
+        scheduler_send(names->scheduler,
+                       &(struct message){.target = pid,
+                                         .sender = names_service_pid(names->scheduler->core),
+                                         .type = MESSAGE_NAME,
+                                         .flags = NAMES_LIMIT,
+                                         .words = {PID_NONE, pid}});
 }
 
 // --- a fetch -------------------------------------------------------------------------------------

@@ -89,6 +89,7 @@ const char *trace_message_name(uint16_t type) {
         [MESSAGE_MOVED] = "moved",
         [MESSAGE_SUPERVISOR] = "supervisor",
         [MESSAGE_TIMEOUT] = "timeout",
+        [MESSAGE_HANDLER_GONE] = "handler_gone",
         [SIGNAL_EXIT] = "exit_signal",
         [SIGNAL_LINK] = "link",
         [SIGNAL_UNLINK] = "unlink",

@@ -290,6 +290,22 @@ START_TEST(no_memory_for_a_monitor_is_a_limit) {
 }
 END_TEST
 
+START_TEST(a_holder_that_cannot_be_watched_loses_its_name_and_is_told) {
+    const struct scheduler_config few = {.message_cells_max = 4096, .relations_max = 1};
+    open_names(NAMES_MAX, &few);
+    uint64_t pid = cores_spawn(0, PUPPET);
+    ask(name_at(1, 0), pid);
+    settle();
+    expect_everywhere(name_at(1, 0), pid); // its only record is the watch: it has no tie
+    ask(name_at(2, 0), pid);
+    settle();
+    expect_everywhere(name_at(2, 0), PID_NONE);
+    ck_assert_uint_eq(cores_logged(pid, MESSAGE_NAME, NULL), 3);
+    ck_assert_uint_eq(told(pid), PID_NONE);
+    close_names();
+}
+END_TEST
+
 START_TEST(the_loser_of_a_spawn_ends) {
     open_names(NAMES_MAX, NULL);
     uint64_t pids[CORES];
@@ -565,7 +581,8 @@ UNIT_MAIN("sched/names", a_name_is_known_on_all_cores_until_its_holder_ends,
           a_name_registered_again_is_done_for_its_holder_and_taken_for_others,
           a_name_may_be_given_up_by_its_holder_or_by_anybody_who_says_so,
           a_dead_holder_is_forgotten_again, names_have_their_bounds,
-          no_memory_for_a_monitor_is_a_limit, the_loser_of_a_spawn_ends,
+          no_memory_for_a_monitor_is_a_limit,
+          a_holder_that_cannot_be_watched_loses_its_name_and_is_told, the_loser_of_a_spawn_ends,
           messages_and_calls_go_by_name_and_to_nobody_are_discarded, an_actor_tells_its_names,
           a_home_that_is_started_again_knows_its_names_and_who_ended,
           a_replica_that_missed_news_is_made_right_by_a_fetch,
