@@ -29,7 +29,8 @@
 // Events have any type below EVENT_TYPES_END; those above are the manager's own calls.
 //
 // Bounds: EVENT_HANDLERS_MAX a manager, 2 KiB in its slot. Cost of an event: one message and a call
-// through a pointer per handler. Thread: the manager's core's own.
+// through a pointer per handler. LIMITATION: a manager does not move to another core. Thread: the
+// manager's core's own.
 #ifndef FAIRLEAD_EVENT_H
 #define FAIRLEAD_EVENT_H
 

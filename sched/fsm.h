@@ -32,7 +32,8 @@
 // DROP_NEWEST: the event is discarded; DROP_OLDEST: the oldest postponed one; EXIT and DECLINE (it
 // has been taken already): the machine ends with EXIT_BUDGET. A discarded call fails with that.
 // Memory: 40 B in the slot, 64 B for an event that is kept. LIMITATION: kept events do not move to
-// another core. Thread: the core's own.
+// another core: a kind that moves declines in `depart` while fsm_kept_count is not 0. Thread: the
+// core's own.
 #ifndef FAIRLEAD_FSM_H
 #define FAIRLEAD_FSM_H
 
@@ -121,6 +122,11 @@ void fsm_terminate(void *context, void *state, uint32_t index, enum exit_reason 
 // The state that an actor's slot is in.
 static inline uint8_t fsm_state_of(const void *state) {
     return ((const struct fsm *)((const struct actor *)state + 1))->state;
+}
+
+// Events postponed and to be tried again.
+static inline uint32_t fsm_kept_count(const void *state) {
+    return ((const struct fsm *)((const struct actor *)state + 1))->kept_count;
 }
 
 // Sets the timeout, in place of one that is set; FSM_INFINITY: none. Returns 0, or -ENOMEM (then

@@ -46,7 +46,7 @@ static void let_go(struct scheduler *scheduler, uint64_t server, uint64_t caller
     scheduler_send(scheduler, &(struct message){.target = server,
                                                 .sender = caller,
                                                 .type = SIGNAL_DEMONITOR,
-                                                .words = {call, record}});
+                                                .words = {call, record, server}});
 }
 
 void server_caller_ended(struct scheduler *scheduler, const struct relation *call,
@@ -64,8 +64,13 @@ static struct relation *kept_at(const struct scheduler *scheduler, uint64_t reco
     return relation_kind(kept) == RELATION_MONITORED && kept->word == call ? kept : NULL;
 }
 
+// Of a server that came from another core the records have other places than were told.
 void server_forget(struct scheduler *scheduler, const struct message *signal) {
     struct relation *kept = kept_at(scheduler, signal->words[1], signal->words[0]);
+    if (!kept && signal->target != signal->words[2])
+        kept =
+            relation_find_word(scheduler, pid_kind(signal->target), pid_slot(signal->target).index,
+                               RELATION_MONITORED, signal->words[0]);
     if (kept)
         relation_remove(scheduler, kept);
 }
@@ -245,8 +250,9 @@ struct server_from server_later(struct scheduler *scheduler, uint8_t kind, uint3
 static void settle(struct scheduler *scheduler, const struct server_from *from) {
     if (!from->record)
         return;
-    const struct message gone = {.words = {from->call, from->record}};
-    if (pid_core(from->server) == scheduler->core)
+    const struct message gone = {.target = from->server,
+                                 .words = {from->call, from->record, from->server}};
+    if (scheduler_lookup(scheduler, from->server))
         server_forget(scheduler, &gone);
     else
         let_go(scheduler, from->server, from->caller, from->call, from->record);

@@ -34,7 +34,8 @@
 // Bounds: relations_max and timed_max of the scheduler's configuration; a call without timeout
 // (SERVER_INFINITY) takes no timed message. Answers are control messages: message_cells_max needs
 // room for the calls that may fail in one moment; timeouts wait for room, a tick at a time.
-// LIMITATION: an actor with calls waiting or kept does not move to another core meanwhile.
+// An actor with calls waiting does not move to another core meanwhile. A server that keeps calls
+// may: its answers go on, and finding their records there walks its ties.
 // Thread: the core's own.
 #ifndef FAIRLEAD_SERVER_H
 #define FAIRLEAD_SERVER_H
@@ -137,7 +138,8 @@ void server_deliver(struct scheduler *scheduler, const struct message *signal, b
 // The actor that a waiting call of this core is about has ended.
 void server_down(struct scheduler *scheduler, struct relation *call, uint32_t reason);
 
-// A caller has gone (SIGNAL_DEMONITOR with a record of ours + 1 in words[1]): forgets its call.
+// A caller has gone (SIGNAL_DEMONITOR with a record of ours + 1 in words[1], in words[2] the pid of
+// the server then): forgets its call.
 void server_forget(struct scheduler *scheduler, const struct message *signal);
 
 // The caller of `call` ends: nobody need answer it.

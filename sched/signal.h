@@ -40,6 +40,7 @@ MUST_USE uint64_t signal_monitor(struct scheduler *scheduler, uint8_t kind, uint
 
 // The same with a word of the watcher's own, which comes back in words[1] of the MESSAGE_DOWN (OTP:
 // monitor option tag): the place of what is watched, so that it need not be looked for.
+// LIMITATION: a watcher that moves to another core does not keep its tags.
 MUST_USE uint64_t signal_monitor_tagged(struct scheduler *scheduler, uint8_t kind, uint32_t index,
                                         uint64_t other, uint64_t tag);
 

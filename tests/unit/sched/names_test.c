@@ -225,6 +225,22 @@ START_TEST(a_name_may_be_given_up_by_its_holder_or_by_anybody_who_says_so) {
 }
 END_TEST
 
+START_TEST(news_of_a_former_holder_do_not_touch_the_next_one) {
+    open_names(NAMES_MAX, NULL);
+    const char *name = name_at(1, 0);
+    uint64_t former = cores_spawn(1, PUPPET);
+    uint64_t next = cores_spawn(1, PUPPET);
+    ask(name, former);
+    settle();
+    ck_assert_int_eq(names_unregister(cores_of(former), text(name), former, PID_NONE, &request), 0);
+    ask(name, next);
+    end(former, EXIT_NORMAL); // its down waits behind both: the same place, another monitor
+    settle();
+    expect_everywhere(name, next);
+    close_names();
+}
+END_TEST
+
 START_TEST(a_dead_holder_is_forgotten_again) {
     for (uint32_t core = 0; core < CORES; core++) {
         open_names(NAMES_MAX, NULL);
@@ -580,8 +596,8 @@ UNIT_MAIN("sched/names", a_name_is_known_on_all_cores_until_its_holder_ends,
           of_two_who_want_a_name_in_one_turn_one_gets_it_on_all_cores,
           a_name_registered_again_is_done_for_its_holder_and_taken_for_others,
           a_name_may_be_given_up_by_its_holder_or_by_anybody_who_says_so,
-          a_dead_holder_is_forgotten_again, names_have_their_bounds,
-          no_memory_for_a_monitor_is_a_limit,
+          news_of_a_former_holder_do_not_touch_the_next_one, a_dead_holder_is_forgotten_again,
+          names_have_their_bounds, no_memory_for_a_monitor_is_a_limit,
           a_holder_that_cannot_be_watched_loses_its_name_and_is_told, the_loser_of_a_spawn_ends,
           messages_and_calls_go_by_name_and_to_nobody_are_discarded, an_actor_tells_its_names,
           a_home_that_is_started_again_knows_its_names_and_who_ended,
