@@ -62,7 +62,7 @@ static uint64_t take_out(void *context, void *state, struct event_handler *handl
         counter_add(scheduler->counters, COUNTER_HANDLERS_FAILED, 1);
     if (gone.owner == PID_NONE || why == EVENT_OWNER_DOWN)
         return result;
-    (void)signal_demonitor(scheduler, gone.monitor);
+    (void)signal_demonitor(scheduler, manager->kind, manager->index, gone.monitor);
     scheduler_send(scheduler, &(struct message){.target = gone.owner,
                                                 .sender = pid,
                                                 .type = MESSAGE_HANDLER_GONE,
