@@ -57,6 +57,7 @@ void worker_turn(struct worker *worker) {
     if (begin_ns / NS_PER_S != worker->now_s) {
         worker->now_s = (uint32_t)(begin_ns / NS_PER_S);
         stream_tick(worker->streams, worker->now_s);
+        counter_set(worker->counters, COUNTER_CPU_NS, clock_thread_cpu_ns());
     }
     bool has_ready = scheduler_turn(worker->scheduler, begin_ns); // mail, timers, ready actors
     enum worker_next next = worker_port_turn_end(worker->port);

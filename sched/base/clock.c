@@ -16,6 +16,10 @@ uint64_t clock_realtime_ns(void) {
     return read_ns(CLOCK_REALTIME);
 }
 
+uint64_t clock_thread_cpu_ns(void) {
+    return read_ns(CLOCK_THREAD_CPUTIME_ID);
+}
+
 void clock_sleep_ns(uint64_t ns) {
     struct timespec time = {.tv_sec = (time_t)(ns / NS_PER_S), .tv_nsec = (long)(ns % NS_PER_S)};
     nanosleep(&time, NULL);

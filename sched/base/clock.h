@@ -13,6 +13,8 @@
 uint64_t clock_monotonic_ns(void);
 uint64_t clock_realtime_ns(void);
 
+uint64_t clock_thread_cpu_ns(void); // of the calling thread
+
 // Leaves the CPU to others for so long. Not on the data path.
 void clock_sleep_ns(uint64_t ns);
 

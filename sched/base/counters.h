@@ -14,6 +14,8 @@
     X(TURNS, "turns_total", "", "turns of the worker loop", "")                                    \
     X(TURN_NS, "turn_nanoseconds_total", "", "time spent in turns, waits excluded", "")            \
     X(TURN_NS_MAX, "turn_nanoseconds_max", "", "the longest turn", "")                             \
+    X(CPU_NS, "cpu_nanoseconds_total", "", "CPU time of the scheduler's thread, by the second",    \
+      "")                                                                                          \
     X(MESSAGES_SENT, "actor_messages_total", "", "messages between actors", "")                    \
     X(MESSAGES_TO_DEAD, "actor_messages_dead_total", "", "messages to actors that were gone", "")  \
     X(MAILBOX_FULL, "actor_mailbox_full_total", "", "messages refused by a full mailbox",          \

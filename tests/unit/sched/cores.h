@@ -22,7 +22,7 @@ enum {
     LEAKY = 4,   // mailbox of 4, drops the newest
     SLIDING = 5, // mailbox of 4, drops the oldest
     BRITTLE = 6, // mailbox of 4, exits
-    MOVER = 13,  // moves as it is
+    MOVER = 12,  // moves as it is
     CARRIER = 7, // moves by depart and arrive; traps exits; private
 };
 
