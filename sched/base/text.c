@@ -8,10 +8,11 @@ struct text_slot {
     uint8_t bytes[];
 };
 
-static const uint32_t slot_sizes[TEXT_CLASS_COUNT] = {24, 48, 72};
+static const uint32_t slot_sizes[TEXT_CLASS_COUNT] = {16, 24, 48, 72};
 
 int texts_init(struct texts *texts, struct memory_ledger *ledger, uint32_t texts_max) {
-    static const char *const names[TEXT_CLASS_COUNT] = {"texts 19", "texts 43", "texts 64"};
+    static const char *const names[TEXT_CLASS_COUNT] = {"texts 11", "texts 19", "texts 43",
+                                                        "texts 64"};
     for (uint32_t i = 0; i < TEXT_CLASS_COUNT; i++) {
         int result = slab_init(&texts->classes[i], ledger, names[i], slot_sizes[i], texts_max);
         if (result < 0)

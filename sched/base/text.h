@@ -1,4 +1,4 @@
-// Short texts that live long (user names): 1 to 64 bytes in slots of 24, 48 or 72 B, named by a
+// Short texts that live long (user names): 1 to 64 bytes in slots of 16, 24, 48 or 72 B, named by a
 // 32-bit id. Owned by one thread.
 #ifndef FAIRLEAD_TEXT_H
 #define FAIRLEAD_TEXT_H
@@ -8,7 +8,7 @@
 
 #define TEXT_BYTES_MAX 64
 #define TEXT_NONE UINT32_MAX
-#define TEXT_CLASS_COUNT 3
+#define TEXT_CLASS_COUNT 4
 
 struct texts {
     struct slab classes[TEXT_CLASS_COUNT];
