@@ -204,6 +204,8 @@ bool supervisor_count_restart(struct supervisor_go *go) {
 static void close_down(struct supervisor_go *go, uint32_t reason) {
     if (go->state->phase == PHASE_CLOSING || go->state->phase == PHASE_SWEEPING)
         return;
+    if (go->state->phase != PHASE_RUNNING)
+        counter_add(go->scheduler->counters, COUNTER_SUPERVISOR_ABANDONED, 1);
     go->state->phase = PHASE_CLOSING;
     go->state->reason = reason;
 }

@@ -84,25 +84,27 @@ static bool wants_successor(const struct supervisor_go *go, uint64_t payload) {
     return payload != PAYLOAD_NONE || !kind_of(go)->behaviour->succession;
 }
 
-void supervisor_kind_on_exit(struct supervisor_go *go, const struct message *message) {
-    uint64_t payload = message->words[0];
-    bool is_running = go->state->phase == PHASE_RUNNING;
-    if (is_running && pid_kind(message->sender) == go->state->kind &&
-        wants_successor(go, payload)) {
-        restart(go, payload, message->small, false);
-        return;
-    }
-    if (is_running)
-        counter_add(go->scheduler->counters, COUNTER_SUPERVISOR_STALE, 1);
+static void abandon(struct supervisor_go *go, uint64_t payload, enum counter why) {
+    counter_add(go->scheduler->counters, why, 1);
     if (payload != PAYLOAD_NONE)
         payload_unref(go->scheduler, payload);
+}
+
+void supervisor_kind_on_exit(struct supervisor_go *go, const struct message *message) {
+    uint64_t payload = message->words[0];
+    if (pid_kind(message->sender) != go->state->kind || !wants_successor(go, payload))
+        abandon(go, payload, COUNTER_SUPERVISOR_STALE);
+    else if (go->state->phase != PHASE_RUNNING)
+        abandon(go, payload, COUNTER_SUPERVISOR_ABANDONED);
+    else
+        restart(go, payload, message->small, false);
 }
 
 void supervisor_kind_on_retry(struct supervisor_go *go, const struct message *message) {
     if (go->state->phase == PHASE_RUNNING)
         restart(go, message->words[0], message->small, message->words[1]);
-    else if (message->words[0] != PAYLOAD_NONE)
-        payload_unref(go->scheduler, message->words[0]);
+    else
+        abandon(go, message->words[0], COUNTER_SUPERVISOR_ABANDONED);
 }
 
 // --- shutdown ------------------------------------------------------------------------------------

@@ -74,6 +74,8 @@
       "see the log for event=supervisor_gave_up")                                                  \
     X(SUPERVISOR_KILLS, "supervisor_kills_total", "", "actors that did not end in their time",     \
       "an actor is stuck")                                                                         \
+    X(SUPERVISOR_ABANDONED, "supervisor_restarts_abandoned_total", "",                             \
+      "restarts under way that the end of their supervisor came before", "")                       \
     X(SUPERVISOR_STALE, "supervisor_stale_total", "", "news of children replaced already", "")
 
 #define COUNTERS_IO(X)                                                                             \

@@ -6,6 +6,7 @@
 #include "chat/room.h"
 #include "io/ring_sim.h"
 #include "sched/base/clock.h"
+#include "sched/supervisor.h"
 #include "tests/sim/world.h"
 
 #define FRAME_BYTES_MAX 512 // what stands around a payload
@@ -78,6 +79,7 @@ void world_validate(struct world *world) {
         if (world->cores[i].has_stopped)
             continue;
         scheduler_validate(&core->scheduler);
+        supervisor_validate(&core->scheduler);
         streams_validate(&core->streams);
         blocks_validate(&core->blocks);
         validate_chat(&core->chat);

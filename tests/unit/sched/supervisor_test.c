@@ -348,6 +348,7 @@ END_TEST
 
 START_TEST(a_shutdown_comes_while_children_restart) {
     // In each moment of a one_for_all restart: before, while others end, before they start.
+    uint64_t abandoned = 0;
     for (int moment = 0; moment < 5; moment++) {
         struct family family;
         rig_open(0);
@@ -364,8 +365,33 @@ START_TEST(a_shutdown_comes_while_children_restart) {
         rig_wait_ms(50);
         ck_assert(!scheduler_lookup(&rig.scheduler, root));
         ck_assert_uint_eq(rig.habits['a'].starts, moment < 3 ? 1u : 2u);
+        abandoned += RIG_COUNT(SUPERVISOR_ABANDONED);
         rig_close();
     }
+    ck_assert_uint_eq(abandoned, 2); // b lingers
+}
+END_TEST
+
+START_TEST(a_shutdown_comes_at_any_step_of_a_restart) {
+    uint64_t abandoned = 0;
+    bool is_restarted = false;
+    for (int step = 0; step < 30; step++) {
+        struct family family;
+        uint64_t root = open_family(&family, "abc", SUPERVISOR_ONE_FOR_ALL);
+        rig.scheduler.reductions_per_turn = 1; // a turn is one step
+        tell_to_exit(child_pid(root, "b"), EXIT_FAILED);
+        for (int i = 0; i < step; i++)
+            rig_turn();
+        is_restarted = rig.habits['a'].starts == 2;
+        supervisor_shutdown(&rig.scheduler, root);
+        rig_settle();
+        ck_assert(!scheduler_lookup(&rig.scheduler, root));
+        ck_assert_uint_le(rig.habits['a'].starts, 2);
+        abandoned += RIG_COUNT(SUPERVISOR_ABANDONED);
+        rig_close();
+    }
+    ck_assert(is_restarted);
+    ck_assert_uint_ge(abandoned, 2); // while c ends, while a does
 }
 END_TEST
 
@@ -530,7 +556,8 @@ UNIT_MAIN("sched/supervisor", children_start_in_order_and_end_in_reverse,
           a_failed_start_within_a_group_begins_it_anew, a_restart_storm_climbs_the_tree_and_ends_it,
           a_transient_supervisor_that_gave_up_stays_ended,
           a_child_that_does_not_go_in_time_is_killed, brutal_kill_gives_no_time_and_infinity_all,
-          a_shutdown_comes_while_children_restart, an_end_during_a_restart_is_not_restarted_twice,
+          a_shutdown_comes_while_children_restart, a_shutdown_comes_at_any_step_of_a_restart,
+          an_end_during_a_restart_is_not_restarted_twice,
           an_end_outside_the_group_waits_for_its_turn, ends_at_once_are_restarted_each,
           a_killed_supervisor_takes_its_tree_along, only_its_own_supervisor_ends_a_supervisor,
           exits_within_init_and_terminate_are_defined,
