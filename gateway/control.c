@@ -4,6 +4,7 @@
 #include "gateway/control.h"
 
 #include "gateway/console/assets.h"
+#include "gateway/control_actor.h"
 #include "gateway/control_answer.h"
 #include "gateway/control_lives.h"
 #include "gateway/control_port.h"
@@ -231,8 +232,8 @@ static enum MHD_Result answer_metrics(struct MHD_Connection *connection,
     return control_answer_text(connection, MHD_HTTP_OK, text, size, METRICS_TYPE);
 }
 
-static bool is_room(const struct server *server, const char *path) {
-    return !server->page_only && strncmp(path, ROOM_PATH, strlen(ROOM_PATH)) == 0;
+static bool is_below(const char *path, const char *folder) {
+    return strncmp(path, folder, strlen(folder)) == 0;
 }
 
 static enum MHD_Result route(struct MHD_Connection *connection, const struct server *server,
@@ -253,9 +254,12 @@ static enum MHD_Result route(struct MHD_Connection *connection, const struct ser
         return answer_metrics(connection, control);
     if (strcmp(path, "/rooms") == 0)
         return answer_rooms(connection, control);
-    if (is_room(server, path))
-        return answer_room(connection, control, path + strlen(ROOM_PATH),
-                           strcmp(method, MHD_HTTP_METHOD_DELETE) == 0);
+    bool is_end = strcmp(method, MHD_HTTP_METHOD_DELETE) == 0;
+    if (is_below(path, ROOM_PATH))
+        return answer_room(connection, control, path + strlen(ROOM_PATH), is_end);
+    if (is_below(path, CONTROL_ACTOR_PATH))
+        return control_actor(connection, &control->config, path + strlen(CONTROL_ACTOR_PATH),
+                             is_end);
     if (strcmp(path, "/obituaries") == 0)
         return control_lives_obituaries(connection, &control->config);
     if (strcmp(path, "/connections") == 0)
@@ -273,7 +277,9 @@ static const char *methods_of(const struct server *server, const char *path) {
     if (!server->page_only && strcmp(path, "/trace") == 0)
         return CONTROL_TRACE_METHODS;
     // No page of another origin can send a DELETE: it would have to ask first, by OPTIONS.
-    return is_room(server, path) ? "GET, HEAD, DELETE" : "GET, HEAD";
+    bool may_end =
+        !server->page_only && (is_below(path, ROOM_PATH) || is_below(path, CONTROL_ACTOR_PATH));
+    return may_end ? "GET, HEAD, DELETE" : "GET, HEAD";
 }
 
 static bool has_method(const char *methods, const char *method) {

@@ -7,6 +7,7 @@
 #include "gateway/lives.h"
 #include "gateway/tracing.h"
 #include "sched/base/clock.h"
+#include "sched/signal.h"
 
 enum control_message_type {
     CONTROL_ASK = MESSAGE_USER, // words[0]: struct question
@@ -25,6 +26,8 @@ enum question_kind {
     ASK_TRACE_END,
     ASK_TRACE,
     ASK_TREE,
+    ASK_ACTOR,
+    ASK_ACTOR_END,
     ASK_ROOM_END,
 };
 
@@ -40,10 +43,11 @@ struct question {
     uint32_t rooms_max;
     uint32_t room_count;
     struct control_who who;
-    struct control_lives lives;  // in `rooms`
-    struct control_kinds *kinds; // in `rooms`
-    struct lives_tags *tags;     // in `rooms`
-    char *tree;                  // in `rooms`, CONTROL_TREE_SIZE
+    struct control_actor_info actor; // pid asked for, then the answer
+    struct control_lives lives;      // in `rooms`
+    struct control_kinds *kinds;     // in `rooms`
+    struct lives_tags *tags;         // in `rooms`
+    char *tree;                      // in `rooms`, CONTROL_TREE_SIZE
     struct control_trace_order order;
     struct control_trace trace; // in `rooms`; of the order: how many actors
     uint64_t cursor;            // of a walk that goes on
@@ -141,6 +145,29 @@ static void put_tree(struct question *question, const struct core *core) {
     tree_print(&core->tree, &w);
 }
 
+static void put_actor(struct question *question, struct core *core) {
+    struct actor_info info;
+    question->is_found = scheduler_actor_info(&core->scheduler, question->actor.pid, &info);
+    if (!question->is_found)
+        return;
+    question->actor = (struct control_actor_info){.pid = info.pid,
+                                                  .core = core->id,
+                                                  .name = info.behaviour,
+                                                  .version = info.version,
+                                                  .mailbox_count = info.mailbox_count,
+                                                  .link_count = info.link_count,
+                                                  .monitor_count = info.monitor_count,
+                                                  .monitored_count = info.monitored_count,
+                                                  .timed_count = info.timed_count,
+                                                  .supervisor = info.supervisor,
+                                                  .is_ready = info.is_ready,
+                                                  .is_paused = info.is_paused,
+                                                  .is_doomed = info.is_doomed,
+                                                  .is_moving = info.is_moving};
+    if (question->kind == ASK_ACTOR_END)
+        signal_exit(&core->scheduler, PID_NONE, info.pid, EXIT_KILLED);
+}
+
 // True: the question is answered; false: there is more of it to do.
 static bool answer(struct question *question, struct core *core) {
     struct chat_room_info info;
@@ -181,6 +208,10 @@ static bool answer(struct question *question, struct core *core) {
         break;
     case ASK_TREE:
         put_tree(question, core);
+        break;
+    case ASK_ACTOR:
+    case ASK_ACTOR_END:
+        put_actor(question, core);
         break;
     case ASK_ROOM_END:
         question->is_found = chat_room_lookup(&core->chat, name_of(question), &info);
@@ -572,4 +603,22 @@ void control_port_trace(void *gateway, struct control_trace *trace) {
             trace->events[trace->event_count++] = part->events[i];
         free(got);
     }
+}
+
+enum control_answer control_port_actor(void *gateway, struct control_actor_info *actor,
+                                       bool is_end) {
+    struct control_link *link = gateway;
+    actor->core = pid_core(actor->pid);
+    if (actor->core >= control_port_core_count(gateway))
+        return CONTROL_NOT_FOUND;
+    struct question *question = question_new(is_end ? ASK_ACTOR_END : ASK_ACTOR, 0);
+    question->actor = *actor;
+    link->question++;
+    struct question *got = ask(link, question, actor->core) ? next_answer(link, deadline()) : NULL;
+    if (!got)
+        return CONTROL_SILENT;
+    bool is_found = got->is_found;
+    *actor = got->actor;
+    free(got);
+    return is_found ? CONTROL_FOUND : CONTROL_NOT_FOUND;
 }

@@ -157,6 +157,23 @@ struct control_trace {
     uint64_t cores_silent;
 };
 
+struct control_actor_info {
+    uint64_t pid; // asked for; in the answer never an alias
+    uint32_t core;
+    const char *name; // of its kind; static string
+    uint8_t version;
+    uint32_t mailbox_count;
+    uint32_t link_count;
+    uint32_t monitor_count;
+    uint32_t monitored_count;
+    uint32_t timed_count;
+    uint64_t supervisor; // 0: none
+    bool is_ready;
+    bool is_paused;
+    bool is_doomed;
+    bool is_moving;
+};
+
 enum control_answer {
     CONTROL_FOUND,
     CONTROL_NOT_FOUND,
@@ -202,5 +219,9 @@ enum control_answer control_port_room(void *gateway, struct bytes name, struct c
 // Ends a room's life: its members are told and may join the next. `room` is how it was before.
 enum control_answer control_port_room_end(void *gateway, struct bytes name,
                                           struct control_room *room);
+
+// One actor; `is_end`: kills it, `actor` is how it was before.
+enum control_answer control_port_actor(void *gateway, struct control_actor_info *actor,
+                                       bool is_end);
 
 #endif

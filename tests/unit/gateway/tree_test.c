@@ -130,6 +130,31 @@ START_TEST(a_service_that_is_killed_is_there_again) {
 }
 END_TEST
 
+START_TEST(a_room_that_fails_starts_anew_under_its_name) {
+    open_tree();
+    uint32_t peer = rig_user("ann");
+    join(peer, "a");
+    const struct slab *rooms = &rig.scheduler.kinds[KIND_ROOM].slab;
+    ck_assert_uint_eq(rooms->used_count, 1);
+    kill_and_settle(scheduler_pid(&rig.scheduler, KIND_ROOM, 0));
+    ck_assert_uint_eq(RIG_COUNT(SUPERVISOR_RESTARTS), 1);
+    struct chat_room_info info;
+    ck_assert(chat_room_lookup(&rig.chat, BYTES_LITERAL("a"), &info));
+    ck_assert_uint_eq(info.connections, 0); // its member was told, and comes back by itself
+    enum websocket_opcode opcode;
+    ck_assert_ptr_nonnull(strstr(rig_next(peer, &opcode), "phx_error"));
+    join(peer, "a");
+    // Ended on purpose it is not made again.
+    ck_assert(chat_room_end(&rig.chat, BYTES_LITERAL("a"), EXIT_SHUTDOWN));
+    rig_turns(4);
+    ck_assert_uint_eq(RIG_COUNT(SUPERVISOR_RESTARTS), 1);
+    ck_assert(!chat_room_lookup(&rig.chat, BYTES_LITERAL("a"), &info));
+    rig_hangup(peer);
+    rig_turns(4);
+    close_tree();
+}
+END_TEST
+
 START_TEST(the_tree_gives_up_when_services_fail_for_good) {
     open_tree();
     uint32_t kills = 0;
@@ -169,5 +194,6 @@ START_TEST(an_end_while_rooms_linger_ends_them) {
 END_TEST
 
 UNIT_MAIN("gateway/tree", all_that_a_core_is_made_of_is_in_it,
-          a_service_that_is_killed_is_there_again, the_tree_gives_up_when_services_fail_for_good,
+          a_service_that_is_killed_is_there_again, a_room_that_fails_starts_anew_under_its_name,
+          the_tree_gives_up_when_services_fail_for_good,
           failures_that_are_far_apart_are_borne_for_ever, an_end_while_rooms_linger_ends_them)
