@@ -92,8 +92,10 @@ static void abandon(struct supervisor_go *go, uint64_t payload, enum counter why
 
 void supervisor_kind_on_exit(struct supervisor_go *go, const struct message *message) {
     uint64_t payload = message->words[0];
-    if (pid_kind(message->sender) != go->state->kind || !wants_successor(go, payload))
+    if (pid_kind(message->sender) != go->state->kind)
         abandon(go, payload, COUNTER_SUPERVISOR_STALE);
+    else if (!wants_successor(go, payload))
+        return;
     else if (go->state->phase != PHASE_RUNNING)
         abandon(go, payload, COUNTER_SUPERVISOR_ABANDONED);
     else
