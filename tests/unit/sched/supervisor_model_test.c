@@ -16,7 +16,7 @@
 #define TIMES_MAX 64
 
 struct model_child {
-    char name[4];
+    char name[16];
     uint32_t letter; // of a worker, 0: a supervisor
     uint32_t supervisor;
     uint8_t kind;
@@ -264,7 +264,7 @@ static uint64_t pid_of_supervisor(uint64_t root, uint32_t index) {
         path[depth++] = index;
     uint64_t pid = root;
     while (depth > 0 && pid != PID_NONE) {
-        char name[4];
+        char name[16];
         snprintf(name, sizeof(name), "s%u", path[--depth]);
         pid = child_pid(pid, name);
     }
@@ -299,7 +299,7 @@ struct victim {
     uint32_t supervisor;
     uint32_t at;
     uint32_t life;
-    char name[4];
+    char name[16];
 };
 
 // A child that lives; false: there is none where we looked.
