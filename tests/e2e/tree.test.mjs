@@ -110,4 +110,41 @@ describe("tree", () => {
     assert.match(gateway.stderr, /event=supervisor_gave_up scheduler=1 supervisor=fairlead/);
     assert.match(gateway.stderr, /scheduler 1: its root supervisor ended/);
   });
+
+  test("a connection that is killed is cut off, and it alone", async () => {
+    const gateway = await startGateway(["--schedulers", "2"]);
+    const ann = await RawClient.open(gateway.port, as("ann"));
+    const bob = await RawClient.open(gateway.port, as("bob"));
+    await ann.join("lobby");
+    await bob.join("lobby");
+    const { connections } = await gateway.json("/connections?user=ann");
+    assert.equal((await end(gateway, connections[0].pid)).name, "connections");
+    await until("ann is cut off", () => ann.ended || ann.closed);
+    await until("ann has left", async () => (await gateway.json("/rooms/lobby")).connections === 1);
+    assert.equal(await gateway.status(`/actors/${connections[0].pid}`), 404);
+    assert.equal(await gateway.count("supervisor_restarts_total"), 0, "connections are temporary");
+    await bob.join("another");
+    await gateway.finish();
+  });
+
+  test("the end of a root is a death that the process's supervisor tells of", async () => {
+    const gateway = await startGateway(["--supervised", "--schedulers", "1"]);
+    const { pid } = await find(gateway, "fairlead");
+    await end(gateway, pid).catch(() => {}); // it may die before it answers
+    const health = await until("another process", async () => {
+      try {
+        const now = await gateway.json("/healthz");
+        return now.restarts === 1 && now;
+      } catch {
+        return false;
+      }
+    });
+    assert.equal(health.last_death.reason, "SIGABRT");
+    assert.match(health.last_death.cause, /its root supervisor ended/);
+    await until("clients are served again", async () => (await gateway.status("/readyz")) === 200);
+    const client = await RawClient.open(gateway.port);
+    await client.join("lobby");
+    client.destroy();
+    await gateway.finish();
+  });
 });
