@@ -1,12 +1,12 @@
 // The supervisors of one core's gateway:
 //
-//   fairlead      one_for_one
-//     control     permanent; answers the control plane
-//     chat        permanent, rest_for_one
-//       rooms     all rooms whose home is here: transient; one that fails starts anew under its
-//       name leaves    all leaves: temporary; the next join makes another service   permanent;
-//       takes joins by name, makes rooms
-//     connections all of them: temporary; a client that is cut off comes back by itself
+//     fairlead      one_for_one
+//       control     permanent: answers the control plane
+//       chat        permanent, rest_for_one
+//         rooms     all whose home is here. Transient: one that fails starts anew under its name
+//         leaves    all of them. Temporary: the next join makes another
+//         service   permanent: takes joins by name, makes rooms
+//       connections all of them. Temporary: a client that is cut off comes back by itself
 //
 // one_for_one at the root: connections outlive a chat that starts anew (their memberships end, they
 // are told), and the control plane sees it all. rest_for_one in chat: leaves without their rooms'

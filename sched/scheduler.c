@@ -390,7 +390,8 @@ static bool send_class(struct scheduler *scheduler, const struct message *messag
     uint8_t core = pid_core(message->target);
     if (core == scheduler->core)
         return deliver(scheduler, message, class_of_message, false);
-    CHECKF(scheduler->mesh && core < scheduler->mesh->endpoint_count, "pid %lx", message->target);
+    CHECKF(scheduler->mesh && core < scheduler->mesh->endpoint_count,
+           "message %u to %lx, on no core", message->type, message->target);
     bool is_backed_up = scheduler->backlog_set >> core & 1;
     if (is_backed_up ||
         !mesh_send(scheduler->mesh, scheduler->core, core, message, class_of_message)) {

@@ -77,7 +77,7 @@ struct scheduler_config {
     uint32_t message_cells_max;
     uint32_t reductions_per_turn; // 0: the default of 4,096
     uint32_t relations_max;       // records of links and monitors; 0: 1 Mi (32 B each, on touch)
-    uint32_t timed_max;           // timed messages armed; 0: 1 Mi (112 B each, on touch)
+    uint32_t timed_max;           // timed messages armed; 0: 1 Mi (104 B each, on touch)
 };
 
 // Returns 0, or -ENOMEM. `mesh` may be NULL for a single core. All pointers are borrowed for good.

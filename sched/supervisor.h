@@ -44,7 +44,7 @@
 #define SUPERVISOR_CHILDREN_MAX 1024
 #define SUPERVISOR_ARGUMENT_MAX 8192
 #define SUPERVISOR_INTENSITY_MAX 4096
-#define SUPERVISOR_DEPTH_MAX 16 // of a tree
+#define SUPERVISOR_DEPTH_MAX 16 // of a tree that is printed
 
 enum supervisor_strategy {
     SUPERVISOR_ONE_FOR_ONE,  // the one that ended
@@ -125,9 +125,9 @@ MUST_USE bool supervisor_pack(const struct supervisor_spec *spec, struct writer 
 // Orders to one supervisor of this core. 0, or: -ESRCH it is gone; -EAGAIN it is ending or starting
 // children, or itself; -EINVAL not of a simple_one_for_one (or, start_child, only of its own kind).
 //
-// A new child, the last in order, started at once. Also: -EEXIST the name is taken; -ENOMEM;
-// -ECANCELED its init declined: it is not kept. simple_one_for_one: scheduler_spawn with the spec's
-// argument.
+// A new child, the last in order, started at once. Also: -EEXIST the name is taken; -E2BIG it
+// has SUPERVISOR_CHILDREN_MAX; -ENOMEM; -ECANCELED its init declined: it is not kept.
+// simple_one_for_one: scheduler_spawn with the spec's argument.
 MUST_USE int supervisor_start_child(struct scheduler *scheduler, uint64_t supervisor,
                                     const struct supervisor_child_spec *spec, uint64_t *pid);
 

@@ -1,10 +1,12 @@
 // A tree of supervisors as text, for people: one line a child with its pid, kind, restart type and
 // restarts, indented by depth; of a bound kind the count.
 //
-//     fairlead                 0f00000000000000  rest_for_one, 3 restarts in 5 s, restarts 0
-//       chat                   0f00000000000001  permanent supervisor, one_for_all, …
-//         service              0040000000000000  permanent chat, restarts 0
-//         rooms                0f00000000000002  permanent supervisor, transient rooms: 17, …
+//     fairlead                  00f0000000000000  one_for_one, restarts=0 intensity=5/10s
+//       control                 0050000000000000  permanent control, restarted=0
+//       rooms                   00f0000000000001  permanent supervisors, restarted=0
+//           simple_one_for_one of 17 transient rooms, restarts=2 intensity=1000/10s
+//
+// (a supervisor's own words stand on its line, not below it).
 //
 // Pure; thread: the core's own.
 #ifndef FAIRLEAD_SUPERVISOR_TREE_H
