@@ -175,7 +175,8 @@ int move_begin(struct scheduler *scheduler, uint64_t pid, uint8_t to_core) {
 }
 
 static bool travels(const struct relation *relation) {
-    return relation_kind(relation) != RELATION_MOVE;
+    // What an actor is called is entered anew where it is heard of the move (sched/names.h).
+    return relation_kind(relation) != RELATION_MOVE && relation_kind(relation) != RELATION_NAME;
 }
 
 // The oldest first: arriving ones are listed newest first again.

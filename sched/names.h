@@ -2,8 +2,9 @@
 // OTP's register and whereis (of one node), and global's rule for two who want the same name.
 //
 // Every core has a *names service* (KIND_NAMES, one slot, its pid is pid_service) with
-//   a replica      of all names: look-ups are local, one hash and one probe sequence: 15 to 30 ns
-//                  (XXH3 of the name included), 40 to 60 ns for a name of 64 bytes in a cold table
+//   a replica      of all names: look-ups are local, one hash and one probe sequence. Measured
+//                  (CPU time, names of 16 and 64 bytes alike): 12 to 14 ns with a hundred names,
+//                  27 to 66 with ten thousand, 275 to 330 at random among a million: cache misses
 //   the home       of the names whose hash falls to this core: it alone decides who gets one. It
 //                  monitors each holder, and forgets the name when that ends.
 // A registration is one message to the home, one from there to each core, in the home's order; the

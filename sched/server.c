@@ -40,19 +40,24 @@ static void finish(struct scheduler *scheduler, struct relation *call) {
     relation_remove(scheduler, call);
 }
 
-// The server need not remember whom it owes an answer.
-static void let_go(struct scheduler *scheduler, uint64_t server, uint64_t caller, uint64_t call,
-                   uint32_t record) {
-    scheduler_send(scheduler, &(struct message){.target = server,
-                                                .sender = caller,
+// The server need not remember whom it owes an answer. words[2]: where the record was told to be.
+static void let_go(struct scheduler *scheduler, const struct server_from *from) {
+    scheduler_send(scheduler, &(struct message){.target = from->server,
+                                                .sender = from->caller,
                                                 .type = SIGNAL_DEMONITOR,
-                                                .words = {call, record, server}});
+                                                .words = {from->call, from->record, from->server}});
 }
 
+// Should the server have moved since it told its record, that has another place now: call->other
+// has followed, the record's place has not. words[2] = PID_NONE: look for it.
 void server_caller_ended(struct scheduler *scheduler, const struct relation *call,
                          uint64_t caller) {
     if (kept_of(call))
-        let_go(scheduler, call->other, caller, relation_ref(scheduler, call), kept_of(call));
+        scheduler_send(scheduler,
+                       &(struct message){.target = call->other,
+                                         .sender = caller,
+                                         .type = SIGNAL_DEMONITOR,
+                                         .words = {relation_ref(scheduler, call), kept_of(call)}});
 }
 
 // The server's record of a kept call, by its index + 1; NULL when it is gone.
@@ -64,7 +69,8 @@ static struct relation *kept_at(const struct scheduler *scheduler, uint64_t reco
     return relation_kind(kept) == RELATION_MONITORED && kept->word == call ? kept : NULL;
 }
 
-// Of a server that came from another core the records have other places than were told.
+// Of a server that came from another core the records have other places than were told; elsewhere
+// one that is not found is gone (late answers come here), and a walk would be in vain.
 void server_forget(struct scheduler *scheduler, const struct message *signal) {
     struct relation *kept = kept_at(scheduler, signal->words[1], signal->words[0]);
     if (!kept && signal->target != signal->words[2])
@@ -197,8 +203,10 @@ void server_deliver(struct scheduler *scheduler, const struct message *signal, b
         if (call)
             call->word = (call->word & UINT32_MAX) | signal->words[0] << 32;
         else
-            let_go(scheduler, signal->sender, signal->target, signal->words[3],
-                   (uint32_t)signal->words[0]);
+            let_go(scheduler, &(struct server_from){.caller = signal->target,
+                                                    .server = signal->sender,
+                                                    .call = signal->words[3],
+                                                    .record = (uint32_t)signal->words[0]});
     } else if (call && signal->flags & SERVER_TIMED) {
         on_timeout(scheduler, call);
     } else if (call) {
@@ -255,7 +263,7 @@ static void settle(struct scheduler *scheduler, const struct server_from *from) 
     if (scheduler_lookup(scheduler, from->server))
         server_forget(scheduler, &gone);
     else
-        let_go(scheduler, from->server, from->caller, from->call, from->record);
+        let_go(scheduler, from);
 }
 
 static struct message call_of(const struct server_from *from) {

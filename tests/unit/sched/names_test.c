@@ -241,6 +241,34 @@ START_TEST(news_of_a_former_holder_do_not_touch_the_next_one) {
 }
 END_TEST
 
+START_TEST(a_holder_that_moves_keeps_its_name) {
+    for (uint8_t home = 0; home < CORES; home++) {
+        open_names(NAMES_MAX, NULL);
+        const char *name = name_at(home, 0);
+        uint64_t pid = cores_spawn(0, MOVER);
+        ask(name, pid);
+        ask(name_at(home, 1), pid);
+        settle();
+        for (uint8_t to = 2; to < 4; to++) {
+            ck_assert_int_eq(move_begin(cores_of(pid), pid, to), 0);
+            settle();
+            uint64_t now = move_translate(&cores.schedulers[0], pid);
+            ck_assert_uint_ne(now, pid);
+            pid = now;
+            expect_everywhere(name, pid);
+            const struct relation *cursor = NULL;
+            ck_assert_uint_gt(names_next_of(cores_of(pid), pid, &cursor).size, 0);
+            ck_assert_uint_gt(names_next_of(cores_of(pid), pid, &cursor).size, 0);
+            ck_assert_uint_eq(names_next_of(cores_of(pid), pid, &cursor).size, 0);
+        }
+        end(pid, EXIT_PEER);
+        settle();
+        expect_everywhere(name, PID_NONE);
+        close_names();
+    }
+}
+END_TEST
+
 START_TEST(a_dead_holder_is_forgotten_again) {
     for (uint32_t core = 0; core < CORES; core++) {
         open_names(NAMES_MAX, NULL);
@@ -596,8 +624,9 @@ UNIT_MAIN("sched/names", a_name_is_known_on_all_cores_until_its_holder_ends,
           of_two_who_want_a_name_in_one_turn_one_gets_it_on_all_cores,
           a_name_registered_again_is_done_for_its_holder_and_taken_for_others,
           a_name_may_be_given_up_by_its_holder_or_by_anybody_who_says_so,
-          news_of_a_former_holder_do_not_touch_the_next_one, a_dead_holder_is_forgotten_again,
-          names_have_their_bounds, no_memory_for_a_monitor_is_a_limit,
+          a_holder_that_moves_keeps_its_name, news_of_a_former_holder_do_not_touch_the_next_one,
+          a_dead_holder_is_forgotten_again, names_have_their_bounds,
+          no_memory_for_a_monitor_is_a_limit,
           a_holder_that_cannot_be_watched_loses_its_name_and_is_told, the_loser_of_a_spawn_ends,
           messages_and_calls_go_by_name_and_to_nobody_are_discarded, an_actor_tells_its_names,
           a_home_that_is_started_again_knows_its_names_and_who_ended,

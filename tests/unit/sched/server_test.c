@@ -125,7 +125,8 @@ static void on_client(void *context, void *state, uint32_t index, const struct m
         .callbacks = {on_call, on_cast, on_info},                                                  \
     }
 
-static const struct server_behaviour servers = SERVER_BEHAVIOUR(SERVER, .mailbox_max = 2000);
+static const struct server_behaviour servers =
+    SERVER_BEHAVIOUR(SERVER, .mailbox_max = 2000, .is_movable = true);
 static const struct server_behaviour tight =
     SERVER_BEHAVIOUR(TIGHT, .mailbox_max = 4, .mailbox_policy = MAILBOX_DROP_OLDEST);
 static const struct behaviour clients = {.name = "clients",
@@ -462,6 +463,45 @@ START_TEST(a_thousand_calls_end_in_any_order) {
 }
 END_TEST
 
+// how: 0: answered by the server, 1: from elsewhere, 2: out of time, 3: the server ends,
+// 4: the caller does.
+static void check_moved(uint32_t core, uint32_t how) {
+    open_pair(core, NULL);
+    uint64_t other = call(client, server, KEEP, 0, SERVER_INFINITY); // so that places change
+    cores_settle();
+    uint64_t name = call(client, server, KEEP, 0, 5 * NS_PER_MS);
+    cores_settle();
+    ck_assert(server_cancel(&cores.schedulers[0], other));
+    cores_settle();
+    ck_assert_int_eq(move_begin(cores_of(server), server, 2), 0);
+    cores_settle();
+    server = move_translate(&cores.schedulers[0], server);
+    ck_assert_uint_eq(pid_core(server), 2);
+    ck_assert_uint_eq(relations_of(2), 2); // the call, and who it was
+    if (how < 2)
+        server_reply(&cores.schedulers[how ? 1 : 2], &kept[1], &(struct server_answer){0});
+    else if (how == 2)
+        cores_pass(10 * NS_PER_MS);
+    else
+        end(how == 3 ? server : client, EXIT_USER);
+    cores_settle();
+    ck_assert_msg(relations_of(0) + relations_of(1) + relations_of(2) == (how != 3),
+                  "core %u how %u: %u %u %u", core, how, relations_of(0), relations_of(1),
+                  relations_of(2));
+    ck_assert_uint_eq(counted(0, COUNTER_SIGNALS_TO_DEAD), 0);
+    uint32_t ends = 0; // besides what it is told of the move
+    for (uint32_t i = 0; i < outcome_count; i++)
+        ends += outcomes[i].call == name &&
+                (outcomes[i].type == MESSAGE_REPLY || outcomes[i].type == MESSAGE_CALL_FAILED);
+    ck_assert_uint_eq(ends, how != 4);
+    close_all();
+}
+
+START_TEST(a_server_that_moves_takes_the_calls_along_that_it_keeps) {
+    ON_BOTH for (uint32_t how = 0; how < 5; how++) check_moved(core, how);
+}
+END_TEST
+
 START_TEST(a_call_without_memory_declines_and_leaves_nothing) {
     const struct scheduler_config few = {
         .message_cells_max = 100, .relations_max = 2, .timed_max = 1};
@@ -548,6 +588,7 @@ UNIT_MAIN("sched/server", a_call_is_answered_once, casts_and_info_reach_their_ca
           a_server_may_stop_with_and_without_an_answer,
           a_caller_that_ends_leaves_nothing_with_the_server, a_cancelled_call_is_over_on_both_sides,
           a_call_to_itself_is_answered, a_thousand_calls_end_in_any_order,
+          a_server_that_moves_takes_the_calls_along_that_it_keeps,
           a_call_without_memory_declines_and_leaves_nothing,
           a_full_mailbox_declines_or_drops_a_call_by_its_policy,
           timeouts_wait_for_room_and_none_is_lost)
