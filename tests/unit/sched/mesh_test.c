@@ -146,6 +146,38 @@ START_TEST(mesh_lone_sender_is_received_beyond_its_run) {
 }
 END_TEST
 
+START_TEST(mesh_run_is_cut_at_its_limit_and_at_the_wrap_and_comes_again_when_not_taken) {
+    set_up(2, 128);
+    const struct message *messages;
+    ck_assert_uint_eq(mesh_run(&mesh, 0, &messages), 0);
+    for (uint32_t i = 0; i < MESH_RUN_MAX + 1; i++)
+        ck_assert(send(1, 0, i, MESH_CONTROL));
+    ck_assert_uint_eq(mesh_run(&mesh, 0, &messages), 0); // not published
+    ck_assert_uint_eq(mesh_publish(&mesh, 1), 0);
+    ck_assert_uint_eq(mesh_run(&mesh, 0, &messages), MESH_RUN_MAX);
+    ck_assert(messages[0].words[0] == 0 && messages[MESH_RUN_MAX - 1].words[0] == MESH_RUN_MAX - 1);
+    ck_assert_uint_eq(mesh_taken_count(&mesh, 0), 0);
+    mesh_take(&mesh, 0, 0);
+    mesh_validate(&mesh);
+    ck_assert_uint_eq(mesh_run(&mesh, 0, &messages), MESH_RUN_MAX);
+    mesh_take(&mesh, 0, 10);
+    ck_assert_uint_eq(mesh_taken_count(&mesh, 0), 10);
+    ck_assert_uint_eq(mesh_run(&mesh, 0, &messages), MESH_RUN_MAX - 10); // still that sender's run
+    ck_assert(messages[0].words[0] == 10);
+    mesh_take(&mesh, 0, MESH_RUN_MAX - 10);
+    ck_assert_uint_eq(mesh_run(&mesh, 0, &messages), 1);
+    ck_assert(messages[0].words[0] == MESH_RUN_MAX);
+    mesh_take(&mesh, 0, 1);
+    for (uint32_t i = 0; i < 70; i++) // cells 65 … 127, then 0 … 6
+        ck_assert(send(1, 0, i, MESH_CONTROL));
+    ck_assert_uint_eq(mesh_publish(&mesh, 1), 0);
+    ck_assert_uint_eq(mesh_run(&mesh, 0, &messages), 63);
+    mesh_take(&mesh, 0, 63);
+    ck_assert(mesh_run(&mesh, 0, &messages) > 0 && messages[0].words[0] == 63);
+    tear_down();
+}
+END_TEST
+
 #define ENDPOINTS 4
 
 START_TEST(mesh_keeps_order_per_pair_over_a_random_walk) {
@@ -189,4 +221,6 @@ UNIT_MAIN("sched/mesh", mesh_message_is_seen_after_publish_and_not_before,
           mesh_ring_keeps_its_last_eighth_for_control,
           mesh_ring_goes_on_across_the_wrap_of_its_numbers,
           mesh_wakes_a_sleeper_once_and_nobody_else, mesh_receive_gives_every_sender_its_turn,
-          mesh_lone_sender_is_received_beyond_its_run, mesh_keeps_order_per_pair_over_a_random_walk)
+          mesh_lone_sender_is_received_beyond_its_run,
+          mesh_run_is_cut_at_its_limit_and_at_the_wrap_and_comes_again_when_not_taken,
+          mesh_keeps_order_per_pair_over_a_random_walk)
