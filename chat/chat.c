@@ -219,6 +219,13 @@ void chat_leave(struct chat *chat, uint32_t member_index, bool flush) {
     }
     uint32_t leaf_index = member->leaf;
     leaf_remove(chat, member_index, flush);
+    if (member->slab_word & MEMBER_MOVING) { // what the room is told depends on its answer
+        member->slab_word |= MEMBER_ORPHAN;
+        member->leaf = SLAB_NONE;
+        counter_subtract(chat->scheduler->counters, COUNTER_MEMBERS, 1);
+        leaf_close_if_unused(chat, leaf_index);
+        return;
+    }
     leaf_send_leave(chat, leaf_index, member->meta);
     counter_subtract(chat->scheduler->counters, COUNTER_MEMBERS, 1);
     slab_release(&chat->members, member_index);
@@ -234,7 +241,8 @@ bool chat_publish(struct chat *chat, uint32_t member_index, const struct chat_pu
         *reason = REFUSAL_RESTARTED;
         return false;
     }
-    bool is_busy = chat->publish_count >= chat->config.publishes_max;
+    bool is_busy =
+        chat->publish_count >= chat->config.publishes_max || member->slab_word & MEMBER_MOVING;
     uint64_t payload = is_busy ? PAYLOAD_NONE : publish_pack(scheduler, publish);
     if (payload == PAYLOAD_NONE) {
         *reason = is_busy ? REFUSAL_BUSY : REFUSAL_MEMORY;
@@ -259,7 +267,8 @@ bool chat_publish(struct chat *chat, uint32_t member_index, const struct chat_pu
 
 void chat_member_writable(struct chat *chat, uint32_t member_index) {
     struct member *member = chat_member(chat, member_index);
-    if (!(member->slab_word & MEMBER_STALE) || member->slab_word & (MEMBER_PENDING | MEMBER_ORPHAN))
+    if (!(member->slab_word & MEMBER_STALE) ||
+        member->slab_word & (MEMBER_PENDING | MEMBER_ORPHAN | MEMBER_MOVING))
         return;
     member->slab_word = (member->slab_word & ~MEMBER_STALE) | MEMBER_WAITING;
     leaf_want_state(chat, member->leaf, false);

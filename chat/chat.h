@@ -35,6 +35,10 @@ struct member {
 #define MEMBER_WAITING 0x04000000u // gets the next presence_state, no diffs before it
 #define MEMBER_STALE 0x08000000u   // missed presence; asks for a state once its queue is empty
 
+#define MEMBER_MOVING 0x10000000u   // asked to move to another core, no answer yet
+#define MEMBER_ARRIVING 0x20000000u // pending, and not by a join but by a move to here
+#define MEMBER_TAKEN 0x40000000u    // arriving, and the room was told that its place is ready
+
 // What one turn hands to members at most: some 10 ms.
 #define CHAT_TURN_DELIVERIES 16384
 

@@ -66,6 +66,14 @@ void chat_port_accepted(void *port, uint32_t owner, uint32_t member,
 void chat_port_refused(void *port, uint32_t owner, uint32_t member,
                        const struct chat_publish *publish, enum chat_refusal reason);
 
+// A membership moved (chat/move.h). Out: it lives on the other core now; all messages up to
+// `sequence` were delivered here. `member` is released after the call. In: all after `sequence`
+// come here. Refused: on the core it should have left it is as it was; on the core it should have
+// come to `member` is released after the call.
+void chat_port_moved_out(void *port, uint32_t owner, uint32_t member, uint64_t sequence);
+void chat_port_moved_in(void *port, uint32_t owner, uint32_t member, uint64_t sequence);
+void chat_port_move_refused(void *port, uint32_t owner, uint32_t member);
+
 // The membership has ended, not by its owner: the room or this core's part of it is gone. What the
 // member was owed was delivered before. `parcel` is for it to be told (borrowed), BLOCK_NONE when
 // memory is out: then the owner must find out in another way. `member` is released after the call.

@@ -7,6 +7,7 @@
 //          the end of its room until its members were told
 #include "chat/leaf.h"
 
+#include "chat/move.h"
 #include "chat/publish.h"
 #include "sched/base/parcel.h"
 
@@ -26,6 +27,8 @@ static bool array_reserve(struct chat *chat, struct leaf_array *array, size_t el
     if (count <= array->capacity)
         return true;
     uint32_t wanted = array->capacity ? array->capacity * 2 : ARRAY_FIRST;
+    while (wanted < count)
+        wanted *= 2;
     uint32_t block = blocks_acquire(blocks_of(chat), wanted * element_size - BLOCK_HEADER_BYTES);
     if (block == BLOCK_NONE)
         return false;
@@ -82,6 +85,24 @@ static void leaves_push(void *context, uint32_t meta) {
         leaves_send(leaves);
 }
 
+void leaf_tell_ended(struct chat *chat, uint32_t index, uint32_t member_index) {
+    uint32_t parcel = chat_port_encode_ended(
+        chat->port, registry_name(&chat->leaves, leaf_at(chat, index)->name));
+    chat_port_ended(chat->port, chat_member(chat, member_index)->owner, member_index, parcel);
+    if (parcel != BLOCK_NONE)
+        parcel_unref(blocks_of(chat), parcel);
+}
+
+static void refuse_one(struct chat *chat, uint32_t index, uint32_t member_index) {
+    const struct member *member = chat_member(chat, member_index);
+    if (member->slab_word & MEMBER_TAKEN) // the room counts on it: it is moving, or has
+        leaf_tell_ended(chat, index, member_index);
+    else if (member->slab_word & MEMBER_ARRIVING)
+        chat_port_move_refused(chat->port, member->owner, member_index);
+    else
+        chat_port_join_refused(chat->port, member->owner, member_index, REFUSAL_RESTARTED);
+}
+
 // Joins under way are refused at once, while the leaf's name can still be told; their slots wait
 // for the answer (on_discard).
 static void refuse_pending(struct chat *chat, struct leaf *leaf, uint32_t index) {
@@ -93,7 +114,7 @@ static void refuse_pending(struct chat *chat, struct leaf *leaf, uint32_t index)
         if (!(member->slab_word & MEMBER_PENDING) || member->leaf != index)
             continue;
         if (!(member->slab_word & MEMBER_ORPHAN))
-            chat_port_join_refused(chat->port, member->owner, at, REFUSAL_RESTARTED);
+            refuse_one(chat, index, at);
         member->slab_word |= MEMBER_ORPHAN;
         member->leaf = SLAB_NONE;
         leaf->pending_count--;
@@ -298,9 +319,10 @@ static void on_relay(struct chat *chat, struct leaf *leaf, uint32_t index,
 }
 
 // Into the array, or behind the parts that wait to be delivered. False: memory is out.
-static bool admit(struct chat *chat, struct leaf *leaf, uint32_t index, uint32_t member_index) {
+bool leaf_admit(struct chat *chat, uint32_t index, uint32_t member_index) {
+    struct leaf *leaf = leaf_at(chat, index);
     struct member *member = chat_member(chat, member_index);
-    uint32_t members = leaf_member_count(leaf) + 1;
+    uint32_t members = leaf_member_count(leaf) + 1 + leaf->taken_count;
     push_gap(chat, leaf, index); // what is owed now is not owed to the joiner
     if (leaf->lost_to)
         return false;
@@ -308,7 +330,7 @@ static bool admit(struct chat *chat, struct leaf *leaf, uint32_t index, uint32_t
         return false;
     if (leaf->parts.count > 0) {
         if (!array_reserve(chat, &leaf->joining, sizeof(struct leaf_joining),
-                           leaf->joining.count + 1))
+                           leaf->joining.count + 1 + leaf->taken_count))
             return false;
         member->position = SLAB_NONE;
         leaf_joiners(chat, leaf)[leaf->joining.count++] =
@@ -322,6 +344,15 @@ static bool admit(struct chat *chat, struct leaf *leaf, uint32_t index, uint32_t
     return true;
 }
 
+bool leaf_reserve(struct chat *chat, uint32_t index) {
+    struct leaf *leaf = leaf_at(chat, index);
+    uint32_t more = 1 + leaf->taken_count;
+    return array_reserve(chat, &leaf->members, sizeof(struct leaf_entry),
+                         leaf_member_count(leaf) + more) &&
+           array_reserve(chat, &leaf->joining, sizeof(struct leaf_joining),
+                         leaf->joining.count + more);
+}
+
 static void on_joined(struct chat *chat, struct leaf *leaf, uint32_t index,
                       const struct message *message) {
     uint32_t member_index = (uint32_t)message->words[0];
@@ -333,7 +364,7 @@ static void on_joined(struct chat *chat, struct leaf *leaf, uint32_t index,
     member->meta = message->small;
     bool is_orphan = member->slab_word & MEMBER_ORPHAN;
     member->slab_word &= ~MEMBER_PENDING;
-    if (is_orphan || !admit(chat, leaf, index, member_index)) {
+    if (is_orphan || !leaf_admit(chat, index, member_index)) {
         if (!is_orphan)
             chat_port_join_refused(chat->port, member->owner, member_index, REFUSAL_MEMORY);
         leaf_send_leave(chat, index, member->meta);
@@ -497,7 +528,8 @@ static void on_message(void *context, void *state, uint32_t index, const struct 
         on_ended(chat, leaf, index, message);
         break;
     default:
-        CHECKF(false, "leaf got message %u", message->type);
+        if (!move_on_leaf(chat, index, message))
+            CHECKF(false, "leaf got message %u", message->type);
     }
 }
 
@@ -523,6 +555,8 @@ static void on_discard(void *context, const struct message *message) {
     struct chat *chat = context;
     if (message->type == CHAT_JOINED || message->type == CHAT_JOIN_REFUSED)
         discard_answer(chat, message);
+    else if (move_discard(chat, message))
+        return;
     publish_settle(chat, message);
     publish_discard(chat->scheduler, message);
 }

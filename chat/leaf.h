@@ -74,7 +74,8 @@ struct leaf {
     struct leaf_array members; // struct leaf_entry
     struct leaf_array joining; // struct leaf_joining: joined in this turn, behind some parts
     struct leaf_array parts;   // struct leaf_part
-    uint32_t pending_count;    // members whose join is under way
+    uint32_t pending_count;    // members whose join, or move to here, is under way
+    uint32_t taken_count;      // … of these, for whom there is room in the arrays for sure
     uint32_t batch_bytes;
     uint32_t cursor; // of the walk: members before it were served
     uint64_t lost_from;
@@ -119,6 +120,15 @@ void leaf_push_dirty(struct chat *chat, uint32_t index);
 
 // The same unless it is there already.
 void leaf_mark_dirty(struct chat *chat, uint32_t index);
+
+// Puts a member into the leaf, behind all that was gathered. False: memory is out.
+MUST_USE bool leaf_admit(struct chat *chat, uint32_t index, uint32_t member_index);
+
+// Room for one more member than all that were promised it (taken_count). False: memory is out.
+MUST_USE bool leaf_reserve(struct chat *chat, uint32_t index);
+
+// Tells one owner that its membership has ended; the member is released by the caller.
+void leaf_tell_ended(struct chat *chat, uint32_t index, uint32_t member_index);
 
 // Takes a member that has joined out of the leaf. What it had not been given is delivered when
 // `flush`, else counted as dropped.

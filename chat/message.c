@@ -34,6 +34,18 @@ const char *chat_message_name(uint16_t type) {
         return "ask_answered";
     case CHAT_ANSWERED:
         return "answered";
+    case CHAT_MOVE:
+        return "move";
+    case CHAT_PLACE:
+        return "place";
+    case CHAT_PLACED:
+        return "placed";
+    case CHAT_MOVED_OUT:
+        return "moved_out";
+    case CHAT_MOVED_IN:
+        return "moved_in";
+    case CHAT_MOVE_REFUSED:
+        return "move_refused";
     }
     return NULL;
 }

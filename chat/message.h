@@ -32,6 +32,13 @@ enum chat_message_type {
     CHAT_ENDED,  // room that ended → leaf: its epoch, sequence numbers that never came
     CHAT_ASK_ANSWERED, // chat → room that ended: a leaf's pid, in the name of CHAT_ENDED's leaf
     CHAT_ANSWERED,     // back to that chat: what was asked of that life of the room was answered
+    // A membership moves from leaf A to leaf B (chat/move.h); member handles of A and B each.
+    CHAT_MOVE,         // leaf A → room: A, B, leaf B, meta
+    CHAT_PLACE,        // room → leaf B: A, B, leaf A, meta
+    CHAT_PLACED,       // leaf B → room: the same
+    CHAT_MOVED_OUT,    // room → leaf A: A, sequence
+    CHAT_MOVED_IN,     // room → leaf B: B, sequence, meta, is a presence state to come
+    CHAT_MOVE_REFUSED, // to leaf A or B: A or B, room
 };
 
 #define CHAT_LEAVES_MAX 8 // two in each word

@@ -153,6 +153,17 @@ static void want_state_all(const struct chat *chat, const struct room *room) {
         leaves_of(chat, room)[core].wants_state_all = true;
 }
 
+// As a control message, in its place before what follows.
+static void send_lost_now(struct chat *chat, const struct room *room, struct room_leaf *leaf) {
+    if (leaf->lost_to)
+        scheduler_send(chat->scheduler,
+                       &(struct message){.target = leaf->leaf,
+                                         .sender = room->pid,
+                                         .type = CHAT_LOST,
+                                         .words = {leaf->lost_from, leaf->lost_to}});
+    leaf->lost_to = 0;
+}
+
 static void on_join(struct chat *chat, struct room *room, const struct message *message) {
     struct scheduler *scheduler = chat->scheduler;
     uint64_t payload = message->words[0];
@@ -167,12 +178,7 @@ static void on_join(struct chat *chat, struct room *room, const struct message *
         struct room_leaf *leaf = &leaves_of(chat, room)[pid_core(message->sender)];
         leaf->leaf = message->sender;
         leaf->member_count++;
-        if (leaf->lost_to) // before the joiner, to whom it is not owed
-            scheduler_send(scheduler, &(struct message){.target = leaf->leaf,
-                                                        .sender = room->pid,
-                                                        .type = CHAT_LOST,
-                                                        .words = {leaf->lost_from, leaf->lost_to}});
-        leaf->lost_to = 0;
+        send_lost_now(chat, room, leaf); // before the joiner, to whom it is not owed
         leaf->wants_state |= reply.flags;
         if (room->connection_count++ == 0)
             recorder_record(&scheduler->recorder, recorder_actor_of_pid(room->pid),
@@ -207,6 +213,44 @@ static void leave(struct chat *chat, struct room *room, uint8_t core, uint32_t m
     // A list that is whole again ends the counts: with a last one, for whoever shows them.
     room->is_count_due |= has_counts(room) || is_new_list;
     counter_add(chat->scheduler->counters, COUNTER_LEAVES, 1);
+}
+
+// The other core is asked first, so that what it said of its leaf before is known.
+static void on_move(struct chat *chat, const struct room *room, const struct message *message) {
+    struct message place = *message;
+    place.target = message->words[2];
+    place.sender = room->pid;
+    place.type = CHAT_PLACE;
+    place.words[2] = message->sender;
+    scheduler_send(chat->scheduler, &place);
+}
+
+// The member belongs to its new core from this sequence number on; what is owed until here is owed
+// on its old one.
+static void on_placed(struct chat *chat, struct room *room, const struct message *message) {
+    struct room_leaf *from = &leaves_of(chat, room)[pid_core(message->words[2])];
+    struct room_leaf *to = &leaves_of(chat, room)[pid_core(message->sender)];
+    struct message out = {.target = message->words[2],
+                          .sender = room->pid,
+                          .type = CHAT_MOVED_OUT,
+                          .words = {message->words[0], room->sequence}};
+    struct message in = {.target = message->sender,
+                         .sender = room->pid,
+                         .type = CHAT_MOVED_IN,
+                         .flags = has_list(room),
+                         .small = message->small,
+                         .words = {message->words[1], room->sequence}};
+    CHECK(from->member_count > 0);
+    send_lost_now(chat, room, from);
+    to->leaf = message->sender;
+    send_lost_now(chat, room, to);
+    if (--from->member_count == 0)
+        *from = (struct room_leaf){0};
+    to->member_count++;
+    to->wants_state |= has_list(room);
+    room->is_count_due |= has_counts(room);
+    scheduler_send(chat->scheduler, &out);
+    scheduler_send(chat->scheduler, &in);
 }
 
 // A leaf that ended with members.
@@ -421,6 +465,12 @@ static void on_message(void *context, void *state, uint32_t index, const struct 
         if (!has_lost(chat, room))
             return;
         break;
+    case CHAT_MOVE:
+        on_move(chat, room, message);
+        break;
+    case CHAT_PLACED:
+        on_placed(chat, room, message);
+        break;
     case CHAT_WANT_STATE:
         on_want_state(chat, room, message);
         break;
@@ -428,6 +478,18 @@ static void on_message(void *context, void *state, uint32_t index, const struct 
         CHECKF(false, "room got message %u", message->type);
     }
     rearm(chat, room, index);
+}
+
+// Neither side of a move that will not be.
+static void refuse_move(struct chat *chat, const struct message *message) {
+    bool is_placed = message->type == CHAT_PLACED;
+    struct message refused = {.target = is_placed ? message->words[2] : message->sender,
+                              .type = CHAT_MOVE_REFUSED,
+                              .words = {message->words[0], message->target}};
+    scheduler_send(chat->scheduler, &refused);
+    refused.target = is_placed ? message->sender : message->words[2];
+    refused.words[0] = message->words[1];
+    scheduler_send(chat->scheduler, &refused);
 }
 
 // To a room that is gone or about to go. A join is not tried again at the next room: it could
@@ -453,6 +515,10 @@ static void on_discard(void *context, const struct message *message) {
         reply.type = CHAT_ANSWERED;
         reply.words[0] = message->words[0];
         break;
+    case CHAT_MOVE:
+    case CHAT_PLACED:
+        refuse_move(chat, message);
+        return;
     default: // leaves, and a wish for presence: there is nothing left of it
         return;
     }

@@ -172,7 +172,13 @@ static uint32_t end_member(struct chat *chat, const struct leaf *leaf, struct le
     chat_port_ended(chat->port, chat_member(chat, entry.member)->owner, entry.member, parcel);
     counter_subtract(chat->scheduler->counters, COUNTER_MEMBERS, 1);
     counter_add(chat->scheduler->counters, COUNTER_MEMBERS_ENDED, 1);
-    slab_release(&chat->members, entry.member);
+    struct member *member = chat_member(chat, entry.member);
+    if (member->slab_word & MEMBER_MOVING) { // the answer to its move is still to come
+        member->slab_word |= MEMBER_ORPHAN;
+        member->leaf = SLAB_NONE;
+    } else {
+        slab_release(&chat->members, entry.member);
+    }
     return deliveries + 1;
 }
 
@@ -197,7 +203,7 @@ void leaf_end_all(struct chat *chat, uint32_t index, uint32_t parcel,
         uint32_t member = leaf->joining.count > 0
                               ? leaf_joiners(chat, leaf)[leaf->joining.count - 1].member
                               : leaf_entries(chat, leaf)[leaf->members.count - 1].member;
-        if (on_meta)
+        if (on_meta && !(chat_member(chat, member)->slab_word & MEMBER_MOVING))
             on_meta(context, chat_member(chat, member)->meta);
         (void)end_last(chat, leaf, parcel);
     }

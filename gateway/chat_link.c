@@ -309,3 +309,18 @@ void chat_port_ended(void *port, uint32_t owner, uint32_t member, uint32_t parce
     else
         chat_port_deliver(port, conn->stream, parcel);
 }
+
+// The connection that moved takes its memberships' refs along; here they end.
+void chat_port_moved_out(void *port, uint32_t owner, uint32_t member, uint64_t sequence) {
+    struct gateway *gateway = port;
+    session_forget(gateway, conn_at(gateway, owner), member);
+}
+
+void chat_port_moved_in(void *port, uint32_t owner, uint32_t member, uint64_t sequence) {
+}
+
+void chat_port_move_refused(void *port, uint32_t owner, uint32_t member) {
+    struct gateway *gateway = port;
+    if (chat_member(gateway->parts.chat, member)->slab_word & MEMBER_ARRIVING)
+        session_forget(gateway, conn_at(gateway, owner), member);
+}

@@ -129,6 +129,7 @@
     X(MEMBERS, "members", "", "members of rooms on this core", "")                                 \
     X(JOINS, "joins_total", "", "joins accepted", "")                                              \
     X(LEAVES, "leaves_total", "", "members that left", "")                                         \
+    X(MEMBERS_MOVED, "members_moved_total", "", "members that came from another core", "")         \
     X(MEMBERS_ENDED, "members_ended_total", "", "members told that their room has ended", "")      \
     X(PUBLISHES, "publishes_total", "", "room messages accepted by their home", "")                \
     X(WHISPERS, "whispers_total", "", "whispers relayed", "")                                      \

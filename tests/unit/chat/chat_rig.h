@@ -12,6 +12,7 @@
 
 #include "chat/chat.h"
 #include "chat/leaf.h"
+#include "chat/move.h"
 #include "chat/room.h"
 #include "sched/base/clock.h"
 #include "sched/base/parcel.h"
@@ -45,7 +46,20 @@ struct client {
     uint64_t asked_count; // publishes that are to be answered
     uint32_t ended_count; // memberships that ended by their room or leaf, told so
     uint32_t cut_count;   // … not told: no memory
-    bool is_blocked;      // its queue is not empty: no batches, no presence
+    // A move to `to`: what comes there waits until the other core has given all it had.
+    uint32_t to;
+    uint32_t arriving; // member there, SLAB_NONE
+    bool is_moving;    // asked, not answered on the core that it leaves
+    bool is_out;
+    bool is_in;
+    bool leaves_there; // as a gateway would say to the other core
+    uint64_t out_at;
+    uint64_t in_at;
+    uint32_t moved_count;
+    uint32_t move_refused_count;
+    uint8_t *held; // parcels, each behind its size
+    size_t held_size;
+    bool is_blocked; // its queue is not empty: no batches, no presence
     uint32_t core;
     uint32_t member;
     uint64_t watermark;
@@ -85,8 +99,8 @@ struct world {
     bool has_no_memory;     // for parcels
     bool has_no_gap_memory; // for those of gaps alone
     bool is_one_user;       // all clients are devices of one
-    bool stalls_long;   // a core may sleep for seconds
-    bool kills_leaves;  // whose members may miss the replies to their publishes
+    bool stalls_long;       // a core may sleep for seconds
+    bool kills_leaves;      // whose members may miss the replies to their publishes
     struct core cores[CORES_MAX];
     struct client clients[MEMBERS_MAX];
 };
@@ -185,8 +199,36 @@ static void client_message(struct client *client, const struct record *record) {
     client->message_count++;
 }
 
+static void client_read(struct core *core, struct client *client, const struct parcel *parcel);
+
+// On the core that it comes to: kept until all of the other core's is here.
+static void client_hold(struct client *client, const struct parcel *parcel) {
+    uint64_t size = (sizeof(*parcel) + parcel->size + 7) & ~7ull;
+    client->held = realloc(client->held, client->held_size + sizeof(size) + size);
+    memcpy(client->held + client->held_size, &size, sizeof(size));
+    memcpy(client->held + client->held_size + sizeof(size), parcel, sizeof(*parcel) + parcel->size);
+    client->held_size += sizeof(size) + size;
+}
+
+static uint32_t core_of(const struct core *core) {
+    return (uint32_t)(core - core->world->cores);
+}
+
 static void client_take(struct core *core, struct client *client, uint32_t id) {
     const struct parcel *parcel = parcel_at(&core->blocks, id);
+    if (client->core != core_of(core)) {
+        ck_assert(client->is_in);
+        client_hold(client, parcel);
+        if (parcel->class == PARCEL_ROOM)
+            counter_add(&core->counters, COUNTER_DELIVERED, parcel->message_count);
+        return;
+    }
+    if (parcel->class == PARCEL_ROOM)
+        counter_add(&core->counters, COUNTER_DELIVERED, parcel->message_count);
+    client_read(core, client, parcel);
+}
+
+static void client_read(struct core *core, struct client *client, const struct parcel *parcel) {
     ck_assert(client->is_joined);
     struct record record;
     memcpy(&record, parcel->data, sizeof(record));
@@ -198,7 +240,6 @@ static void client_take(struct core *core, struct client *client, uint32_t id) {
             ck_assert_uint_eq(record.sequence, parcel->sequence_from + i);
             client_message(client, &record);
         }
-        counter_add(&core->counters, COUNTER_DELIVERED, parcel->message_count);
         break;
     case RECORD_WHISPER:
         client->whisper_count++;
@@ -284,10 +325,96 @@ void chat_port_refused(void *port, uint32_t owner, uint32_t member,
     ((struct core *)port)->world->clients[owner].refused_count++;
 }
 
+// Both halves are answered: what waited is read.
+static void client_settle_move(struct core *core, struct client *client) {
+    if (!client->is_out || !client->is_in)
+        return;
+    ck_assert_uint_eq(client->out_at, client->in_at);
+    client->core = client->to;
+    client->member = client->arriving;
+    client->arriving = SLAB_NONE;
+    client->is_moving = client->is_out = client->is_in = false;
+    client->moved_count++;
+    for (size_t at = 0; at < client->held_size;) {
+        uint64_t size;
+        memcpy(&size, client->held + at, sizeof(size));
+        client_read(core, client, (const struct parcel *)(client->held + at + sizeof(size)));
+        at += sizeof(size) + size;
+    }
+    client->held_size = 0;
+}
+
+void chat_port_moved_out(void *port, uint32_t owner, uint32_t member, uint64_t sequence) {
+    struct core *core = port;
+    struct client *client = &core->world->clients[owner];
+    ck_assert(client->is_joined && client->is_moving && !client->is_out);
+    ck_assert_uint_eq(client->member, member);
+    ck_assert_uint_eq(client->core, core_of(core));
+    ck_assert_uint_eq(client->last_sequence, sequence);
+    if (!core->world->kills_leaves)
+        ck_assert_uint_eq(client->asked_count, client->accepted_count + client->refused_count);
+    client->is_out = true;
+    client->out_at = sequence;
+    client->member = client->arriving; // or there is none: it ended there
+    client->is_joined = client->arriving != SLAB_NONE;
+    if (!client->is_joined)
+        client->is_moving = client->is_out = client->is_in = false;
+    client_settle_move(core, client);
+}
+
+void chat_port_moved_in(void *port, uint32_t owner, uint32_t member, uint64_t sequence) {
+    struct core *core = port;
+    struct client *client = &core->world->clients[owner];
+    ck_assert_uint_eq(client->arriving, member);
+    ck_assert_uint_eq(client->to, core_of(core));
+    client->is_in = true;
+    client->in_at = sequence;
+    client_settle_move(core, client);
+}
+
+void chat_port_move_refused(void *port, uint32_t owner, uint32_t member) {
+    struct core *core = port;
+    struct client *client = &core->world->clients[owner];
+    client->move_refused_count++;
+    if (core_of(core) == client->to && client->arriving == member) {
+        client->arriving = SLAB_NONE;
+    } else {
+        ck_assert(client->is_moving && !client->is_out);
+        ck_assert_uint_eq(client->member, member);
+        client->is_moving = false;
+    }
+}
+
+// The end on the core that a client comes to, or on the one that it leaves while it does.
+static bool client_ended_moving(struct core *core, struct client *client, uint32_t member) {
+    if (client->arriving == SLAB_NONE)
+        return false;
+    client->ended_count++;
+    client->held_size = 0;
+    if (core_of(core) == client->to && client->arriving == member) {
+        client->arriving = SLAB_NONE;
+        client->is_in = false;
+        if (client->is_out) {
+            client->is_joined = client->is_moving = client->is_out = false;
+            client->member = SLAB_NONE;
+        }
+    } else {
+        ck_assert_uint_eq(client->member, member);
+        client->is_joined = false;
+        client->is_moving = false;
+        client->member = SLAB_NONE;
+        client->leaves_there = true;
+    }
+    return true;
+}
+
 // What was asked was answered before.
 void chat_port_ended(void *port, uint32_t owner, uint32_t member, uint32_t parcel) {
     struct core *core = port;
     struct client *client = &core->world->clients[owner];
+    if (client_ended_moving(core, client, member))
+        return;
+    client->is_moving = false;
     ck_assert(client->is_joined);
     ck_assert_uint_eq(client->member, member);
     if (!core->world->kills_leaves)
@@ -328,7 +455,7 @@ static inline struct world *world_open_limited(uint32_t core_count, struct room_
                                .ring_cells = or_usual(limits.ring_cells, 1024)};
     ck_assert_int_eq(mesh_init(&world->mesh, &mesh), 0);
     for (uint32_t i = 0; i < MEMBERS_MAX; i++)
-        world->clients[i].member = SLAB_NONE;
+        world->clients[i].member = world->clients[i].arriving = SLAB_NONE;
     for (uint32_t i = 0; i < core_count; i++) {
         struct core *core = &world->cores[i];
         core->world = world;
@@ -360,10 +487,25 @@ static inline struct world *world_open(uint32_t core_count, struct room_settings
         (struct world_limits){.ring_cells = ring_cells, .batch_bytes = batch_bytes_max});
 }
 
+static void client_leave_there(struct world *world, struct client *client) {
+    if (client->arriving != SLAB_NONE)
+        chat_leave(&world->cores[client->to].chat, client->arriving, false);
+    client->arriving = SLAB_NONE;
+    client->held_size = 0;
+    client->is_in = client->is_out = client->is_moving = client->leaves_there = false;
+}
+
+static void clients_leave_there(struct world *world) {
+    for (uint32_t i = 0; i < MEMBERS_MAX; i++)
+        if (world->clients[i].leaves_there)
+            client_leave_there(world, &world->clients[i]);
+}
+
 static void core_turn(struct core *core) {
     (void)scheduler_turn(&core->scheduler, core->world->now_ns);
     (void)chat_flush(&core->chat);
     (void)scheduler_publish(&core->scheduler);
+    clients_leave_there(core->world);
     scheduler_validate(&core->scheduler);
     const struct counters *c = &core->counters;
     // The audit at the end of a turn (this port delivers at once: nothing is pending in queues).
@@ -373,13 +515,26 @@ static void core_turn(struct core *core) {
                                                         counter_read(c, COUNTER_GATHERED));
 }
 
+// Members are where the room believes them to be, as many as it counts.
+static void room_validate(const struct world *world, const struct chat *chat,
+                          const struct room *room) {
+    presence_validate(chat, &room->presence);
+    if (room->name == BLOCK_NONE)
+        return;
+    const struct room_leaf *leaves = blocks_at(chat->scheduler->blocks, room->leaves);
+    uint32_t members = 0;
+    for (uint32_t core = 0; core < world->core_count; core++)
+        members += leaves[core].member_count;
+    ck_assert_uint_eq(members, room->connection_count);
+}
+
 static void world_validate(struct world *world) {
     for (uint32_t i = 0; i < world->core_count; i++) {
         const struct chat *chat = &world->cores[i].chat;
         const struct slab *rooms = &chat->scheduler->kinds[KIND_ROOM].slab;
         for (uint32_t r = 0; r < rooms->touched_count; r++)
             if (slab_is_used(rooms, r))
-                presence_validate(chat, &((struct room *)slab_at(rooms, r))->presence);
+                room_validate(world, chat, slab_at(rooms, r));
         const struct slab *leaves = &chat->scheduler->kinds[KIND_LEAF].slab;
         for (uint32_t l = 0; l < leaves->touched_count; l++)
             if (slab_is_used(leaves, l))
@@ -402,7 +557,8 @@ static inline void client_join(struct world *world, uint32_t index, uint32_t cor
     struct client *client = &world->clients[index];
     snprintf(user, sizeof(user), "user-%u",
              world->is_one_user ? 0 : index / 2); // every user has two devices
-    *client = (struct client){.core = core};
+    free(client->held);
+    *client = (struct client){.core = core, .arriving = SLAB_NONE};
     struct chat_join_request request = {.owner = index,
                                         .address = index,
                                         .tag = index,
@@ -415,10 +571,40 @@ static inline void client_join(struct world *world, uint32_t index, uint32_t cor
 
 static inline void client_leave(struct world *world, uint32_t index, bool flush) {
     struct client *client = &world->clients[index];
-    chat_leave(&world->cores[client->core].chat, client->member, flush);
+    if (!client->is_out && client->member != SLAB_NONE)
+        chat_leave(&world->cores[client->core].chat, client->member, flush);
+    client_leave_there(world, client);
     client->member = SLAB_NONE;
     client->is_joined = false;
     client->is_blocked = false;
+}
+
+// Asks for a move to another core. False: declined there, or here.
+static inline bool client_move(struct world *world, uint32_t index, uint32_t to) {
+    struct client *client = &world->clients[index];
+    struct chat *chat = &world->cores[client->core].chat;
+    struct chat_place place;
+    enum chat_refusal reason;
+    struct chat_move_request request = {.owner = index,
+                                        .address = index,
+                                        .tag = index,
+                                        .room = chat_room_name(chat, client->member)};
+    uint32_t member = chat_move_in(&world->cores[to].chat, &request, &place, &reason);
+    if (member == SLAB_NONE)
+        return false;
+    if (!chat_move_out(chat, client->member, &place)) {
+        chat_move_abort(&world->cores[to].chat, member);
+        return false;
+    }
+    client->to = to;
+    client->arriving = member;
+    client->is_moving = true;
+    return true;
+}
+
+// Nothing of a move is under way, so that it may publish and move again.
+static inline bool client_is_settled(const struct client *client) {
+    return client->is_joined && !client->is_moving && client->arriving == SLAB_NONE;
 }
 
 static inline bool client_publish(struct world *world, uint32_t index, uint64_t body,
@@ -461,7 +647,7 @@ static inline void leaf_kill(struct world *world, uint32_t core, const char *roo
 // Everybody leaves; rooms die a minute later; nothing is left anywhere.
 static inline void world_close(struct world *world) {
     for (uint32_t i = 0; i < MEMBERS_MAX; i++)
-        if (world->clients[i].member != SLAB_NONE)
+        if (world->clients[i].member != SLAB_NONE || world->clients[i].arriving != SLAB_NONE)
             client_leave(world, i, false);
     world_run(world, 20, NS_PER_MS);
     world_run(world, 10, 10 * NS_PER_S);
@@ -489,6 +675,8 @@ static inline void world_close(struct world *world) {
     }
     for (uint32_t i = 0; i < world->core_count; i++)
         memory_release_all(&world->cores[i].ledger);
+    for (uint32_t i = 0; i < MEMBERS_MAX; i++)
+        free(world->clients[i].held);
     mesh_fini(&world->mesh);
     free(world);
 }

@@ -141,12 +141,12 @@ START_TEST(no_more_is_read_than_was_asked_for) {
 END_TEST
 
 START_TEST(every_message_of_chat_has_a_name_of_its_own) {
-    for (uint16_t type = CHAT_JOIN; type <= CHAT_ANSWERED; type++) {
+    for (uint16_t type = CHAT_JOIN; type <= CHAT_MOVE_REFUSED; type++) {
         ck_assert_ptr_nonnull(chat_message_name(type));
         for (uint16_t other = CHAT_JOIN; other < type; other++)
             ck_assert_str_ne(chat_message_name(type), chat_message_name(other));
     }
-    ck_assert_ptr_null(chat_message_name(CHAT_ANSWERED + 1));
+    ck_assert_ptr_null(chat_message_name(CHAT_MOVE_REFUSED + 1));
     ck_assert_ptr_null(chat_message_name(MESSAGE_TIMER));
 }
 END_TEST
