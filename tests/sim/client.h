@@ -74,6 +74,7 @@ struct request {
     uint8_t room;
     uint8_t kind; // enum request_kind
     bool is_seen; // the message itself came before its reply
+    bool is_moot; // its room has ended: an answer may come, an error
 };
 
 struct client {

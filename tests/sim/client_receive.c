@@ -213,7 +213,8 @@ static void on_join_reply(struct world *world, struct client *client, const stru
         bool is_known =
             reason &&
             (strcmp(reason, "too many rooms") == 0 || strcmp(reason, "out of memory") == 0 ||
-             strcmp(reason, "busy") == 0 || strcmp(reason, "too many channels joined") == 0);
+             strcmp(reason, "busy") == 0 || strcmp(reason, "too many channels joined") == 0 ||
+             (strcmp(reason, "room restarted") == 0 && world->fault_count > 0));
         SIM_REQUIRE(is_known, "answers: client %u: join refused: %s", client->id, reason);
         SIM_REQUIRE(strcmp(reason, "out of memory") != 0 || world->has_short_memory,
                     "answers: client %u: join refused: %s", client->id, reason);
@@ -232,16 +233,19 @@ static void on_publish_reply(struct world *world, struct client *client,
                              const struct request *request, bool is_ok, json_t *response) {
     if (!is_ok) {
         const char *reason = json_string_value(json_object_get(response, "reason"));
-        SIM_REQUIRE(reason && (strcmp(reason, "busy") == 0 ||
-                               (strcmp(reason, "out of memory") == 0 && world->has_short_memory)),
-                    "answers: client %u: publish refused: %s", client->id, reason);
+        bool is_known =
+            reason && (strcmp(reason, "busy") == 0 ||
+                       (strcmp(reason, "room restarted") == 0 && world->fault_count > 0) ||
+                       (strcmp(reason, "unmatched topic") == 0 && request->is_moot) ||
+                       (strcmp(reason, "out of memory") == 0 && world->has_short_memory));
+        SIM_REQUIRE(is_known, "answers: client %u: publish refused: %s", client->id, reason);
         model_refused(&world->model, request->publication);
         world->refused_count++;
         return;
     }
     const struct membership *membership = &client->rooms[request->room];
-    SIM_REQUIRE(membership->serial == request->serial, "answers: client %u: publish of join %u",
-                client->id, request->serial);
+    SIM_REQUIRE(membership->serial == request->serial && !request->is_moot,
+                "answers: client %u: publish of join %u", client->id, request->serial);
     model_accepted(&world->model, request->publication, membership->epoch,
                    (uint64_t)json_integer_value(json_object_get(response, "seq")));
 }
@@ -297,6 +301,23 @@ static void on_close(struct world *world, struct client *client, uint32_t room, 
     sim_trace("client %u: join %u closed", client->id, serial);
 }
 
+// The room has ended, and this membership with it. What was asked before, and reached the server
+// after, is refused.
+static void on_room_ended(struct world *world, struct client *client, uint32_t room) {
+    struct membership *membership = &client->rooms[room];
+    SIM_REQUIRE(membership->state == MEMBERSHIP_JOINED,
+                "ended: client %u, room %s: phx_error for a member that is none", client->id,
+                world->model.rooms[room].name);
+    for (uint32_t i = 0; i < client->request_count; i++)
+        if (client->requests[i].serial == membership->serial &&
+            client->requests[i].kind == REQUEST_PUBLISH)
+            client->requests[i].is_moot = true;
+    sim_trace("client %u: join %u: the room has ended", client->id, membership->serial);
+    uint32_t next = membership->next_serial;
+    clear_membership(membership, next ? MEMBERSHIP_JOINING : MEMBERSHIP_NONE, next);
+    world->ended_count++;
+}
+
 static void on_event(struct world *world, struct client *client, json_t *message) {
     const char *topic = json_string_value(json_array_get(message, 2));
     const char *event = json_string_value(json_array_get(message, 3));
@@ -307,7 +328,9 @@ static void on_event(struct world *world, struct client *client, json_t *message
         return;
     }
     uint32_t room = room_of(world, client, topic);
-    if (strcmp(event, "m") == 0)
+    if (strcmp(event, "phx_error") == 0)
+        on_room_ended(world, client, room);
+    else if (strcmp(event, "m") == 0)
         on_message(world, client, room, (uint64_t)json_integer_value(json_array_get(message, 5)),
                    (uint32_t)json_integer_value(json_object_get(payload, "id")));
     else if (strcmp(event, "gap") == 0)

@@ -60,7 +60,7 @@ static void jump(struct world *world) {
 
 void weather_change(struct world *world) {
     struct sim_core *core = &world->cores[below(world, world->core_count)];
-    switch (below(world, 12)) {
+    switch (below(world, 14)) {
     case 0:
         change_ring(world, core);
         return;
@@ -74,6 +74,8 @@ void weather_change(struct world *world) {
         jump(world);
         return;
     case 4:
+    case 5:
+    case 6:
         faults_strike(world);
         return;
     default:

@@ -367,9 +367,10 @@ void world_print(const struct world *world) {
     }
     printf("seed=%" PRIu64 " digest=%016" PRIx64 " cores=%u clients=%u rooms=%u steps=%" PRIu64
            " turns=%" PRIu64 " connects=%" PRIu64 " joins=%u publishes=%u refused=%" PRIu64
-           " messages=%" PRIu64 " gaps=%" PRIu64 " bytes=%" PRIu64 " faults=%" PRIu64 "\n",
+           " messages=%" PRIu64 " gaps=%" PRIu64 " bytes=%" PRIu64 " faults=%" PRIu64
+           " ended=%" PRIu64 "\n",
            world->options.seed, world->digest, world->core_count, world->client_count,
            world->model.room_count, world->step, turns, connects, world->model.membership_count,
            world->model.publication_count - 1, world->refused_count, messages, gaps,
-           world->bytes_received, world->fault_count);
+           world->bytes_received, world->fault_count, world->ended_count);
 }

@@ -29,6 +29,7 @@ struct sim_core {
     uint64_t wake_at_ns;    // it waits in ring_enter until then
     uint64_t stalled_until; // step before which it has no turn
     uint64_t turns;
+    uint64_t service_ended_ns; // faults.c
     uint32_t hidden_buffers;
     bool has_stopped;
 };
@@ -58,6 +59,7 @@ struct world {
     uint64_t bytes_received;
     uint64_t refused_count;
     uint64_t fault_count;
+    uint64_t ended_count; // memberships whose room ended
 };
 
 void world_open(struct world *world, const struct world_options *options);
