@@ -68,10 +68,12 @@ void weather_change(struct world *world) {
         hide_buffers(world, core);
         return;
     case 2:
-        core->stalled_until = world->step + below(world, 200);
+        if (!world->is_draining) // a core is cut off for time that it did not have
+            core->stalled_until = world->step + below(world, 200);
         return;
     case 3:
-        jump(world);
+        if (!world->is_draining)
+            jump(world);
         return;
     case 4:
     case 5:

@@ -104,6 +104,7 @@ static void open_cores(struct world *world) {
         core->listen_fds[0] = world_listen_fd(i);
         CHECK(core_open(core, &world->shared, i) == 0);
     }
+    probes_open(world);
     for (uint32_t i = 0; i < world->core_count; i++) {
         struct core *core = &world->cores[i].core;
         CHECK(core_start(core) == 0);
@@ -194,6 +195,8 @@ static void storm_step(struct world *world) {
     set_clock(world, world->now_ns + rng_below(&world->rng, world->step_ns_max));
     if (one_in(world, world->weather_every))
         weather_change(world);
+    if (!world->is_draining && one_in(world, 8))
+        probes_act(world);
     if (rng_below(&world->rng, 100) < world->pump_share) {
         struct client *client = &world->clients[rng_below(&world->rng, world->client_count)];
         if (rng_below(&world->rng, 100) < world->talk_share)
@@ -272,6 +275,8 @@ static void drain(struct world *world) {
     world->shared.drain_deadline_ns = world->now_ns + drain_s * NS_PER_S;
     atomic_store(&world->shared.phase, (int)SERVE_DRAINING);
     uint64_t last_step = world->step + DRAIN_STEPS_MAX;
+    world->is_draining = true;
+    probes_end(world);
     sim_trace("drain");
     while (!have_all_stopped(world)) {
         bool is_busy = true;
@@ -309,6 +314,7 @@ static void check_sums(const struct world *world) {
 
 static void close_world(struct world *world) {
     check_sums(world);
+    probes_check_empty(world);
     for (uint32_t i = 0; i < world->core_count; i++) {
         core_stop(&world->cores[i].core);
         ring_close(world->cores[i].core.ring);
@@ -350,6 +356,7 @@ void world_run(struct world *world) {
     }
     drain(world);
     digest_counters(world);
+    world->digest += world->probes->events;
     close_world(world);
     for (uint32_t i = 0; i < world->core_count; i++)
         core_close(&world->cores[i].core);

@@ -14,6 +14,7 @@
 #include "sched/base/rng.h"
 #include "tests/sim/client.h"
 #include "tests/sim/model.h"
+#include "tests/sim/probes.h"
 
 #define WORLD_CORES_MAX 8
 #define WORLD_CLIENTS_MAX 64
@@ -48,6 +49,8 @@ struct world {
     uint32_t client_count;
     uint32_t user_count;
     struct model model;
+    struct probes *probes;
+    bool is_draining;
     bool has_short_memory; // blocks are few: answers and messages may be missing for it
     uint32_t validate_every;
     uint32_t step_ns_max;   // time that one step takes at most

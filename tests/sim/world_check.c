@@ -217,4 +217,5 @@ void world_check_quiet(struct world *world) {
         check_core_quiet(world, &world->cores[i].core);
     for (uint32_t i = 0; i < world->model.room_count; i++)
         check_room(world, i);
+    probes_check(world);
 }
