@@ -182,7 +182,7 @@ static void spawn(struct world *world) {
 static void write_mail(struct world *world, struct place from, uint32_t number, uint32_t to) {
     struct probe *probe = &world->probes->probes[number];
     struct scheduler *scheduler = &from.core->core.scheduler;
-    for (uint32_t i = 1 + rng_below(&world->rng, 20); i > 0; i--) {
+    for (uint32_t i = 1 + rng_below(&world->rng, 6); i > 0; i--) {
         if (scheduler->cells.used_count > scheduler->cells.slots_max / 4)
             return;
         scheduler_send(scheduler, &(struct message){.target = world->probes->probes[to].pid,
@@ -246,6 +246,8 @@ static void move(struct world *world, struct place place, uint32_t number) {
     if (to == scheduler->core || move_begin(scheduler, pid, to) < 0)
         return;
     probe->moves++;
+    world->probes->latest_moved = number;
+    world->probes->writer = rng_below(&world->rng, world->probes->count);
     sim_trace("probe %u moves from core %u to %u", number, scheduler->core, to);
 }
 
@@ -255,17 +257,19 @@ void probes_act(struct world *world) {
         spawn(world);
         return;
     }
-    uint32_t number = rng_below(&world->rng, probes->count);
-    uint32_t to = rng_below(&world->rng, probes->count);
+    bool is_letter = rng_below(&world->rng, 2) == 0; // to one that is on the move, perhaps
+    uint32_t number = is_letter ? probes->writer : rng_below(&world->rng, probes->count);
+    uint32_t to = is_letter ? probes->latest_moved : rng_below(&world->rng, probes->count);
     struct place place = place_of(world, number);
     if (!place.core || place.core->has_stopped || number == to)
         return;
     place.core->wake_at_ns = 0;
-    switch (rng_below(&world->rng, 10)) {
+    switch (is_letter ? 9 : rng_below(&world->rng, 11)) {
     case 0:
         go(world, place, number);
         return;
     case 1:
+    case 10:
         move(world, place, number);
         return;
     case 2:

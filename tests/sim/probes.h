@@ -54,6 +54,8 @@ struct probes {
     struct probe_watch watches[PROBE_WATCHES_MAX];
     uint32_t watch_count;
     struct probe_context contexts[MESH_ENDPOINTS_MAX];
+    uint32_t latest_moved; // who writes to it most, for a while
+    uint32_t writer;
     uint64_t events; // mail, exits, downs: part of the digest
 };
 
