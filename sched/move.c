@@ -190,7 +190,9 @@ static uint32_t pack_ties(const struct scheduler *scheduler, uint8_t kind, uint3
         if (ties) {
             bool is_watch = relation_kind(at) == RELATION_MONITOR;
             ties[count] = (struct move_tie){
-                .other = at->other,
+                // By its latest name: what waits while this one is frozen may act after the other
+                // has ended, when its former names are forgotten.
+                .other = move_translate(scheduler, at->other),
                 .word = is_watch ? relation_ref(scheduler, at) : at->word,
                 .type = (uint32_t)(is_watch ? RELATION_WATCH : relation_kind(at))};
         }
