@@ -54,7 +54,7 @@ stage 'unit release' 1200 "${make[@]}" unit
 stage 'unit debug (ASan, UBSan)' 1800 "${make[@]}" MODE=debug unit
 stage 'unit tsan (threads)' 1800 "${fixed_addresses[@]}" "${make[@]}" MODE=tsan unit UNIT_SRC="${threaded[*]}"
 stage 'sim' 300 "${make[@]}" sim-test
-stage 'sim debug (ASan, UBSan)' 600 "${make[@]}" MODE=debug sim-test SIM_SEEDS=200
+stage 'sim debug (ASan, UBSan)' 600 "${make[@]}" MODE=debug sim-test SIM_SEEDS=50
 stage 'fuzz-replay' 900 "${make[@]}" MODE=debug fuzz-replay
 stage 'e2e' 1200 "${make[@]}" e2e
 stage 'churn' 600 "${make[@]}" churn

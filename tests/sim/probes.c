@@ -217,6 +217,7 @@ static void tie(struct world *world, struct place from, uint32_t number, uint32_
         CHECK(signal_link(scheduler, kind_of(probe), from.index, other->pid) == 0);
     else
         signal_unlink(scheduler, kind_of(probe), from.index, other->pid);
+    sim_trace("probe %u %s %u", number, links ? "links to" : "unlinks from", to);
     probe->is_linked[to] = other->is_linked[number] = links;
     if (links)
         probe->was_linked[to] = other->was_linked[number] = true;
@@ -226,6 +227,7 @@ static void go(struct world *world, struct place place, uint32_t number) {
     struct probe *probe = &world->probes->probes[number];
     struct scheduler *scheduler = &place.core->core.scheduler;
     probe->was_asked = true;
+    sim_trace("probe %u is asked to go", number);
     if (rng_below(&world->rng, 3) == 0) {
         scheduler_exit(scheduler, kind_of(probe), place.index, EXIT_NORMAL);
         return;

@@ -11,7 +11,7 @@ $(B)/sim: $(SIM_OBJ) $(foreach l,$(LAYERS_sim),$(B)/lib$(l).a)
 
 .PHONY: sim sim-test sim-mutations
 # The stage of make test: seeds 1 to SIM_SEEDS, and some of them twice.
-SIM_SEEDS ?= 500
+SIM_SEEDS ?= 250
 sim-test: $(B)/sim
 	@tests/sim/run.sh $(B)/sim $(SIM_SEEDS)
 
