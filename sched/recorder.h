@@ -61,6 +61,8 @@ struct recorder_obituary {
     struct recorder_mark marks[RECORDER_MARKS_MAX];
 };
 
+_Static_assert(sizeof(struct recorder_obituary) == 424, "what --obituaries says of itself");
+
 struct recorder {
     struct recorder_event *events; // NULL: off
     const uint64_t *now_ns;        // borrowed
