@@ -21,19 +21,21 @@ static uint32_t *head_of(const struct scheduler *scheduler, uint64_t target) {
                : NULL;
 }
 
-static void list(struct scheduler *scheduler, uint32_t index, struct timed *timed) {
+static ALWAYS_INLINE void list(struct scheduler *scheduler, uint32_t index, struct timed *timed,
+                               uint64_t target) {
+    uint32_t next = SLAB_NONE;
+    struct actor *actor = scheduler_lookup(scheduler, target);
+    if (LIKELY(actor != NULL)) {
+        uint32_t *head = &scheduler->kinds[pid_kind(target)].timed[pid_slot(target).index];
+        if (UNLIKELY(!(actor->slab_word & ACTOR_RELATED)))
+            actor->slab_word |= ACTOR_RELATED;
+        next = *head - 1; // 0, none, becomes SLAB_NONE
+        if (next != SLAB_NONE)
+            timed_at(scheduler, next)->previous = index;
+        *head = index + 1;
+    }
+    timed->next = next;
     timed->previous = SLAB_NONE;
-    timed->next = SLAB_NONE;
-    struct actor *actor = scheduler_lookup(scheduler, timed->target);
-    if (!actor)
-        return;
-    uint32_t *head =
-        &scheduler->kinds[pid_kind(timed->target)].timed[pid_slot(timed->target).index];
-    actor->slab_word |= ACTOR_RELATED;
-    timed->next = *head - 1; // 0, none, becomes SLAB_NONE
-    if (timed->next != SLAB_NONE)
-        timed_at(scheduler, timed->next)->previous = index;
-    *head = index + 1;
 }
 
 static void release(struct scheduler *scheduler, uint32_t index) {
@@ -67,7 +69,7 @@ uint64_t timed_send_after(struct scheduler *scheduler, const struct message *mes
     timed->deadline_ns = scheduler->now_ns + delay_ns;
     timed->interval_ns = interval_ns;
     memcpy(timed->words, message->words, sizeof(timed->words));
-    list(scheduler, index, timed);
+    list(scheduler, index, timed, message->target);
     timer_wheel_arm(&scheduler->timed_wheel, index, timed->deadline_ns);
     return timed->name;
 }
@@ -165,7 +167,7 @@ bool timed_arrive(struct scheduler *scheduler, uint64_t pid, const struct timed 
     timed->slab_word = word;
     timed->timer = (struct timer){0};
     timed->target = pid;
-    list(scheduler, index, timed);
+    list(scheduler, index, timed, pid);
     return true;
 }
 
