@@ -1,9 +1,14 @@
 #include "sched/mailbox.h"
 
 #include "sched/server.h"
+#include "sched/signal.h"
 
 void mailbox_discard(struct scheduler *scheduler, const struct message *message, uint32_t reason) {
     const struct scheduler_kind *kind = &scheduler->kinds[pid_kind(message->target)];
+    if (UNLIKELY(message_is_signal(message))) { // it waited for one that was frozen
+        signal_discarded(scheduler, message, reason);
+        return;
+    }
     counter_add(scheduler->counters, COUNTER_MESSAGES_TO_DEAD, 1);
     if (kind->behaviour && kind->behaviour->discard)
         kind->behaviour->discard(kind->context, message);

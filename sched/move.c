@@ -11,6 +11,7 @@
 #include "sched/base/hash.h"
 #include "sched/mailbox.h"
 #include "sched/payload.h"
+#include "sched/recorder.h"
 #include "sched/signal.h"
 #include "sched/timed.h"
 
@@ -80,8 +81,10 @@ uint64_t move_translate(const struct scheduler *scheduler, uint64_t pid) {
 }
 
 static void translation_add(struct scheduler *scheduler, uint64_t from, uint64_t to) {
-    CHECKF(scheduler->moved_count < MOVE_TRANSLATIONS_MAX, "core %u: too many actors have moved",
-           scheduler->core);
+    // Cores hear of moves and ends at different times: one that is far behind may know more actors
+    // that have moved than there are. It knows this one by its new pid alone.
+    if (scheduler->moved_count == MOVE_TRANSLATIONS_MAX)
+        return;
     struct move_translation *entry = &scheduler->moved[probe(scheduler, from)];
     CHECKF(entry->from == PID_NONE, "actor %lx has moved already", from);
     *entry = (struct move_translation){from, to};
@@ -137,6 +140,13 @@ void move_forget(struct scheduler *scheduler, uint64_t former) {
     broadcast(scheduler, MOVE_FORGET, &(struct message){.words = {former}});
 }
 
+static void send_related(struct scheduler *scheduler, uint64_t to, uint64_t former, uint64_t pid) {
+    scheduler_send(scheduler, &(struct message){.target = to,
+                                                .type = SIGNAL_MOVE,
+                                                .flags = MOVE_RELATED,
+                                                .words = {former, pid}});
+}
+
 // --- departure -----------------------------------------------------------------------------------
 
 static int refusal(const struct scheduler *scheduler, uint8_t kind, uint32_t index) {
@@ -160,7 +170,8 @@ int move_begin(struct scheduler *scheduler, uint64_t pid, uint8_t to_core) {
         return -ESRCH;
     if (actor->slab_word & ACTOR_MOVING)
         return -EALREADY;
-    if (scheduler->moved_count >= MOVE_TRANSLATIONS_MAX / 2)
+    uint32_t under_way = scheduler->moving_count * scheduler->mesh->scheduler_count;
+    if (scheduler->moved_count + under_way >= MOVE_TRANSLATIONS_MAX / 2)
         return -EBUSY;
     uint32_t index = pid_slot(pid).index;
     int refused = refusal(scheduler, pid_kind(pid), index);
@@ -170,6 +181,7 @@ int move_begin(struct scheduler *scheduler, uint64_t pid, uint8_t to_core) {
     if (!move)
         return -EBUSY;
     move->word = to_core;
+    scheduler->moving_count++;
     scheduler_enqueue_move(scheduler, pid_kind(pid), index);
     return 0;
 }
@@ -281,6 +293,7 @@ void move_on_go(struct scheduler *scheduler, uint8_t kind_id, uint32_t index) {
             payload_unref(scheduler, parcel);
         counter_add(scheduler->counters, COUNTER_MOVES_REFUSED, 1);
         relation_remove(scheduler, move);
+        scheduler->moving_count--;
         thaw(scheduler, kind_id, index);
         return;
     }
@@ -307,7 +320,7 @@ static bool unpack_state(struct scheduler *scheduler, uint8_t kind_id, uint32_t 
             memset((uint8_t *)actor + kind->behaviour->timer_offset, 0, sizeof(struct timer));
     }
     actor->state_bits = parcel->state_bits & 0xfffu;
-    actor->slab_word |= parcel->flags;
+    actor->slab_word |= parcel->flags & ~ACTOR_TRACED;
     if (parcel->timer_ns)
         timer_wheel_arm(&kind->timers, index, parcel->timer_ns);
     return true;
@@ -350,6 +363,8 @@ static void on_arrive(struct scheduler *scheduler, const struct message *signal)
                          payload_data(scheduler, signal->words[1]), signal->words[2]);
         if (!is_here) {
             drop_ties(scheduler, kind_id, index);
+            recorder_obituary(&scheduler->recorder, scheduler_pid(scheduler, kind_id, index),
+                              EXIT_MOVED);
             slab_release(&kind->slab, index);
         }
     }
@@ -360,6 +375,9 @@ static void on_arrive(struct scheduler *scheduler, const struct message *signal)
     payload_unref(scheduler, signal->words[2]);
     counter_add(scheduler->counters, COUNTER_MOVES_IN, 1);
     uint64_t pid = scheduler_pid(scheduler, kind_id, index);
+    const struct move_parcel *parcel = payload_data(scheduler, signal->words[1]);
+    bool is_traced = parcel->flags & ACTOR_TRACED && trace_add(scheduler, pid);
+    (void)is_traced; // only where this core has a trace on, with room
     send_step(scheduler, pid_core(former), MOVE_ARRIVED,
               &(struct message){.words = {former, pid, signal->words[1]}});
 }
@@ -375,11 +393,17 @@ static void on_refused(struct scheduler *scheduler, const struct message *signal
     payload_unref(scheduler, signal->words[1]);
     payload_unref(scheduler, signal->words[2]);
     if (!is_back) {
-        mailbox_clear(scheduler, slab_at(&scheduler->kinds[kind].slab, index), EXIT_SYSTEM_LIMIT);
+        struct actor *actor = slab_at(&scheduler->kinds[kind].slab, index);
+        struct actor mail = *actor;
+        actor->slab_word = (actor->slab_word | ACTOR_DOOMED) & ~ACTOR_MOVING;
+        actor->mailbox_tail = ACTOR_ENDING;
+        actor->mailbox_count = 0;
+        mailbox_clear(scheduler, &mail, EXIT_SYSTEM_LIMIT);
         scheduler_forget(scheduler, kind, index, EXIT_SYSTEM_LIMIT);
         return;
     }
     relation_remove(scheduler, relation_find(scheduler, kind, index, RELATION_MOVE, PID_NONE));
+    scheduler->moving_count--;
     timed_thaw(scheduler, kind, index);
     thaw(scheduler, kind, index);
 }
@@ -405,13 +429,12 @@ static void on_arrived(struct scheduler *scheduler, const struct message *signal
         const struct move_tie *tie = &ties_of(parcel)[i];
         if (tie->type == RELATION_LINK || tie->type == RELATION_MONITORED ||
             tie->type == RELATION_WATCH)
-            scheduler_send(scheduler, &(struct message){.target = tie->other,
-                                                        .type = SIGNAL_MOVE,
-                                                        .flags = MOVE_RELATED,
-                                                        .words = {former, new_pid}});
+            send_related(scheduler, tie->other, former, new_pid);
     }
     payload_unref(scheduler, signal->words[2]);
     drop_ties(scheduler, kind_id, index);
+    scheduler->moving_count--;
+    recorder_obituary(&scheduler->recorder, former, EXIT_MOVED); // of the slot alone
     slab_release(&kind->slab, index);
     counter_add(scheduler->counters, COUNTER_MOVES_OUT, 1);
     broadcast(scheduler, MOVE_RENAME,
@@ -419,7 +442,8 @@ static void on_arrived(struct scheduler *scheduler, const struct message *signal
 }
 
 static void on_rename(struct scheduler *scheduler, const struct message *signal) {
-    if (!signal->small)
+    // Its former core passes on what is on the way, until all marks have gone through it.
+    if (!signal->small || pid_core(signal->words[0]) == scheduler->core)
         translation_add(scheduler, signal->words[0], signal->words[1]);
     send_step(scheduler, pid_core(signal->words[0]), MOVE_MARK, signal);
 }
@@ -536,6 +560,19 @@ static void remember(struct scheduler *scheduler, uint8_t kind, uint32_t index, 
         move_forget(scheduler, former);
 }
 
+// Who tied itself to it while it was on the way, and so is in no parcel, hears its new pid too.
+static void tell_ties(struct scheduler *scheduler, uint8_t kind, uint32_t index, uint64_t former) {
+    const struct actor *actor = slab_at(&scheduler->kinds[kind].slab, index);
+    uint64_t pid = scheduler_pid(scheduler, kind, index);
+    uint32_t at = actor->mailbox_tail;
+    for (uint32_t left = actor->mailbox_count; left > 0; left--) {
+        const struct message *mail = slab_at(&scheduler->cells, at);
+        if (mail->type == SIGNAL_LINK || mail->type == SIGNAL_MONITOR)
+            send_related(scheduler, mail->sender, former, pid);
+        at = mail->next;
+    }
+}
+
 static void on_mark(struct scheduler *scheduler, const struct message *signal) {
     uint64_t pid = signal->words[1];
     if (pid_core(pid) != scheduler->core) {
@@ -555,6 +592,9 @@ static void on_mark(struct scheduler *scheduler, const struct message *signal) {
     join_mail(scheduler, slab_at(&scheduler->kinds[kind].slab, index), early_tail);
     if (!scheduler->kinds[kind].behaviour->is_private)
         remember(scheduler, kind, index, signal->words[0]);
+    else
+        send_step(scheduler, pid_core(signal->words[0]), MOVE_FORGET, signal);
+    tell_ties(scheduler, kind, index, signal->words[0]);
     thaw(scheduler, kind, index);
 }
 

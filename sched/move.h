@@ -26,7 +26,8 @@
 // is). An exit on the way takes effect where it arrives. Frozen for a few turns of the cores taken
 // part; a core that stalls holds the move up, not the others.
 //
-// Bounds: MOVE_TRANSLATIONS_MAX old pids per core (16 B each); half of it stops new moves.
+// Bounds: MOVE_TRANSLATIONS_MAX old pids per core (16 B each); half of it, with the moves under way
+// here times the cores, stops new moves.
 // LIMITATION: while cells run out on the former core (15/16 in use), mail for a frozen actor holds
 // the mesh up, and with it the move. Thread: each core's own.
 #ifndef FAIRLEAD_MOVE_H

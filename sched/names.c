@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "sched/base/hash.h"
+#include "sched/move.h"
 #include "sched/names_replica.h"
 #include "sched/names_service.h"
 #include "sched/payload.h"
@@ -91,7 +92,9 @@ int names_spawn(struct scheduler *scheduler, uint8_t kind, const void *argument,
 }
 
 uint64_t names_whereis(const struct scheduler *scheduler, struct bytes name) {
-    uint64_t pid = registry_lookup(&names_here(scheduler)->replica, name);
+    // Until the home has heard of a move its replica says the former pid.
+    uint64_t pid =
+        move_translate(scheduler, registry_lookup(&names_here(scheduler)->replica, name));
     bool is_dead = pid_core(pid) == scheduler->core && !scheduler_lookup(scheduler, pid);
     return is_dead ? PID_NONE : pid;
 }

@@ -37,10 +37,13 @@ static void answer_here(struct names *names, const struct message *answer) {
     struct scheduler *scheduler = names->scheduler;
     uint64_t pid = answer->words[1];
     uint64_t requester = answer->words[2];
-    if (answer->small != NAMES_DONE && answer->flags & NAMES_SPAWNED &&
-        scheduler_lookup(scheduler, pid))
-        scheduler_doom(scheduler, pid_kind(pid), pid_slot(pid).index,
-                       answer->small == NAMES_TAKEN ? EXIT_NAME_TAKEN : EXIT_SYSTEM_LIMIT);
+    if (answer->small != NAMES_DONE && answer->flags & NAMES_SPAWNED) // it may have moved
+        scheduler_send(scheduler, &(struct message){.target = pid,
+                                                    .type = SIGNAL_EXIT,
+                                                    .flags = SIGNAL_FORCED,
+                                                    .small = answer->small == NAMES_TAKEN
+                                                                 ? EXIT_NAME_TAKEN
+                                                                 : EXIT_SYSTEM_LIMIT});
     if (requester == PID_NONE)
         return;
     scheduler_send(scheduler,

@@ -259,7 +259,8 @@ COLD static bool deliver_special(struct scheduler *scheduler, const struct messa
         if (class_of_message == MESH_FORWARDED)
             move_early_mail(scheduler, kind, pid_slot(message->target).index, message);
         else if (is_signal)
-            (void)mailbox_push(scheduler, actor, message, MESH_CONTROL);
+            mailbox_push(scheduler, actor, message, MESH_CONTROL)->target =
+                scheduler_pid(scheduler, kind, pid_slot(message->target).index);
         else
             return false;
         return true;

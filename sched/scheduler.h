@@ -57,6 +57,7 @@ struct scheduler {
     uint64_t unlink_id;             // the latest given out
     struct move_translation *moved; // by former pid (sched/move.h)
     uint32_t moved_count;
+    uint32_t moving_count; // actors of this core that wait to move, or are on the way from it
     uint32_t starting; // the actor whose init runs: kind 4 | index 28, SLAB_NONE: none
     uint32_t run_head; // kind 4 | index 28, SLAB_NONE when empty
     uint32_t run_tail;

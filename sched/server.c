@@ -260,7 +260,8 @@ static void settle(struct scheduler *scheduler, const struct server_from *from) 
         return;
     const struct message gone = {.target = from->server,
                                  .words = {from->call, from->record, from->server}};
-    if (scheduler_lookup(scheduler, from->server))
+    const struct actor *server = scheduler_lookup(scheduler, from->server);
+    if (server && !(server->slab_word & ACTOR_MOVING))
         server_forget(scheduler, &gone);
     else
         let_go(scheduler, from);

@@ -47,6 +47,7 @@ int signal_link(struct scheduler *scheduler, uint8_t kind, uint32_t index, uint6
     if (!link)
         return -ENOMEM;
     link->word = 0;
+    link->other = other = move_translate(scheduler, other);
     scheduler_send(scheduler,
                    &(struct message){.target = other, .sender = pid, .type = SIGNAL_LINK});
     return 0;
@@ -69,6 +70,7 @@ uint64_t signal_monitor(struct scheduler *scheduler, uint8_t kind, uint32_t inde
 
 uint64_t signal_monitor_tagged(struct scheduler *scheduler, uint8_t kind, uint32_t index,
                                uint64_t other, uint64_t tag) {
+    other = move_translate(scheduler, other);
     struct relation *watch = relation_add(scheduler, kind, index, RELATION_MONITOR, other);
     if (!watch)
         return 0;
@@ -165,9 +167,8 @@ static void on_link(struct scheduler *scheduler, const struct message *signal) {
 }
 
 static void on_unlink(struct scheduler *scheduler, const struct message *signal) {
-    struct relation *link =
-        relation_find(scheduler, pid_kind(signal->target), pid_slot(signal->target).index,
-                      RELATION_LINK, signal->sender);
+    struct relation *link = find_link(scheduler, pid_kind(signal->target),
+                                      pid_slot(signal->target).index, signal->sender);
     if (link && link->word == 0)
         relation_remove(scheduler, link);
     scheduler_send(scheduler, &(struct message){.target = signal->sender,
@@ -177,9 +178,8 @@ static void on_unlink(struct scheduler *scheduler, const struct message *signal)
 }
 
 static void on_unlink_ack(struct scheduler *scheduler, const struct message *signal) {
-    struct relation *link =
-        relation_find(scheduler, pid_kind(signal->target), pid_slot(signal->target).index,
-                      RELATION_LINK, signal->sender);
+    struct relation *link = find_link(scheduler, pid_kind(signal->target),
+                                      pid_slot(signal->target).index, signal->sender);
     if (link && link->word == signal->words[0])
         relation_remove(scheduler, link);
 }
@@ -268,6 +268,10 @@ void signal_deliver(struct scheduler *scheduler, const struct message *signal) {
     }
 }
 
+void signal_discarded(struct scheduler *scheduler, const struct message *signal, uint32_t reason) {
+    on_dead(scheduler, signal, reason);
+}
+
 // --- the end of an actor -------------------------------------------------------------------------
 
 static void tell(struct scheduler *scheduler, const struct relation *relation, uint64_t pid,
@@ -299,8 +303,11 @@ static void tell(struct scheduler *scheduler, const struct relation *relation, u
         signal.type = MESSAGE_CHILD_EXIT;
         signal.words[1] = relation->word;
         break;
-    case RELATION_NAME:
     case RELATION_MOVE:
+        if (relation->other == PID_NONE) // from here
+            scheduler->moving_count--;
+        return;
+    case RELATION_NAME:
     case RELATION_FORMER:
         return;
     }

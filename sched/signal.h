@@ -55,6 +55,10 @@ void signal_exit(struct scheduler *scheduler, uint64_t from, uint64_t to, uint32
 // A signal has reached its target's core. Always taken.
 void signal_deliver(struct scheduler *scheduler, const struct message *message);
 
+// A signal that waited for an actor on the move, which ended with `reason` before it could act: who
+// sent it is told as if the actor had been dead already.
+void signal_discarded(struct scheduler *scheduler, const struct message *signal, uint32_t reason);
+
 // An actor with relations has run its terminate: tells all it is tied to.
 void signal_ended(struct scheduler *scheduler, uint8_t kind, uint32_t index, uint32_t reason);
 

@@ -1,5 +1,7 @@
 #include "sched/timed.h"
 
+#include "sched/move.h"
+
 #include <errno.h>
 #include <string.h>
 
@@ -64,12 +66,14 @@ uint64_t timed_send_after(struct scheduler *scheduler, const struct message *mes
     timed->type = message->type;
     timed->flags = message->flags;
     timed->target = message->target;
+    if (UNLIKELY(scheduler->moved_count > 0))
+        timed->target = move_translate(scheduler, message->target);
     timed->sender = message->sender;
     timed->name = pid_of((uint8_t)(scheduler->core + 1), 0, slab_handle(&scheduler->timed, index));
     timed->deadline_ns = scheduler->now_ns + delay_ns;
     timed->interval_ns = interval_ns;
     memcpy(timed->words, message->words, sizeof(timed->words));
-    list(scheduler, index, timed, message->target);
+    list(scheduler, index, timed, timed->target);
     timer_wheel_arm(&scheduler->timed_wheel, index, timed->deadline_ns);
     return timed->name;
 }
@@ -80,7 +84,7 @@ static uint32_t find(const struct scheduler *scheduler, uint64_t target, uint64_
                                     : NULL;
     if (timed && timed->name == name)
         return pid_slot(name).index;
-    const uint32_t *head = head_of(scheduler, target);
+    const uint32_t *head = head_of(scheduler, move_translate(scheduler, target));
     uint32_t at = head ? *head - 1 : SLAB_NONE;
     while (at != SLAB_NONE && timed_at(scheduler, at)->name != name)
         at = timed_at(scheduler, at)->next;
@@ -113,7 +117,8 @@ static void fire(struct scheduler *scheduler, uint32_t index) {
         return;
     }
     bool is_repeated = timed->interval_ns != 0;
-    if (pid_core(timed->target) == scheduler->core && !head_of(scheduler, timed->target))
+    uint64_t target = move_translate(scheduler, timed->target);
+    if (pid_core(target) == scheduler->core && !head_of(scheduler, target))
         is_repeated = false; // for an actor that is gone
     if (!is_repeated) {
         release(scheduler, index);
