@@ -56,7 +56,8 @@ void chat_move_abort(struct chat *chat, uint32_t member_index) {
     uint32_t leaf = member->leaf;
     (void)settle_place(chat, member);
     slab_release(&chat->members, member_index);
-    leaf_close_if_unused(chat, leaf);
+    if (leaf != SLAB_NONE)
+        leaf_close_if_unused(chat, leaf);
 }
 
 bool chat_move_out(struct chat *chat, uint32_t member_index, const struct chat_place *place) {

@@ -50,7 +50,8 @@ struct chat_move_request {
 MUST_USE uint32_t chat_move_in(struct chat *chat, const struct chat_move_request *request,
                                struct chat_place *place, enum chat_refusal *reason);
 
-// Core B: gives the place back. Only while chat_move_out was not, and will not be, called for it.
+// Core B: gives the place back. Only while chat_move_out was not, and will not be, called for it;
+// also after chat_leave or chat_port_move_refused, since no answer will release it then.
 void chat_move_abort(struct chat *chat, uint32_t member);
 
 // Core A: asks for the move of a joined membership. chat_port_moved_out, chat_port_move_refused or
