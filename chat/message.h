@@ -12,6 +12,7 @@ enum chat_kind {
     KIND_LEAF = 3,       // a room's members on one core
     KIND_CHAT = 4,       // one per core: takes joins by name, makes rooms
     KIND_CONTROL = 5,    // the gateway's: answers the control plane
+    KIND_MOVE = 6,       // the gateway's: connections that move to another core
 };
 
 enum chat_message_type {

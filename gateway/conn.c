@@ -5,6 +5,8 @@
 //   handshake → open, echo               endpoint.c, through conn_become
 //   open, echo → closing                 conn_close: faults (frames.c, session.c), timers, doom
 //   handshake, over limit → closing      conn_finish: refusals (refusal.c), timers
+//   spawned in arriving                  conn_arrive
+//   arriving → open, echo                conn_arrival.c
 //   any → gone                           stream_port_end, or a kill: then the stream is cut too
 //
 // The one timer is armed as long as the actor lives and never moved by traffic: when it fires it
@@ -13,6 +15,7 @@
 
 #include <errno.h>
 
+#include "gateway/conn_arrival.h"
 #include "gateway/endpoint.h"
 #include "gateway/frame_out.h"
 #include "gateway/frames.h"
@@ -29,6 +32,7 @@ static const uint8_t transitions[] = {
     [CONN_ECHO] = 1u << CONN_CLOSING,
     [CONN_CLOSING] = 0,
     [CONN_OVER_LIMIT] = 1u << CONN_CLOSING,
+    [CONN_ARRIVING] = 1u << CONN_OPEN | 1u << CONN_ECHO,
 };
 
 void conn_become(struct conn *conn, enum conn_state state) {
@@ -80,6 +84,8 @@ void conn_close(struct gateway *gateway, uint32_t index, const struct conn_farew
     if (conn_state(conn) == CONN_CLOSING)
         return;
     conn_become(conn, CONN_CLOSING);
+    if (UNLIKELY(conn_has(conn, CONN_MOVING)))
+        conn_move_gone(gateway, index);
     gateway_count(gateway, farewell->counter);
     gateway_record(gateway, index, RECORDER_CLOSE_SENT, farewell->code);
     if (conn->members != SLAB_NONE)
@@ -144,11 +150,13 @@ void conn_pause_busy(struct gateway *gateway, uint32_t index) {
 
 void conn_mark_stale(struct gateway *gateway, uint32_t index) {
     struct conn *conn = conn_at(gateway, index);
-    if (!conn_is_live(conn) || conn_has(conn, CONN_STALE))
+    bool is_arriving = conn_state(conn) == CONN_ARRIVING;
+    if ((!conn_is_live(conn) && !is_arriving) || conn_has(conn, CONN_STALE))
         return;
     conn_mark(conn, CONN_STALE);
     gateway_record_change(gateway, index, RECORDER_PRESENCE_MISSED, 0);
-    if (!conn_has(conn, CONN_PAUSED_BUSY)) // whose timer is due sooner, and armed again after
+    // Busy: its timer is due sooner, and armed again after. Arriving: armed when it has landed.
+    if (!conn_has(conn, CONN_PAUSED_BUSY) && !is_arriving)
         arm(gateway, index, gateway_now_ns(gateway) + LIMITS_STALE_RETRY_MS * NS_PER_MS);
 }
 
@@ -176,6 +184,7 @@ void conn_upgraded(struct gateway *gateway, uint32_t index, enum conn_state stat
 struct conn_birth {
     uint32_t stream;
     bool is_over_limit;
+    bool is_arriving;
     bool is_trusted;
     bool has_ip;
     uint8_t ip[16];
@@ -190,16 +199,53 @@ static int conn_init(void *context, void *state, uint32_t index, const void *arg
     conn->members = SLAB_NONE;
     conn->reader = SLAB_NONE;
     conn->heard_s = now_s(gateway);
-    conn->actor.state_bits = birth->is_over_limit ? CONN_OVER_LIMIT : CONN_HANDSHAKE;
+    conn->actor.state_bits = birth->is_arriving     ? CONN_ARRIVING
+                             : birth->is_over_limit ? CONN_OVER_LIMIT
+                                                    : CONN_HANDSHAKE;
     if (birth->is_trusted)
         conn_mark(conn, CONN_TRUSTED);
+    gateway_count(gateway, COUNTER_CONNECTIONS);
+    addresses_set(&gateway->addresses, index, birth->has_ip ? birth->ip : NULL);
+    if (birth->is_arriving)
+        return 0;
     uint32_t timeout_s = birth->is_over_limit ? LIMITS_OVER_LIMIT_TIMEOUT_S
                                               : gateway->parts.config->handshake_timeout_s;
     arm(gateway, index, second_ns((uint64_t)conn->heard_s + timeout_s));
-    gateway_count(gateway, COUNTER_CONNECTIONS);
     gateway_record(gateway, index, RECORDER_ACCEPTED, birth->is_over_limit);
-    addresses_set(&gateway->addresses, index, birth->has_ip ? birth->ip : NULL);
     return 0;
+}
+
+uint32_t conn_arrive(struct gateway *gateway, const struct conn_newcomer *newcomer) {
+    struct conn_birth birth = {.stream = newcomer->stream,
+                               .is_arriving = true,
+                               .is_trusted = newcomer->is_trusted,
+                               .has_ip = newcomer->ip != NULL};
+    if (newcomer->ip)
+        memcpy(birth.ip, newcomer->ip, sizeof(birth.ip));
+    uint64_t pid = scheduler_spawn(gateway->parts.scheduler, KIND_CONNECTION, &birth);
+    if (pid == PID_NONE)
+        return SLAB_NONE;
+    uint32_t index = pid_slot(pid).index;
+    if (newcomer->has_user) {
+        struct conn *conn = conn_at(gateway, index);
+        conn->user = text_acquire(&gateway->users, newcomer->user);
+        CHECK(conn->user != TEXT_NONE); // there is one for every connection
+    }
+    stream_set_owner(gateway->parts.streams, newcomer->stream, index);
+    return index;
+}
+
+void conn_landed(struct gateway *gateway, uint32_t index) {
+    const struct conn *conn = conn_at(gateway, index);
+    uint64_t now_ns = gateway_now_ns(gateway);
+    uint64_t at_ns = second_ns((uint64_t)conn->heard_s + gateway->parts.config->idle_timeout_s);
+    if (conn_has(conn, CONN_STALE) && now_ns + LIMITS_STALE_RETRY_MS * NS_PER_MS < at_ns)
+        at_ns = now_ns + LIMITS_STALE_RETRY_MS * NS_PER_MS;
+    if (conn_has(conn, CONN_PAUSED_BUSY))
+        at_ns = now_ns + LIMITS_BUSY_PAUSE_MS * NS_PER_MS;
+    arm(gateway, index, gateway->drain_begin_ns ? now_ns : at_ns); // the drain may have passed it
+    if (conn_has(conn, CONN_DOOMED))
+        scheduler_continue(gateway->parts.scheduler, KIND_CONNECTION, index);
 }
 
 static void on_drained(struct gateway *gateway, uint32_t index) {
@@ -256,7 +302,7 @@ static void on_live_timer(struct gateway *gateway, uint32_t index, struct conn *
 
 static void on_timer(struct gateway *gateway, uint32_t index, struct conn *conn) {
     enum conn_state state = conn_state(conn);
-    if (state == CONN_CLOSING) // the stream's linger ends it
+    if (state == CONN_CLOSING || state == CONN_ARRIVING) // the stream's linger, the move ends it
         return;
     if (gateway->drain_begin_ns) {
         on_drained(gateway, index);
@@ -272,7 +318,7 @@ static void on_timer(struct gateway *gateway, uint32_t index, struct conn *conn)
 }
 
 static void on_doomed(struct gateway *gateway, uint32_t index, const struct conn *conn) {
-    if (!conn_has(conn, CONN_DOOMED))
+    if (!conn_has(conn, CONN_DOOMED) || conn_state(conn) == CONN_ARRIVING) // conn_landed asks again
         return;
     bool is_memory = conn_has(conn, CONN_DOOM_MEMORY);
     enum conn_state state = conn_state(conn);
@@ -295,13 +341,16 @@ static void conn_handle(void *context, void *state, uint32_t index, const struct
         on_doomed(gateway, index, conn);
 }
 
-// Not of a peer that came and went without a word: a probe every second would push out the others.
+// Not of one that lives on, on another core; nor of a peer that came and went without a word: a
+// probe every second would push out the others.
 static void describe(struct gateway *gateway, uint32_t index, const struct conn *conn,
                      enum exit_reason reason) {
     struct scheduler *scheduler = gateway->parts.scheduler;
     uint8_t ip[16];
     struct recorder_subject subject = {0};
     if (conn_state(conn) == CONN_HANDSHAKE && conn->reader == SLAB_NONE && reason == EXIT_PEER)
+        return;
+    if (reason == EXIT_MOVED || conn_state(conn) == CONN_ARRIVING)
         return;
     if (conn->user != TEXT_NONE)
         subject.name = text_bytes(&gateway->users, conn->user);
@@ -320,6 +369,10 @@ static void conn_terminate(void *context, void *state, uint32_t index, enum exit
         stream_close(streams, stream_of(gateway, conn), STREAM_CLOSE_ABORT);
     }
     session_leave_all(gateway, index);
+    if (UNLIKELY(conn_has(conn, CONN_MOVING)))
+        conn_move_gone(gateway, index);
+    else if (UNLIKELY(conn_state(conn) == CONN_ARRIVING))
+        conn_arrival_lost(gateway, index);
     describe(gateway, index, conn, reason);
     reader_release(gateway, conn);
     if (conn->user != TEXT_NONE)
@@ -357,6 +410,10 @@ static bool is_process_full(const struct gateway *gateway) {
 
 void stream_port_open(void *port, uint32_t index, const struct stream_opening *opening) {
     struct gateway *gateway = port;
+    if (UNLIKELY(opening->by == STREAM_ARRIVED)) {
+        conn_arrival_on_stream(gateway, index, opening->tag);
+        return;
+    }
     struct conn_birth birth = {
         .stream = index,
         .is_over_limit = opening->by == STREAM_ACCEPTED_OVER_LIMIT ||
@@ -391,6 +448,7 @@ static void on_data(struct gateway *gateway, uint32_t owner, struct conn *conn, 
         refusal_full(gateway, owner);
         return;
     case CONN_CLOSING:
+    case CONN_ARRIVING:
         return;
     }
     UNREACHABLE();
@@ -436,11 +494,11 @@ void stream_port_end(void *port, uint32_t index, uint32_t owner, enum stream_end
 }
 
 void stream_port_move_ready(void *port, uint32_t index, uint32_t owner) {
-    CHECKF(false, "connection %u: nobody began to move it", owner);
+    conn_move_on_ready(port, owner);
 }
 
 void stream_port_move_passed(void *port, uint32_t index, uint32_t owner, int error) {
-    CHECKF(false, "connection %u: nobody passed it on (error %d)", owner, error);
+    conn_move_on_passed(port, owner, error);
 }
 
 void stream_port_connect_failed(void *port, uint32_t owner, int error) {

@@ -6,6 +6,8 @@
 //   handshake ──upgrade──▶ open (Phoenix) ──close──▶ closing ──stream ended──▶ gone
 //       │  └───upgrade /echo──▶ echo ──close────────────┘  ▲
 //       └──refusal, slow──────────────────────────────────┘
+// An open or echo connection may move to another core (gateway/conn_move.h):
+//   arriving ──landed──▶ open, echo        arriving ──called off──▶ gone
 // In every state the peer may end the stream, which ends the actor. Performed by: conn_become.
 //
 // Who closes: conn_close on the spot, from an upcall of the stream or the actor's own timer;
@@ -25,6 +27,7 @@ enum conn_state {
     CONN_ECHO,
     CONN_CLOSING,    // all was said that we say; what still comes is not looked at
     CONN_OVER_LIMIT, // beyond connections_max, or while draining: whatever it asks is answered 503
+    CONN_ARRIVING,   // comes from another core: takes deliveries, is not read yet
 };
 
 // In actor.state_bits, above the state. A bit is set exactly when …
@@ -35,6 +38,7 @@ enum conn_state {
 #define CONN_STALE 0x040u        // … a membership waits for presence that could not be queued
 #define CONN_DOOMED 0x080u       // … conn_doom was called; closes at its next go
 #define CONN_DOOM_MEMORY 0x100u  // … because memory was out, not because of a budget
+#define CONN_MOVING 0x200u       // … it is about to leave for another core
 
 struct conn {
     struct actor actor;
@@ -81,6 +85,21 @@ void conn_become(struct conn *conn, enum conn_state state);
 
 // The handshake is done: open or echo. From now on silence is what ends it.
 void conn_upgraded(struct gateway *gateway, uint32_t index, enum conn_state state);
+
+// One that comes from another core, with its stream.
+struct conn_newcomer {
+    uint32_t stream;
+    bool is_trusted;
+    bool has_user;
+    const uint8_t *ip; // 16 bytes; NULL: not known
+    struct bytes user;
+};
+
+// Its actor, CONN_ARRIVING; SLAB_NONE when there is no slot. The stream is still the caller's then.
+MUST_USE uint32_t conn_arrive(struct gateway *gateway, const struct conn_newcomer *newcomer);
+
+// It is open here now: timers, and what befell it while it arrived.
+void conn_landed(struct gateway *gateway, uint32_t index);
 
 // Queues a control parcel and takes its one reference. BLOCK_NONE (memory was out), a full budget
 // or a stream that is going doom the connection or are ignored, so that callers need not look.

@@ -9,6 +9,7 @@
 #include "gateway/control_lives.h"
 #include "gateway/control_port.h"
 #include "gateway/control_request.h"
+#include "gateway/control_move.h"
 #include "gateway/control_trace.h"
 #include "gateway/host_port.h"
 #include "gateway/metrics.h"
@@ -264,6 +265,8 @@ static enum MHD_Result route(struct MHD_Connection *connection, const struct ser
         return control_lives_obituaries(connection, &control->config);
     if (strcmp(path, "/connections") == 0)
         return control_lives_connections(connection, &control->config);
+    if (strcmp(path, CONTROL_MOVE_PATH) == 0)
+        return control_move_answer(connection, &control->config);
     if (strcmp(path, "/actors") == 0)
         return control_lives_actors(connection, &control->config);
     if (strcmp(path, "/trace") == 0)
@@ -276,6 +279,8 @@ static enum MHD_Result route(struct MHD_Connection *connection, const struct ser
 static const char *methods_of(const struct server *server, const char *path) {
     if (!server->page_only && strcmp(path, "/trace") == 0)
         return CONTROL_TRACE_METHODS;
+    if (!server->page_only && strcmp(path, CONTROL_MOVE_PATH) == 0)
+        return CONTROL_MOVE_METHODS;
     // No page of another origin can send a DELETE: it would have to ask first, by OPTIONS.
     bool may_end =
         !server->page_only && (is_below(path, ROOM_PATH) || is_below(path, CONTROL_ACTOR_PATH));

@@ -1,6 +1,8 @@
 // Every answer says that it is no page of another site's: no sniffing, no referrer, no embedding.
 #include "gateway/control_answer.h"
 
+#include "gateway/control_request.h"
+
 #include "sched/base/check.h"
 #include "sched/base/clock.h"
 
@@ -95,4 +97,13 @@ void control_answer_time(uint64_t realtime_ns, char text[CONTROL_ANSWER_TIME_SIZ
     strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &parts);
     snprintf(text, CONTROL_ANSWER_TIME_SIZE, "%s.%03uZ", date,
              (unsigned int)(realtime_ns % NS_PER_S / NS_PER_MS));
+}
+
+bool control_answer_is_foreign(struct MHD_Connection *connection, const struct config *config) {
+    const char *origin =
+        MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_ORIGIN);
+    if (!origin || config->allow_anonymous)
+        return false;
+    const char *host = strstr(origin, "://");
+    return !host || !control_request_host_is_local(host + 3, &config->control);
 }

@@ -9,6 +9,7 @@
 
 #include <stdint.h>
 
+#include "gateway/config.h"
 #include "sched/base/check.h"
 
 #define CONTROL_ANSWER_TIME_SIZE 32
@@ -39,5 +40,9 @@ json_t *control_answer_silent(uint64_t cores_silent);
 
 // "2026-01-02T03:04:05.678Z"
 void control_answer_time(uint64_t realtime_ns, char text[CONTROL_ANSWER_TIME_SIZE]);
+
+// True for a request of another site's page: a browser names the site of every page that posts or
+// deletes; other clients send none.
+bool control_answer_is_foreign(struct MHD_Connection *connection, const struct config *config);
 
 #endif

@@ -21,6 +21,7 @@ enum question_kind {
     ASK_OBITUARIES,
     ASK_CONNECTIONS,
     ASK_ACTORS,
+    ASK_MOVE,
     ASK_TAGS,
     ASK_TRACE_BEGIN,
     ASK_TRACE_END,
@@ -48,6 +49,7 @@ struct question {
     struct control_kinds *kinds;     // in `rooms`
     struct lives_tags *tags;         // in `rooms`
     char *tree;                      // in `rooms`, CONTROL_TREE_SIZE
+    struct control_move move;
     struct control_trace_order order;
     struct control_trace trace; // in `rooms`; of the order: how many actors
     uint64_t cursor;            // of a walk that goes on
@@ -93,6 +95,7 @@ static void put_slabs(struct control_snapshot *snapshot, const struct core *core
     put_slab(snapshot, &core->streams.nodes);
     put_slab(snapshot, &core->streams.gaps);
     put_slab(snapshot, &core->gateway.readers);
+    put_slab(snapshot, &core->gateway.moves);
     put_slab(snapshot, &core->chat.members);
     put_slab(snapshot, &core->chat.users);
     put_slab(snapshot, &core->chat.metas);
@@ -194,6 +197,8 @@ static bool answer(struct question *question, struct core *core) {
         return lives_connections(core, &question->who, &question->lives, &question->cursor);
     case ASK_ACTORS:
         return lives_actors(core, question->kinds, &question->cursor);
+    case ASK_MOVE:
+        return lives_move(core, &question->move, &question->cursor);
     case ASK_TAGS:
         lives_tags_name(core, question->tags);
         break;
@@ -527,6 +532,25 @@ void control_port_actors(void *gateway, struct control_kinds *kinds) {
         kinds->cores_silent &= ~(1ull << got->core);
         for (uint32_t i = 0; i < got->kinds->kind_count; i++)
             kinds->kinds[kinds->kind_count++] = got->kinds->kinds[i];
+        free(got);
+    }
+}
+
+void control_port_move(void *gateway, struct control_move *move) {
+    struct control_link *link = gateway;
+    uint32_t asked = 0;
+    move->cores_silent = all_cores(gateway);
+    link->question++;
+    for (uint32_t core = 0; core < control_port_core_count(gateway); core++) {
+        struct question *question = question_new(ASK_MOVE, 0);
+        question->move = *move;
+        asked += ask(link, question, core);
+    }
+    uint64_t deadline_ns = scan_deadline();
+    for (struct question *got; asked > 0 && (got = next_answer(link, deadline_ns)); asked--) {
+        move->cores_silent &= ~(1ull << got->core);
+        move->found += got->move.found;
+        move->begun += got->move.begun;
         free(got);
     }
 }

@@ -204,6 +204,17 @@ void control_port_connections(void *gateway, const struct control_who *who,
 
 void control_port_actors(void *gateway, struct control_kinds *kinds);
 
+// Begins to move connections to a core.
+struct control_move {
+    struct control_who who;
+    uint32_t to_core;
+    uint32_t found; // filled in: those that fit, on other cores
+    uint32_t begun; // … of these, that can move now
+    uint64_t cores_silent;
+};
+
+void control_port_move(void *gateway, struct control_move *move);
+
 // How many actors are traced now; the trace before has ended in any case.
 uint32_t control_port_trace_begin(void *gateway, const struct control_trace_order *order,
                                   uint64_t *cores_silent);

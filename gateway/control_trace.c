@@ -19,16 +19,6 @@ static const char *argument(struct MHD_Connection *connection, const char *name)
     return MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, name);
 }
 
-// A browser names the site of every page that posts or deletes; other clients send none.
-static bool is_foreign(struct MHD_Connection *connection, const struct config *config) {
-    const char *origin =
-        MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_ORIGIN);
-    if (!origin || config->allow_anonymous)
-        return false;
-    const char *host = strstr(origin, "://");
-    return !host || !control_request_host_is_local(host + 3, &config->control);
-}
-
 // --- POST ----------------------------------------------------------------------------------------
 
 static bool is_number(const char *text, unsigned long min, unsigned long max,
@@ -188,7 +178,7 @@ enum MHD_Result control_trace_answer(struct MHD_Connection *connection,
                                      const struct control_config *config, const char *method) {
     if (strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0)
         return show(connection, config);
-    if (is_foreign(connection, config->config))
+    if (control_answer_is_foreign(connection, config->config))
         return control_answer_error(connection, MHD_HTTP_FORBIDDEN,
                                     "the Origin is of another site: traces are switched by this "
                                     "control plane's own pages and by tools\n");

@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "gateway/conn.h"
+#include "gateway/conn_move.h"
 #include "gateway/limits.h"
 #include "gateway/reader.h"
 #include "sched/base/clock.h"
@@ -28,6 +29,8 @@ int gateway_init(struct gateway *gateway, const struct gateway_parts *parts) {
     if (result == 0 && (parts->config->peer_addresses || parts->config->trusted_proxy_count > 0))
         result = addresses_init(&gateway->addresses, parts->ledger, slots);
     if (result == 0)
+        result = conn_move_open(gateway);
+    if (result == 0)
         result = recorder_track(&parts->scheduler->recorder, parts->ledger, KIND_CONNECTION, slots);
     return result;
 }
@@ -39,6 +42,7 @@ static const struct slab *connections(const struct gateway *gateway) {
 void gateway_fini(struct gateway *gateway) {
     slab_check_empty(connections(gateway));
     slab_check_empty(&gateway->readers);
+    slab_check_empty(&gateway->moves);
     for (uint32_t i = 0; i < TEXT_CLASS_COUNT; i++) {
         slab_check_empty(&gateway->users.classes[i]);
         slab_check_empty(&gateway->refs.classes[i]);
@@ -46,11 +50,13 @@ void gateway_fini(struct gateway *gateway) {
 }
 
 bool gateway_is_empty(const struct gateway *gateway) {
-    return connections(gateway)->used_count == 0;
+    return connections(gateway)->used_count == 0 && gateway->moves.used_count == 0;
 }
 
 // Spread evenly by slot: the n-th of all slots closes at n / count of the window.
 bool gateway_turn_end(struct gateway *gateway) {
+    if (UNLIKELY(gateway->moves.used_count > 0))
+        conn_move_turn_end(gateway);
     const struct slab *slab = connections(gateway);
     if (LIKELY(!gateway->drain_begin_ns) || gateway->drain_cursor == slab->touched_count)
         return false;

@@ -46,6 +46,7 @@ const char *life_words_of_state(uint32_t state) {
         [CONN_ECHO] = "echo",
         [CONN_CLOSING] = "closing",
         [CONN_OVER_LIMIT] = "over_limit",
+        [CONN_ARRIVING] = "arriving",
     };
     return WORD(states, state);
 }

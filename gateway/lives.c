@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "gateway/conn.h"
+#include "gateway/conn_move.h"
 #include "sched/base/clock.h"
 
 static bool fits_name(const struct control_who *who, struct bytes name) {
@@ -145,6 +145,25 @@ bool lives_connections(const struct core *core, const struct control_who *who,
             put_connection(core, index, &lives->lives[lives->life_count++]);
     }
     return *cursor >= slab->touched_count || lives->life_count >= lives->lives_max;
+}
+
+static void move_one(struct core *core, struct control_move *move, uint32_t index) {
+    if (!fits_connection(&core->gateway, &move->who, index) ||
+        (move->who.pid != PID_NONE &&
+         move->who.pid != scheduler_pid(&core->scheduler, KIND_CONNECTION, index)))
+        return;
+    move->found++;
+    move->begun += conn_move_begin(&core->gateway, index, move->to_core) == 0;
+}
+
+bool lives_move(struct core *core, struct control_move *move, uint64_t *cursor) {
+    const struct slab *slab = &core->scheduler.kinds[KIND_CONNECTION].slab;
+    if (core->id == move->to_core)
+        return true;
+    for (uint32_t left = LIVES_SLICE; *cursor < slab->touched_count && left > 0; ++*cursor, left--)
+        if (slab_is_used(slab, (uint32_t)*cursor))
+            move_one(core, move, (uint32_t)*cursor);
+    return *cursor >= slab->touched_count;
 }
 
 static void begin_kind(const struct core *core, uint8_t id, struct control_kinds *kinds) {

@@ -34,6 +34,9 @@ void lives_tags_fill(const struct lives_tags *tags, struct control_lives *lives)
 MUST_USE bool lives_connections(const struct core *core, const struct control_who *who,
                                 struct control_lives *lives, uint64_t *cursor);
 
+// The next slice of those that are to move, as above.
+MUST_USE bool lives_move(struct core *core, struct control_move *move, uint64_t *cursor);
+
 // The same of all actors.
 MUST_USE bool lives_actors(const struct core *core, struct control_kinds *kinds, uint64_t *cursor);
 

@@ -106,6 +106,25 @@ static void leave(struct gateway *gateway, uint32_t index, uint32_t member,
     reply_channel_closed(gateway, index, join_ref, topic);
 }
 
+bool session_has(const struct gateway *gateway, uint32_t index, uint32_t member) {
+    uint32_t at = conn_at(gateway, index)->members;
+    while (at != SLAB_NONE && at != member)
+        at = chat_member(gateway->parts.chat, at)->next;
+    return at == member;
+}
+
+void session_drop(struct gateway *gateway, uint32_t index, uint32_t member) {
+    struct chat *chat = gateway->parts.chat;
+    uint8_t text[WIRE_TOPIC_BYTES_MAX];
+    struct bytes topic = reply_topic(text, chat_room_name(chat, member));
+    uint32_t leaf = chat_member(chat, member)->leaf;
+    session_forget(gateway, conn_at(gateway, index), member);
+    chat_leave(chat, member, true);
+    tell_gaps(gateway, index, leaf, topic);
+    conn_push(gateway, index,
+              chat_port_encode_ended(gateway, bytes_skip(topic, strlen(ROOM_PREFIX))));
+}
+
 // --- phx_join ------------------------------------------------------------------------------------
 
 // The meta of a join's payload; false when it is no object or too large.

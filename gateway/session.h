@@ -26,6 +26,12 @@ void session_leave_all(struct gateway *gateway, uint32_t index);
 // its tag.
 void session_forget(struct gateway *gateway, struct conn *conn, uint32_t member);
 
+// True exactly when the membership is in the connection's list.
+bool session_has(const struct gateway *gateway, uint32_t index, uint32_t member);
+
+// Ends one membership as if its room had ended: its owner is told phx_error, and may join again.
+void session_drop(struct gateway *gateway, uint32_t index, uint32_t member);
+
 // Why a join is refused, beyond enum chat_refusal.
 enum session_join_refusal {
     JOIN_UNMATCHED_TOPIC = 16,

@@ -103,6 +103,7 @@ int tree_open(struct tree *tree, struct scheduler *scheduler) {
     uint8_t packed_chat[PACKED_SIZE], packed_connections[PACKED_SIZE];
     const struct supervisor_child_spec children[] = {
         service("control", KIND_CONTROL),
+        service("moves", KIND_MOVE),
         chat(packed_chat),
         all_of("connections", KIND_CONNECTION, SUPERVISOR_TEMPORARY, packed_connections),
     };

@@ -2,6 +2,7 @@
 //
 //     fairlead      one_for_one
 //       control     permanent: answers the control plane
+//       moves       permanent: connections that move to other cores
 //       chat        permanent, rest_for_one
 //         rooms     all whose home is here. Transient: one that fails starts anew under its name
 //         leaves    all of them. Temporary: the next join makes another

@@ -33,6 +33,7 @@
     X(DRAINED, "drained", "")                                                                      \
     X(CLOSE_RECEIVED, "close_received", "code")                                                    \
     X(CLOSE_SENT, "close_sent", "code")                                                            \
+    X(MOVE_OFF, "move_called_off", "")                                                             \
     X(CUT, "cut", "")                                                                              \
     X(ENDED, "stream_ended", "by")
 

@@ -161,9 +161,19 @@
     X(CLOSED_IDLE, "closed_total", "reason=\"idle\"", "closed: nothing was heard in time", "")     \
     X(CLOSED_HANDSHAKE, "closed_total", "reason=\"handshake_timeout\"", "handshake too slow", "")  \
     X(CLOSED_DRAIN, "closed_total", "reason=\"drain\"", "closed with 1012 by a drain", "")         \
+    X(CLOSED_MOVE, "closed_total", "reason=\"move\"", "closed with 1012: a move failed",           \
+      "a core does not keep up")                                                                   \
     X(CLOSED_MEMORY, "closed_total", "reason=\"memory\"", "closed: no memory was left",            \
       "the host or --connections-max is too small")                                                \
-    X(CLOSED_PEER, "closed_total", "reason=\"peer\"", "closed by the peer", "")
+    X(CLOSED_PEER, "closed_total", "reason=\"peer\"", "closed by the peer", "")                    \
+    X(CONN_MOVES_OUT, "connection_moves_total", "direction=\"out\"",                               \
+      "connections that went to another core", "")                                                 \
+    X(CONN_MOVES_IN, "connection_moves_total", "direction=\"in\"",                                 \
+      "connections that came from another core", "")                                               \
+    X(CONN_MOVES_REFUSED, "connection_moves_refused_total", "",                                    \
+      "connections that this core had no room for, or was draining", "the cores are full")         \
+    X(CONN_MOVES_OFF, "connection_moves_off_total", "",                                            \
+      "moves that were called off, the connection stayed", "")
 
 #define COUNTERS(X)                                                                                \
     COUNTERS_SCHED(X) COUNTERS_IO(X) COUNTERS_AUDIT(X) COUNTERS_CHAT(X) COUNTERS_GATEWAY(X)

@@ -44,10 +44,12 @@ static void note_own(struct client *client, uint32_t publication) {
     }
 }
 
-// Without memory for the gap the connection has to end.
+// Without memory for the gap the connection has to end; or without room for it, where the gaps of
+// a small queue, told at once because the membership moves, fill a small budget for replies.
 static void allow_hole(const struct world *world, struct client *client,
                        struct membership *membership, uint64_t sequence) {
-    if (!world->has_short_memory || sequence <= membership->sequence + 1)
+    bool may_be_full = world->shared.sizes.control_bytes_max > 0;
+    if ((!world->has_short_memory && !may_be_full) || sequence <= membership->sequence + 1)
         return;
     client->must_close = true;
     membership->sequence = sequence - 1;

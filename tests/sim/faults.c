@@ -21,6 +21,20 @@ static uint32_t pick(struct world *world, const struct core *core, uint8_t kind)
     return index;
 }
 
+// A connection on the move, while there is one and half of the times.
+static uint32_t pick_connection(struct world *world, const struct core *core) {
+    const struct slab *slab = &core->scheduler.kinds[KIND_CONNECTION].slab;
+    bool wants_moving = rng_below(&world->rng, 2) > 0;
+    for (uint32_t i = 0; wants_moving && i < slab->touched_count; i++) {
+        if (!slab_is_used(slab, i))
+            continue;
+        const struct conn *conn = conn_at(&core->gateway, i);
+        if (conn_has(conn, CONN_MOVING) || conn_state(conn) == CONN_ARRIVING)
+            return i;
+    }
+    return pick(world, core, KIND_CONNECTION);
+}
+
 // Asked by its own core or, through the mesh, by another.
 static void ask(struct world *world, struct sim_core *target, uint8_t kind, uint32_t index) {
     static const uint32_t reasons[] = {EXIT_KILLED, EXIT_KILLED, EXIT_SHUTDOWN, EXIT_FAILED};
@@ -39,7 +53,8 @@ static void ask(struct world *world, struct sim_core *target, uint8_t kind, uint
 }
 
 static void end_actor(struct world *world, struct sim_core *core, uint8_t kind) {
-    uint32_t index = pick(world, &core->core, kind);
+    uint32_t index = kind == KIND_CONNECTION ? pick_connection(world, &core->core)
+                                             : pick(world, &core->core, kind);
     if (index != SLAB_NONE)
         ask(world, core, kind, index);
 }
@@ -48,12 +63,13 @@ static void end_service(struct world *world, struct sim_core *core) {
     if (world->now_ns < core->service_ended_ns + SERVICE_INTERVAL_NS)
         return;
     core->service_ended_ns = world->now_ns;
-    end_actor(world, core, rng_below(&world->rng, 4) == 0 ? KIND_CONTROL : KIND_CHAT);
+    static const uint8_t kinds[] = {KIND_CHAT, KIND_CHAT, KIND_MOVE, KIND_CONTROL};
+    end_actor(world, core, kinds[rng_below(&world->rng, 4)]);
 }
 
 // A connection's stream is cut without a word, as gateway_stop does it.
 static void cut_connection(struct world *world, struct sim_core *core) {
-    uint32_t index = pick(world, &core->core, KIND_CONNECTION);
+    uint32_t index = pick_connection(world, &core->core);
     if (index == SLAB_NONE)
         return;
     struct streams *streams = &core->core.streams;

@@ -1,4 +1,5 @@
 // The weather: what kernel, network, clocks and people do to the gateway.
+#include "gateway/conn_move.h"
 #include "io/ring_sim.h"
 #include "sched/base/clock.h"
 #include "tests/sim/faults.h"
@@ -58,6 +59,14 @@ static void jump(struct world *world) {
     sim_trace("clock jumps %lu ms", (unsigned long)(ns / NS_PER_MS));
 }
 
+// As a balancer would.
+static void move_connections(struct world *world, struct sim_core *core) {
+    uint32_t to = below(world, world->core_count);
+    uint32_t begun =
+        core->has_stopped ? 0 : gateway_move_some(&core->core.gateway, to, 1 + below(world, 8));
+    sim_trace("core %u begins to move %u connections to core %u", core->core.id, begun, to);
+}
+
 void weather_change(struct world *world) {
     struct sim_core *core = &world->cores[below(world, world->core_count)];
     switch (below(world, 14)) {
@@ -79,6 +88,10 @@ void weather_change(struct world *world) {
     case 5:
     case 6:
         faults_strike(world);
+        return;
+    case 7:
+    case 8:
+        move_connections(world, core);
         return;
     default:
         change_client(world, &world->clients[below(world, world->client_count)]);

@@ -112,6 +112,14 @@ void control_port_actors(void *gateway, struct control_kinds *kinds) {
                                             .mailbox_fullest = 6};
 }
 
+void control_port_move(void *gateway, struct control_move *move) {
+    struct gateway *g = gateway;
+    g->who = move->who;
+    move->cores_silent = g->cores_silent;
+    move->found = g->life_count;
+    move->begun = g->life_count > 0 ? g->life_count - 1 : 0;
+}
+
 bool control_port_tree(void *gateway, uint32_t core, char text[CONTROL_TREE_SIZE]) {
     const struct gateway *g = gateway;
     snprintf(text, CONTROL_TREE_SIZE, "root of %u\n  child\n", core);

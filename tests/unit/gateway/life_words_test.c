@@ -19,7 +19,7 @@ START_TEST(every_enumerated_detail_has_a_word) {
     ck_assert_ptr_null(life_words_of_detail(RECORDER_CLOSE_SENT, 1000));
     for (uint32_t state = CONN_HANDSHAKE; state <= CONN_OVER_LIMIT; state++)
         ck_assert_str_ne(life_words_of_state(state), "unknown");
-    ck_assert_str_eq(life_words_of_state(CONN_OVER_LIMIT + 1), "unknown");
+    ck_assert_str_eq(life_words_of_state(CONN_ARRIVING + 1), "unknown");
 }
 END_TEST
 
