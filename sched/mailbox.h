@@ -1,7 +1,8 @@
 // Mailbox: a circular list of cells, the actor holds the newest. What a scheduler's actors have
-// waiting shares one slab of cells per core; all but its last eighth is for anyone's mail, the rest
-// for control messages, whose number is bounded by what exists (members, rooms, publishes under
-// way), so that they always find one.
+// waiting shares one slab of cells per core; of cells_max all but the last eighth is for anyone's
+// mail, the rest for control messages, whose number is bounded by what exists (members, rooms,
+// publishes under way). As many more as the core may have ties are there for what those lead to
+// when all that is watched or linked ends in one moment. So control messages always find one.
 //
 // Owned by the core's thread.
 #ifndef FAIRLEAD_MAILBOX_H
@@ -14,8 +15,8 @@
 // A cell for a message of this class is free.
 static inline bool mailbox_has_cell(const struct scheduler *scheduler, enum mesh_class type) {
     const struct slab *cells = &scheduler->cells;
-    uint32_t kept = type == MESH_CONTROL ? 0 : cells->slots_max / 8;
-    return cells->used_count < cells->slots_max - kept;
+    uint32_t max = scheduler->cells_max;
+    return cells->used_count < (type == MESH_CONTROL ? cells->slots_max : max - max / 8);
 }
 
 // slab_at for cells: their size is no variable.

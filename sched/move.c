@@ -17,6 +17,8 @@
 
 #define TABLE_CAPACITY (2 * MOVE_TRANSLATIONS_MAX) // entries; at most half are used
 
+#define MOVE_EXITS (1ull << 63) // in word of a RELATION_MOVE: its exit waits in its mailbox
+
 enum move_step {
     MOVE_ARRIVE,  // words: former pid, parcel, state
     MOVE_ARRIVED, // words: former pid, new pid, parcel
@@ -113,6 +115,21 @@ int move_init(struct scheduler *scheduler) {
     scheduler->moved = memory_reserve(scheduler->ledger, "moved actors",
                                       TABLE_CAPACITY * sizeof(struct move_translation));
     return scheduler->moved ? 0 : -ENOMEM;
+}
+
+// A slot's generations come again, after 2^24 actors in it: what is somebody's former pid is left
+// out.
+struct actor *move_acquire(struct scheduler *scheduler, uint8_t kind, uint32_t *index) {
+    struct slab *slab = &scheduler->kinds[kind].slab;
+    struct actor *actor = slab_acquire(slab, index);
+    while (UNLIKELY(actor != NULL && scheduler->moved_count > 0)) {
+        uint64_t pid = scheduler_pid(scheduler, kind, *index);
+        if (move_translate(scheduler, pid) == pid)
+            break;
+        slab_release(slab, *index);
+        actor = slab_acquire(slab, index);
+    }
+    return actor;
 }
 
 // --- steps between cores -------------------------------------------------------------------------
@@ -353,7 +370,7 @@ static void on_arrive(struct scheduler *scheduler, const struct message *signal)
     uint8_t kind_id = pid_kind(former);
     struct scheduler_kind *kind = &scheduler->kinds[kind_id];
     uint32_t index;
-    struct actor *actor = kind->behaviour ? slab_acquire(&kind->slab, &index) : NULL;
+    struct actor *actor = kind->behaviour ? move_acquire(scheduler, kind_id, &index) : NULL;
     bool is_here = false;
     if (actor) {
         actor->mailbox_tail = SLAB_NONE;
@@ -584,7 +601,7 @@ static void on_mark(struct scheduler *scheduler, const struct message *signal) {
     struct relation *move = relation_find(scheduler, kind, index, RELATION_MOVE, signal->words[0]);
     CHECKF(move, "actor %lx awaits no mark", pid);
     move->word -= 1ull << 32;
-    if (move->word >> 32 > 0)
+    if ((move->word & ~MOVE_EXITS) >> 32 > 0)
         return;
     uint32_t early_tail = (uint32_t)move->word;
     relation_remove(scheduler, move);
@@ -598,7 +615,17 @@ static void on_mark(struct scheduler *scheduler, const struct message *signal) {
     thaw(scheduler, kind, index);
 }
 
+// Once: whoever floods one whose policy is to end must not take a cell for each message.
 void move_exit(struct scheduler *scheduler, uint8_t kind, uint32_t index, uint32_t reason) {
+    struct relation *move = relation_first(scheduler, kind, index);
+    while (move && relation_kind(move) != RELATION_MOVE)
+        move = relation_next(scheduler, move);
+    if (move && move->word & MOVE_EXITS) {
+        counter_add(scheduler->counters, COUNTER_EXITS_IGNORED, 1);
+        return;
+    }
+    if (move)
+        move->word |= MOVE_EXITS;
     (void)mailbox_push(scheduler, slab_at(&scheduler->kinds[kind].slab, index),
                        &(struct message){.target = scheduler_pid(scheduler, kind, index),
                                          .type = SIGNAL_EXIT,

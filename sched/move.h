@@ -49,6 +49,10 @@ uint64_t move_translate(const struct scheduler *scheduler, uint64_t pid);
 // --- for the scheduler ---------------------------------------------------------------------------
 
 MUST_USE int move_init(struct scheduler *scheduler);
+
+// A slot for a new actor, whose pid is nobody's former one; NULL when the slab is full.
+struct actor *move_acquire(struct scheduler *scheduler, uint8_t kind, uint32_t *index);
+
 void move_on_go(struct scheduler *scheduler, uint8_t kind, uint32_t index);
 void move_on_signal(struct scheduler *scheduler, const struct message *signal);
 

@@ -32,6 +32,7 @@ int scheduler_init(struct scheduler *scheduler, const struct scheduler_config *c
     *scheduler = (struct scheduler){
         .core = config->core,
         .near_core = config->core,
+        .cells_max = config->message_cells_max,
         .mesh = mesh,
         .ledger = ledger,
         .counters = counters,
@@ -45,11 +46,12 @@ int scheduler_init(struct scheduler *scheduler, const struct scheduler_config *c
     };
     if (mesh)
         mesh->endpoints[config->core].blocks = blocks;
+    uint32_t relations_max = config->relations_max ? config->relations_max : RELATIONS_MAX;
     int result = slab_init(&scheduler->cells, ledger, "messages", sizeof(struct message),
-                           config->message_cells_max);
+                           config->message_cells_max + relations_max);
     if (result == 0)
         result = slab_init(&scheduler->relations, ledger, "relations", sizeof(struct relation),
-                           config->relations_max ? config->relations_max : RELATIONS_MAX);
+                           relations_max);
     if (result == 0)
         result = move_init(scheduler);
     if (result == 0)
@@ -126,7 +128,9 @@ void scheduler_forget(struct scheduler *scheduler, uint8_t kind_id, uint32_t ind
 uint64_t scheduler_spawn(struct scheduler *scheduler, uint8_t kind_id, const void *argument) {
     struct scheduler_kind *kind = &scheduler->kinds[kind_id];
     uint32_t index;
-    struct actor *actor = slab_acquire(&kind->slab, &index);
+    struct actor *actor = UNLIKELY(scheduler->moved_count > 0)
+                              ? move_acquire(scheduler, kind_id, &index)
+                              : slab_acquire(&kind->slab, &index);
     if (UNLIKELY(!actor)) {
         counter_add(scheduler->counters, COUNTER_SPAWNS_FAILED, 1);
         return PID_NONE;
@@ -354,6 +358,7 @@ static void backlog_push(struct scheduler *scheduler, uint8_t core, const struct
     else
         ((struct message *)slab_at(&scheduler->cells, backlog->tail))->next = index;
     backlog->tail = index;
+    scheduler->backlog_count++;
     scheduler->backlog_set |= 1ull << core;
 }
 
@@ -370,6 +375,7 @@ static void backlogs_send(struct scheduler *scheduler) {
                 break;
             backlog->head = cell->next;
             backlog->count--;
+            scheduler->backlog_count--;
             slab_release(&scheduler->cells, index);
             counter_add(scheduler->counters, COUNTER_MESH_SENT, 1);
         }
@@ -471,8 +477,9 @@ void scheduler_consume(struct scheduler *scheduler, uint32_t reductions) {
 
 // False: it finds no place now (counted).
 static bool receive(struct scheduler *scheduler, const struct message *message) {
-    const struct slab *cells = &scheduler->cells;
-    if (UNLIKELY(cells->used_count >= cells->slots_max - cells->slots_max / 16)) {
+    const uint32_t max = scheduler->cells_max - scheduler->cells_max / 16;
+    if (UNLIKELY(scheduler->cells.used_count >= max &&
+                 scheduler->cells.used_count - scheduler->backlog_count >= max)) {
         counter_add(scheduler->counters, COUNTER_MESSAGE_CELLS_OUT, 1);
         return false;
     }
@@ -494,7 +501,8 @@ static bool receive(struct scheduler *scheduler, const struct message *message) 
 // fills. A mailbox that declines takes no more than mailbox_max from the mesh, control messages
 // included (what is behind waits with it: its actor needs nobody else to get on), and the last
 // sixteenth of the cells is kept from it: peers on other cores must not take the place that
-// scheduler_send relies on. Messages are read where they lie in the ring, the next ones called for
+// scheduler_send relies on. Backlogs do not count: two cores that wait for room in each other's
+// rings would wait for good. Messages are read where they lie in the ring, the next ones called for
 // meanwhile: they come from another core's cache.
 static void receive_mesh(struct scheduler *scheduler) {
     enum { AHEAD = 4 };

@@ -43,8 +43,9 @@ struct scheduler_backlog {
 };
 
 struct scheduler {
-    uint8_t core;      // its endpoint in the mesh
-    uint8_t near_core; // the same, or SCHEDULER_NOT_NEAR: each send is to be looked at
+    uint8_t core;       // its endpoint in the mesh
+    uint8_t near_core;  // the same, or SCHEDULER_NOT_NEAR: each send is to be looked at
+    uint32_t cells_max; // for mail; the slab has as many more as there may be ties
     struct mesh *mesh;
     struct memory_ledger *ledger;
     struct counters *counters;
@@ -58,14 +59,15 @@ struct scheduler {
     struct move_translation *moved; // by former pid (sched/move.h)
     uint32_t moved_count;
     uint32_t moving_count; // actors of this core that wait to move, or are on the way from it
-    uint32_t starting; // the actor whose init runs: kind 4 | index 28, SLAB_NONE: none
-    uint32_t run_head; // kind 4 | index 28, SLAB_NONE when empty
+    uint32_t starting;     // the actor whose init runs: kind 4 | index 28, SLAB_NONE: none
+    uint32_t run_head;     // kind 4 | index 28, SLAB_NONE when empty
     uint32_t run_tail;
     uint32_t run_count; // ready actors, with those that ended while they were
     uint32_t reductions_per_turn;
     uint32_t reductions_left;
-    uint64_t backlog_set; // endpoints with a backlog
-    bool is_holding;      // true exactly when `held` waits for a place
+    uint32_t backlog_count; // cells in all backlogs
+    uint64_t backlog_set;   // endpoints with a backlog
+    bool is_holding;        // true exactly when `held` waits for a place
     struct message held;
     struct scheduler_kind kinds[ACTOR_KINDS_MAX];
     struct scheduler_backlog backlogs[MESH_ENDPOINTS_MAX];
@@ -75,7 +77,7 @@ struct scheduler {
 
 struct scheduler_config {
     uint8_t core;
-    uint32_t message_cells_max;
+    uint32_t message_cells_max;   // relations_max more are kept for what ties lead to
     uint32_t reductions_per_turn; // 0: the default of 4,096
     uint32_t relations_max;       // records of links and monitors; 0: 1 Mi (32 B each, on touch)
     uint32_t timed_max;           // timed messages armed; 0: 1 Mi (104 B each, on touch)

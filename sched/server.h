@@ -33,8 +33,8 @@
 //
 // Cost: 80 to 90 ns of CPU for call and reply on one core, 55 to 60 without a timeout.
 // Bounds: relations_max and timed_max of the scheduler's configuration; a call without timeout
-// (SERVER_INFINITY) takes no timed message. Answers are control messages: message_cells_max needs
-// room for the calls that may fail in one moment; timeouts wait for room, a tick at a time.
+// (SERVER_INFINITY) takes no timed message. Answers are control messages: there is a cell for
+// each tie that a core may have (sched/mailbox.h); timeouts wait for room, a tick at a time.
 // An actor with calls waiting does not move to another core meanwhile. A server that keeps calls
 // may: its answers go on, and finding their records there walks its ties.
 // Thread: the core's own.

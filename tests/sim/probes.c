@@ -183,7 +183,7 @@ static void write_mail(struct world *world, struct place from, uint32_t number, 
     struct probe *probe = &world->probes->probes[number];
     struct scheduler *scheduler = &from.core->core.scheduler;
     for (uint32_t i = 1 + rng_below(&world->rng, 6); i > 0; i--) {
-        if (scheduler->cells.used_count > scheduler->cells.slots_max / 4)
+        if (scheduler->cells.used_count > scheduler->cells_max / 4)
             return;
         scheduler_send(scheduler, &(struct message){.target = world->probes->probes[to].pid,
                                                     .type = PROBE_MAIL,

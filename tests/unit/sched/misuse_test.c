@@ -36,7 +36,7 @@ static void expect_abort(void (*misuse)(uint64_t pid), uint64_t pid, const char 
 }
 
 static uint64_t open_one(void) {
-    cores_open(1, &(struct scheduler_config){.message_cells_max = 16});
+    cores_open(1, &(struct scheduler_config){.message_cells_max = 16, .relations_max = 8});
     return cores_spawn(0, PUPPET);
 }
 
@@ -98,7 +98,7 @@ START_TEST(a_message_to_a_core_that_is_none_names_its_target) {
 END_TEST
 
 static void flood_with_control(uint64_t pid) {
-    for (uint32_t i = 0; i < 17; i++)
+    for (uint32_t i = 0; i < 16 + 8 + 1; i++)
         cores_send(pid, pid, SAY, i);
 }
 
@@ -107,10 +107,10 @@ START_TEST(control_messages_beyond_all_cells_name_their_target) {
     char sentence[80];
     snprintf(sentence, sizeof(sentence), "control message %u to %lx found no room", SAY, pid);
     expect_abort(flood_with_control, pid, sentence);
-    for (uint32_t i = 0; i < 16; i++)
+    for (uint32_t i = 0; i < 16 + 8; i++)
         cores_send(pid, pid, SAY, i);
     cores_settle();
-    ck_assert_uint_eq(cores_logged(pid, SAY, NULL), 16);
+    ck_assert_uint_eq(cores_logged(pid, SAY, NULL), 16 + 8);
     cores_close();
 }
 END_TEST

@@ -237,6 +237,61 @@ START_TEST(moves_under_way_count_towards_the_bound) {
 }
 END_TEST
 
+enum { HASTY = 11 }; // moves as it is; mailbox of 4, exits
+
+static const struct behaviour hasty_behaviour = PUPPET_BEHAVIOUR(
+    HASTY, "hasty", .mailbox_max = 4, .mailbox_policy = MAILBOX_EXIT, .is_movable = true);
+
+// A flood for one that goes by its mailbox's policy makes it go once.
+START_TEST(a_flood_while_it_is_frozen_takes_one_cell_more) {
+    const struct scheduler_config few = {.message_cells_max = 64, .relations_max = 64};
+    for (uint32_t side = 0; side < 2; side++) {
+        cores_open(2, &few);
+        for (uint32_t i = 0; i < 2; i++) {
+            struct puppet_context *context = &puppet_contexts[i][HASTY];
+            *context = (struct puppet_context){&cores.schedulers[i], HASTY};
+            ck_assert_int_eq(scheduler_register(context->scheduler, &hasty_behaviour, context, 4),
+                             0);
+        }
+        uint64_t hasty = depart(HASTY, 1);
+        struct scheduler *scheduler = &cores.schedulers[0];
+        struct message say = {.target = hasty, .type = SAY};
+        if (side == 1) { // frozen where it arrives
+            cores_turn(1);
+            scheduler = &cores.schedulers[1];
+            say.target = scheduler_pid(scheduler, HASTY, 0);
+        }
+        uint32_t used = scheduler->cells.used_count;
+        for (uint32_t i = 0; i < 1000; i++)
+            ck_assert(scheduler_try_send(scheduler, &say));
+        ck_assert_uint_eq(scheduler->cells.used_count, used + 4 + 1);
+        cores_settle();
+        uint32_t ends = 0;
+        for (uint32_t i = 0; i < cores.log_count; i++)
+            ends += cores.log[i].type == 0;
+        ck_assert_uint_eq(ends, 1);
+        cores_close();
+    }
+}
+END_TEST
+
+// A slot's generations come again after 2^24 actors; a former pid that is in use must not.
+START_TEST(a_new_actor_never_gets_a_former_pid) {
+    cores_open(2, NULL);
+    uint64_t mover = depart(MOVER, 1);
+    cores_settle();
+    struct slab *slab = &cores.schedulers[0].kinds[MOVER].slab;
+    uint32_t *word = slab_at(slab, pid_slot(mover).index);
+    *word = pid_slot(mover).generation; // as if all had come and gone
+    uint64_t other = cores_spawn(0, MOVER);
+    ck_assert_uint_ne(other, mover);
+    cores_send(PID_NONE, other, SAY, 1);
+    cores_settle();
+    ck_assert_uint_eq(cores_logged(other, SAY, NULL), 1);
+    cores_close();
+}
+END_TEST
+
 static struct names names[2];
 
 static void open_names(void) {
@@ -312,7 +367,9 @@ START_TEST(one_that_moved_before_its_name_was_refused_ends) {
 }
 END_TEST
 
-UNIT_MAIN("sched/move", ties_to_one_that_is_killed_on_the_way_end_with_its_reason,
+UNIT_MAIN("sched/move", a_flood_while_it_is_frozen_takes_one_cell_more,
+          a_new_actor_never_gets_a_former_pid,
+          ties_to_one_that_is_killed_on_the_way_end_with_its_reason,
           ties_to_one_that_cannot_come_back_end_with_its_reason,
           the_next_owner_of_its_slot_has_no_events, a_traced_one_is_traced_where_a_trace_is_on,
           a_trace_that_ends_while_it_is_away_lets_it_go,
