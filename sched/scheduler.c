@@ -191,6 +191,8 @@ static void end(struct scheduler *scheduler, uint8_t kind_id, uint32_t index, st
 void scheduler_exit(struct scheduler *scheduler, uint8_t kind_id, uint32_t index,
                     enum exit_reason reason) {
     struct actor *actor = slab_get(&scheduler->kinds[kind_id].slab, index);
+    CHECKF((uint32_t)reason <= EXIT_USER_MAX, "actor %lx exits with reason %x",
+           scheduler_pid(scheduler, kind_id, index), (uint32_t)reason);
     if (scheduler->starting == actor_run_id(kind_id, index)) {
         scheduler_doom(scheduler, kind_id, index, reason);
         return;

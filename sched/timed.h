@@ -5,6 +5,9 @@
 // To another core's actor it is sent when the time has come. Where the mailbox is full or cells are
 // short it is put off a tick and counted, never lost; of a repeated one only one is ever due.
 //
+// One that is cancelled, or whose target goes, is forgotten, not discarded, and a repeated one
+// comes many times: words of a timed message hold nothing that must be given back (no payload).
+//
 // Cost: tickless, so a million armed ones cost nothing until the first is due. Bounds: timed_max of
 // the scheduler's configuration; resolution TIMED_TICK_NS. Thread: the core's own.
 #ifndef FAIRLEAD_TIMED_H
