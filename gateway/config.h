@@ -72,6 +72,7 @@ struct config {
     uint32_t schedulers; // 0: one per CPU
     uint16_t cpus[CONFIG_CPUS_MAX];
     uint32_t cpu_count;       // 0: the CPUs that the process may run on
+    bool balance;
     uint64_t connections_max; // 0: what fits
     uint32_t rooms_max;
 

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "gateway/conn_move.h"
 #include "gateway/control_link.h"
 #include "gateway/limits.h"
 #include "io/accept.h"
@@ -45,6 +46,22 @@ static uint32_t spare_connections(const struct host_plan *plan) {
 static uint32_t control_bytes_max(const struct serve_shared *shared) {
     uint32_t given = shared->sizes.control_bytes_max;
     return given > 0 ? given : limits_control_bytes(shared->config);
+}
+
+static int open_balancer(struct core *core) {
+    core->balancer = (struct balancer){.scheduler = &core->scheduler,
+                                       .counters = core->shared->counters,
+                                       .core_count = core->shared->plan->scheduler_count,
+                                       .items = COUNTER_CONNECTIONS,
+                                       .port = &core->gateway,
+                                       .period_ns = NS_PER_S};
+    return balancer_register(&core->balancer);
+}
+
+void balancer_port_move(void *port, uint32_t to_core, uint32_t count) {
+    uint32_t begun = gateway_move_some(port, to_core, count);
+    log_line(LOG_INFO, "event=balance scheduler=%u to=%u wanted=%u begun=%u",
+             ((struct gateway *)port)->parts.scheduler->core, to_core, count, begun);
 }
 
 static int open_actors(struct core *core) {
@@ -109,7 +126,10 @@ static int open_actors(struct core *core) {
     result = chat_init(&core->chat, &chat, &core->scheduler, &core->ledger, &core->gateway);
     if (result == 0)
         result = control_link_open(core);
-    return result < 0 ? result : tree_open(&core->tree, &core->scheduler);
+    bool has_balancer = config->balance && plan->scheduler_count > 1;
+    if (result == 0 && has_balancer)
+        result = open_balancer(core);
+    return result < 0 ? result : tree_open(&core->tree, &core->scheduler, has_balancer);
 }
 
 int core_open(struct core *core, struct serve_shared *shared, uint32_t id) {

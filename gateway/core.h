@@ -15,6 +15,7 @@
 #include "gateway/gateway.h"
 #include "gateway/host.h"
 #include "gateway/tree.h"
+#include "sched/balancer.h"
 #include "sched/quiescence.h"
 #include "sched/worker.h"
 
@@ -67,6 +68,7 @@ struct core {
     struct streams streams;
     struct chat chat;
     struct gateway gateway;
+    struct balancer balancer; // used with --balance
     struct tree tree;
     struct worker worker;
     int listen_fds[CONFIG_LISTEN_MAX];

@@ -92,7 +92,7 @@ static struct supervisor_child_spec chat(uint8_t *packed) {
                   packed);
 }
 
-int tree_open(struct tree *tree, struct scheduler *scheduler) {
+int tree_open(struct tree *tree, struct scheduler *scheduler, bool has_balancer) {
     *tree = (struct tree){
         .scheduler = scheduler,
         .config = {
@@ -106,13 +106,15 @@ int tree_open(struct tree *tree, struct scheduler *scheduler) {
         service("moves", KIND_MOVE),
         chat(packed_chat),
         all_of("connections", KIND_CONNECTION, SUPERVISOR_TEMPORARY, packed_connections),
+        service("balancer", KIND_BALANCER), // last: it is left out without --balance
     };
+    const uint32_t child_count = sizeof(children) / sizeof(children[0]);
     const struct supervisor_spec root = {.name = "fairlead",
                                          .strategy = SUPERVISOR_ONE_FOR_ONE,
                                          .intensity = INTENSITY,
                                          .period_ms = PERIOD_MS,
                                          .children = children,
-                                         .child_count = sizeof(children) / sizeof(children[0])};
+                                         .child_count = child_count - !has_balancer};
     tree->root = supervisor_start(scheduler, &root);
     return tree->root == PID_NONE ? -ENOMEM : 0;
 }

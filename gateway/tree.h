@@ -3,6 +3,7 @@
 //     fairlead      one_for_one
 //       control     permanent: answers the control plane
 //       moves       permanent: connections that move to other cores
+//       balancer    permanent, with --balance: the busiest core moves some to the idlest
 //       chat        permanent, rest_for_one
 //         rooms     all whose home is here. Transient: one that fails starts anew under its name
 //         leaves    all of them. Temporary: the next join makes another
@@ -34,8 +35,8 @@ struct tree {
 };
 
 // After the kinds of chat, connections and control were registered; starts the services. Returns 0,
-// or -ENOMEM. `tree` must stay where it is.
-MUST_USE int tree_open(struct tree *tree, struct scheduler *scheduler);
+// or -ENOMEM. `tree` must stay where it is. `has_balancer`: KIND_BALANCER is registered too.
+MUST_USE int tree_open(struct tree *tree, struct scheduler *scheduler, bool has_balancer);
 
 // False: it gave up.
 static inline bool tree_is_up(const struct tree *tree) {

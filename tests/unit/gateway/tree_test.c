@@ -36,7 +36,7 @@ static void open_tree(void) {
     rig_config_default(&rig.config);
     rig_open(20, 2);
     ck_assert_int_eq(scheduler_register(&rig.scheduler, &control, NULL, 1), 0);
-    ck_assert_int_eq(tree_open(&tree, &rig.scheduler), 0);
+    ck_assert_int_eq(tree_open(&tree, &rig.scheduler, false), 0);
     rig_turn();
 }
 
