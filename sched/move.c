@@ -27,6 +27,7 @@ enum move_step {
     MOVE_MARK,    // words: former pid, new pid
     MOVE_FORGET,  // words: former pid
     MOVE_RELATED, // words: former pid, new pid; to an actor tied to it
+    MOVE_ASKED,   // small: ACTOR_PAUSED, ACTOR_CONTINUE; to it: what its slot was told meanwhile
 };
 
 struct move_translation {
@@ -337,7 +338,6 @@ static bool unpack_state(struct scheduler *scheduler, uint8_t kind_id, uint32_t 
             memset((uint8_t *)actor + kind->behaviour->timer_offset, 0, sizeof(struct timer));
     }
     actor->state_bits = parcel->state_bits & 0xfffu;
-    actor->slab_word |= parcel->flags & ~ACTOR_TRACED;
     if (parcel->timer_ns)
         timer_wheel_arm(&kind->timers, index, parcel->timer_ns);
     return true;
@@ -362,7 +362,11 @@ static bool unpack(struct scheduler *scheduler, uint8_t kind, uint32_t index, ui
     for (uint32_t i = parcel->timed_count; i > 0; i--)
         if (!timed_arrive(scheduler, pid, &timed_of(parcel)[i - 1]))
             return false;
-    return unpack_state(scheduler, kind, index, parcel, state);
+    if (!unpack_state(scheduler, kind, index, parcel, state))
+        return false;
+    struct actor *actor = slab_at(&scheduler->kinds[kind].slab, index);
+    actor->slab_word |= parcel->flags & (ACTOR_CONTINUE | ACTOR_PAUSED);
+    return true;
 }
 
 static void on_arrive(struct scheduler *scheduler, const struct message *signal) {
@@ -442,6 +446,12 @@ static void on_arrived(struct scheduler *scheduler, const struct message *signal
         scheduler_forward(scheduler, &mail);
     }
     struct move_parcel *parcel = payload_data(scheduler, signal->words[2]);
+    const uint32_t asked = ACTOR_CONTINUE | ACTOR_PAUSED;
+    if ((parcel->flags ^ actor->slab_word) & asked)
+        scheduler_forward(scheduler, &(struct message){.target = new_pid,
+                                                       .type = SIGNAL_MOVE,
+                                                       .flags = MOVE_ASKED,
+                                                       .small = actor->slab_word & asked});
     for (uint32_t i = 0; i < parcel->tie_count; i++) {
         const struct move_tie *tie = &ties_of(parcel)[i];
         if (tie->type == RELATION_LINK || tie->type == RELATION_MONITORED ||
@@ -486,6 +496,17 @@ static void on_related(struct scheduler *scheduler, const struct message *signal
                                                     .sender = signal->words[1],
                                                     .type = MESSAGE_MOVED,
                                                     .words = {signal->words[0], signal->words[1]}});
+}
+
+static void on_asked(struct scheduler *scheduler, const struct message *signal) {
+    uint8_t kind = pid_kind(signal->target);
+    uint32_t index = pid_slot(signal->target).index;
+    if (signal->small & ACTOR_PAUSED)
+        scheduler_pause(scheduler, kind, index);
+    else
+        scheduler_resume(scheduler, kind, index);
+    if (signal->small & ACTOR_CONTINUE)
+        scheduler_continue(scheduler, kind, index);
 }
 
 // --- thaw ----------------------------------------------------------------------------------------
@@ -656,6 +677,9 @@ void move_on_signal(struct scheduler *scheduler, const struct message *signal) {
         return;
     case MOVE_RELATED:
         on_related(scheduler, signal);
+        return;
+    case MOVE_ASKED:
+        on_asked(scheduler, signal);
         return;
     }
     UNREACHABLE();

@@ -1,5 +1,6 @@
 #include "sched/timed.h"
 
+#include "sched/mailbox.h"
 #include "sched/move.h"
 
 #include <errno.h>
@@ -102,6 +103,16 @@ bool timed_cancel(struct scheduler *scheduler, uint64_t target, uint64_t name,
     return true;
 }
 
+// What the runtime itself reminds an actor of (a state's timeout) is no policy's to drop.
+static bool send(struct scheduler *scheduler, const struct message *message) {
+    if (message->type >= MESSAGE_SIGNALS)
+        return scheduler_try_send(scheduler, message);
+    if (!mailbox_has_cell(scheduler, MESH_ROOM))
+        return false;
+    scheduler_send(scheduler, message);
+    return true;
+}
+
 static void fire(struct scheduler *scheduler, uint32_t index) {
     struct timed *timed = timed_at(scheduler, index);
     struct message message = {.target = timed->target,
@@ -111,7 +122,7 @@ static void fire(struct scheduler *scheduler, uint32_t index) {
                               .small = timed->small};
     memcpy(message.words, timed->words, sizeof(message.words));
     counter_add(scheduler->counters, COUNTER_TIMERS_FIRED, 1);
-    if (!scheduler_try_send(scheduler, &message)) {
+    if (!send(scheduler, &message)) {
         counter_add(scheduler->counters, COUNTER_TIMED_LATE, 1);
         timer_wheel_arm(&scheduler->timed_wheel, index, scheduler->now_ns + TIMED_TICK_NS);
         return;

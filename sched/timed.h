@@ -3,7 +3,8 @@
 //
 // A timed message belongs to its target when that lives on this core: it goes and moves with it.
 // To another core's actor it is sent when the time has come. Where the mailbox is full or cells are
-// short it is put off a tick and counted, never lost; of a repeated one only one is ever due.
+// short it is put off a tick and counted, never lost (unless a program's own message meets a policy
+// that drops); of a repeated one only one is ever due.
 //
 // One that is cancelled, or whose target goes, is forgotten, not discarded, and a repeated one
 // comes many times: words of a timed message hold nothing that must be given back (no payload).

@@ -367,8 +367,36 @@ START_TEST(one_that_moved_before_its_name_was_refused_ends) {
 }
 END_TEST
 
-UNIT_MAIN("sched/move", a_flood_while_it_is_frozen_takes_one_cell_more,
-          a_new_actor_never_gets_a_former_pid,
+// Whoever resumes it, or asks for a slice of it, may do so while it is away.
+START_TEST(what_it_is_asked_while_away_holds_where_it_goes_on) {
+    for (uint32_t is_refused = 0; is_refused < 2; is_refused++) {
+        cores_open(2, NULL);
+        struct scheduler *first = &cores.schedulers[0];
+        uint64_t carrier = cores_spawn(0, CARRIER);
+        uint32_t index = pid_slot(carrier).index;
+        scheduler_pause(first, CARRIER, index);
+        cores_send(PID_NONE, carrier, SAY, 7);
+        cores.arrivals_to_decline = is_refused;
+        ck_assert_int_eq(move_begin(first, carrier, 1), 0);
+        cores_turn(0);
+        scheduler_resume(first, CARRIER, index);
+        scheduler_continue(first, CARRIER, index);
+        cores_settle();
+        uint32_t said = 0;
+        uint32_t slices = 0;
+        for (uint32_t i = 0; i < cores.log_count; i++) {
+            said += cores.log[i].type == SAY;
+            slices += cores.log[i].type == MESSAGE_CONTINUE;
+        }
+        ck_assert_uint_eq(said, 1);
+        ck_assert_uint_eq(slices, 1);
+        cores_close();
+    }
+}
+END_TEST
+
+UNIT_MAIN("sched/move", what_it_is_asked_while_away_holds_where_it_goes_on,
+          a_flood_while_it_is_frozen_takes_one_cell_more, a_new_actor_never_gets_a_former_pid,
           ties_to_one_that_is_killed_on_the_way_end_with_its_reason,
           ties_to_one_that_cannot_come_back_end_with_its_reason,
           the_next_owner_of_its_slot_has_no_events, a_traced_one_is_traced_where_a_trace_is_on,

@@ -126,7 +126,27 @@ START_TEST(a_million_armed_ones_cost_nothing_while_quiet) {
 }
 END_TEST
 
-UNIT_MAIN("sched/timed", a_timed_message_comes_once_and_not_early,
+// A policy may drop a program's message; a timeout is the runtime's word.
+START_TEST(a_timeout_is_not_dropped_by_a_full_mailbox) {
+    static const uint8_t kinds[] = {LEAKY, SLIDING, BRITTLE};
+    for (uint32_t i = 0; i < 3; i++) {
+        cores_open(1, NULL);
+        struct scheduler *scheduler = &cores.schedulers[0];
+        uint64_t pid = cores_spawn(0, kinds[i]);
+        const struct message timeout = {.target = pid, .type = MESSAGE_TIMEOUT};
+        ck_assert_uint_ne(timed_send_after(scheduler, &timeout, NS_PER_S, 0), 0);
+        for (uint32_t at = 0; at < 4; at++)
+            ck_assert(scheduler_try_send(scheduler, &(struct message){.target = pid, .type = SAY}));
+        cores_pass(2 * NS_PER_S);
+        ck_assert_uint_eq(cores_logged(pid, MESSAGE_TIMEOUT, NULL), 1);
+        ck_assert_uint_eq(cores_logged(pid, SAY, NULL), 4);
+        cores_close();
+    }
+}
+END_TEST
+
+UNIT_MAIN("sched/timed", a_timeout_is_not_dropped_by_a_full_mailbox,
+          a_timed_message_comes_once_and_not_early,
           a_repeated_one_comes_each_interval_and_makes_up_for_nothing,
           a_cancelled_one_tells_what_was_left_and_never_comes, timed_messages_go_with_their_target,
           a_full_mailbox_puts_it_off, beyond_timed_max_none_is_taken,
