@@ -53,7 +53,7 @@ describe("tree", () => {
     const nodes = await tree(gateway);
     for (const core of [0, 1])
       assert.deepEqual(nodes.filter((node) => node.core === core).map(({ name, depth }) => `${depth} ${name}`),
-        ["0 fairlead", "1 control", "1 chat", "2 rooms", "2 leaves", "2 service", "1 connections"]);
+        ["0 fairlead", "1 control", "1 moves", "1 chat", "2 rooms", "2 leaves", "2 service", "1 connections"]);
     const counted = (name) => nodes.filter((node) => node.name === name)
       .reduce((sum, { text }) => sum + Number(/ of (\d+) /.exec(text)[1]), 0);
     assert.deepEqual(["rooms", "leaves", "connections"].map(counted), [1, 1, 1]);
@@ -61,6 +61,15 @@ describe("tree", () => {
     assert.deepEqual({ name, supervisor }, { name: "control", supervisor: nodes[0].pid });
     client.destroy();
     await gateway.finish();
+  });
+
+  test("--balance adds a balancer to each core, when there is more than one", async () => {
+    for (const cores of [1, 2]) {
+      const gateway = await startGateway(["--schedulers", String(cores), "--balance"]);
+      const balancers = (await tree(gateway)).filter(({ name }) => name === "balancer");
+      assert.deepEqual(balancers.map(({ core, depth }) => `${core} ${depth}`), cores === 1 ? [] : ["0 1", "1 1"]);
+      await gateway.finish();
+    }
   });
 
   test("services come back, and nobody notices", async () => {
