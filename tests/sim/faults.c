@@ -3,7 +3,7 @@
 // are there again (world_check.c), nothing stays behind (world.c).
 #include "tests/sim/faults.h"
 
-#include "gateway/conn.h"
+#include "gateway/conn_move.h"
 #include "sched/base/clock.h"
 #include "sched/signal.h"
 
@@ -21,18 +21,22 @@ static uint32_t pick(struct world *world, const struct core *core, uint8_t kind)
     return index;
 }
 
-// A connection on the move, while there is one and half of the times.
+// A connection that moves, on the core that it leaves or the one that it comes to; by chance one
+// that does not.
 static uint32_t pick_connection(struct world *world, const struct core *core) {
+    uint32_t index = pick(world, core, KIND_CONNECTION);
     const struct slab *slab = &core->scheduler.kinds[KIND_CONNECTION].slab;
-    bool wants_moving = rng_below(&world->rng, 2) > 0;
-    for (uint32_t i = 0; wants_moving && i < slab->touched_count; i++) {
-        if (!slab_is_used(slab, i))
+    if (index == SLAB_NONE || core->gateway.moves.used_count == 0 || rng_below(&world->rng, 2))
+        return index;
+    for (uint32_t i = 0; i < slab->touched_count; i++) {
+        uint32_t at = (index + i) % slab->touched_count;
+        if (!slab_is_used(slab, at))
             continue;
-        const struct conn *conn = conn_at(&core->gateway, i);
+        const struct conn *conn = conn_at(&core->gateway, at);
         if (conn_has(conn, CONN_MOVING) || conn_state(conn) == CONN_ARRIVING)
-            return i;
+            return at;
     }
-    return pick(world, core, KIND_CONNECTION);
+    return index;
 }
 
 // Asked by its own core or, through the mesh, by another.
@@ -62,9 +66,9 @@ static void end_actor(struct world *world, struct sim_core *core, uint8_t kind) 
 static void end_service(struct world *world, struct sim_core *core) {
     if (world->now_ns < core->service_ended_ns + SERVICE_INTERVAL_NS)
         return;
+    static const uint8_t kinds[] = {KIND_CONTROL, KIND_CHAT, KIND_CHAT, KIND_MOVE, KIND_MOVE};
     core->service_ended_ns = world->now_ns;
-    static const uint8_t kinds[] = {KIND_CHAT, KIND_CHAT, KIND_MOVE, KIND_CONTROL};
-    end_actor(world, core, kinds[rng_below(&world->rng, 4)]);
+    end_actor(world, core, kinds[rng_below(&world->rng, 5)]);
 }
 
 // A connection's stream is cut without a word, as gateway_stop does it.
@@ -78,6 +82,25 @@ static void cut_connection(struct world *world, struct sim_core *core) {
     core->wake_at_ns = 0;
     world->fault_count++;
     sim_trace("core %u cuts connection %u", core->core.id, index);
+}
+
+void faults_move(struct world *world) {
+    struct sim_core *core = &world->cores[rng_below(&world->rng, world->core_count)];
+    uint32_t to = rng_below(&world->rng, world->core_count);
+    struct gateway *gateway = &core->core.gateway;
+    uint32_t begun = 0;
+    if (core->has_stopped)
+        return;
+    if (rng_below(&world->rng, 2) == 0) {
+        begun = gateway_move_some(gateway, to, 1 + rng_below(&world->rng, 16));
+    } else {
+        uint32_t index = pick(world, &core->core, KIND_CONNECTION);
+        if (index != SLAB_NONE)
+            begun = conn_move_begin(gateway, index, to) == 0;
+    }
+    core->wake_at_ns = 0;
+    world->move_count += begun;
+    sim_trace("core %u begins to move %u connections to core %u", core->core.id, begun, to);
 }
 
 void faults_strike(struct world *world) {

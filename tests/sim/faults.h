@@ -8,4 +8,8 @@
 // Something dies, by chance. Between two turns.
 void faults_strike(struct world *world);
 
+// Connections begin to move to a core, as an operator or a balancer would have it; also to one that
+// is full, stalled or about to stop.
+void faults_move(struct world *world);
+
 #endif

@@ -1,5 +1,6 @@
 // The weather: what kernel, network, clocks and people do to the gateway.
-#include "gateway/conn_move.h"
+#include <errno.h>
+
 #include "io/ring_sim.h"
 #include "sched/base/clock.h"
 #include "tests/sim/faults.h"
@@ -33,6 +34,9 @@ static void change_ring(struct world *world, struct sim_core *core) {
     knobs->run_max = one_in(world, 2) ? 1 + below(world, 4) : 0;
     knobs->send_space = one_in(world, 2) ? 64u << below(world, 10) : 0;
     knobs->reports_success = one_in(world, 4);
+    static const int pass_errors[] = {0, 0, 0, EBADF, ENFILE, EOVERFLOW};
+    knobs->pass_error = pass_errors[below(world, 6)];
+    knobs->cannot_pass = one_in(world, 16);
 }
 
 static void hide_buffers(struct world *world, struct sim_core *core) {
@@ -59,17 +63,9 @@ static void jump(struct world *world) {
     sim_trace("clock jumps %lu ms", (unsigned long)(ns / NS_PER_MS));
 }
 
-// As a balancer would.
-static void move_connections(struct world *world, struct sim_core *core) {
-    uint32_t to = below(world, world->core_count);
-    uint32_t begun =
-        core->has_stopped ? 0 : gateway_move_some(&core->core.gateway, to, 1 + below(world, 8));
-    sim_trace("core %u begins to move %u connections to core %u", core->core.id, begun, to);
-}
-
 void weather_change(struct world *world) {
     struct sim_core *core = &world->cores[below(world, world->core_count)];
-    switch (below(world, 14)) {
+    switch (below(world, 17)) {
     case 0:
         change_ring(world, core);
         return;
@@ -91,7 +87,8 @@ void weather_change(struct world *world) {
         return;
     case 7:
     case 8:
-        move_connections(world, core);
+    case 9:
+        faults_move(world);
         return;
     default:
         change_client(world, &world->clients[below(world, world->client_count)]);

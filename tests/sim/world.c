@@ -337,7 +337,7 @@ static void close_world(struct world *world) {
 static void digest_counters(struct world *world) {
     for (uint32_t i = 0; i < world->core_count; i++) {
         const struct core *core = &world->cores[i].core;
-        world->move_count += counter_read(&core->counters, COUNTER_CONN_MOVES_IN);
+        world->moved_count += counter_read(&core->counters, COUNTER_CONN_MOVES_IN);
         world->digest = hash_bytes(world->digest, bytes_of((const uint8_t *)core->counters.values,
                                                            sizeof(core->counters.values)));
     }
@@ -376,9 +376,10 @@ void world_print(const struct world *world) {
     printf("seed=%" PRIu64 " digest=%016" PRIx64 " cores=%u clients=%u rooms=%u steps=%" PRIu64
            " turns=%" PRIu64 " connects=%" PRIu64 " joins=%u publishes=%u refused=%" PRIu64
            " messages=%" PRIu64 " gaps=%" PRIu64 " bytes=%" PRIu64 " faults=%" PRIu64
-           " ended=%" PRIu64 " moves=%" PRIu64 "\n",
+           " ended=%" PRIu64 " moves=%" PRIu64 "/%" PRIu64 "\n",
            world->options.seed, world->digest, world->core_count, world->client_count,
            world->model.room_count, world->step, turns, connects, world->model.membership_count,
            world->model.publication_count - 1, world->refused_count, messages, gaps,
-           world->bytes_received, world->fault_count, world->ended_count, world->move_count);
+           world->bytes_received, world->fault_count, world->ended_count, world->moved_count,
+           world->move_count);
 }

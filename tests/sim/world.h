@@ -63,7 +63,8 @@ struct world {
     uint64_t refused_count;
     uint64_t fault_count;
     uint64_t ended_count; // memberships whose room ended
-    uint64_t move_count;  // connections that came from another core
+    uint64_t move_count;  // of connections to another core, begun
+    uint64_t moved_count; // and landed
 };
 
 void world_open(struct world *world, const struct world_options *options);

@@ -204,7 +204,8 @@ static void check_connections(const struct world *world) {
 static void check_core_quiet(const struct world *world, const struct core *core) {
     SIM_REQUIRE(tree_is_up(&core->tree), "tree: core %u: the root supervisor is gone", core->id);
     SIM_REQUIRE(core->scheduler.kinds[KIND_CHAT].slab.used_count == 1 &&
-                    core->scheduler.kinds[KIND_CONTROL].slab.used_count == 1,
+                    core->scheduler.kinds[KIND_CONTROL].slab.used_count == 1 &&
+                    core->scheduler.kinds[KIND_MOVE].slab.used_count == 1,
                 "tree: core %u: a service was not started again", core->id);
     uint64_t pending = counter_read(&core->counters, COUNTER_PENDING) +
                        counter_read(&core->counters, COUNTER_GATHERED);
