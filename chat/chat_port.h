@@ -79,4 +79,8 @@ void chat_port_move_refused(void *port, uint32_t owner, uint32_t member);
 // memory is out: then the owner must find out in another way. `member` is released after the call.
 void chat_port_ended(void *port, uint32_t owner, uint32_t member, uint32_t parcel);
 
+// The same of one on the move, with this core's part of the room: it may live on at the other core,
+// which delivers what follows, and what lies between is lost: nothing could be told in its place.
+void chat_port_torn(void *port, uint32_t owner, uint32_t member);
+
 #endif

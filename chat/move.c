@@ -146,7 +146,7 @@ static void on_moved_in(struct chat *chat, const struct message *message, bool i
     chat_port_moved_in(chat->port, member->owner, index, message->words[1]);
 }
 
-// A leaf that was told to exit has let messages pass: its member has a hole, and is told of an end.
+// A leaf that was told to exit has let messages pass: its member has a hole.
 static void on_moved_out(struct chat *chat, const struct message *message, bool is_live) {
     uint32_t index = (uint32_t)message->words[0];
     struct member *member = member_of(chat, message->words[0]);
@@ -154,7 +154,7 @@ static void on_moved_out(struct chat *chat, const struct message *message, bool 
         const struct leaf *leaf = leaf_at(chat, member->leaf);
         leaf_remove(chat, index, true);
         if (!is_live)
-            leaf_tell_ended(chat, member->leaf, index);
+            chat_port_torn(chat->port, member->owner, index);
         else if (leaf->lost_to == 0)
             chat_port_moved_out(chat->port, member->owner, index, message->words[1]);
         else // for lack of memory it cannot be told what it misses

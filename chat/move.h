@@ -19,7 +19,7 @@
 //   the room ends          A: chat_port_ended. B: chat_port_move_refused
 //   leaf B ends            before its place was ready: refused on both, all is as it was;
 //                          after: A moved out, B: chat_port_ended
-//   leaf A ends            A: chat_port_ended; B is moved in, or refused
+//   leaf A ends            A: chat_port_torn; B is moved in, or refused
 //   the owner leaves on A  (chat_leave) is right at any time, and so on B: B is to leave too,
 //   unless
 //                          refused, when A has been told moved out or has left

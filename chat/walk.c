@@ -169,10 +169,13 @@ static uint32_t end_member(struct chat *chat, const struct leaf *leaf, struct le
     uint32_t deliveries = 0;
     if (leaf->parts.count > part_first)
         deliveries = deliver_parts(chat, leaf, entry, part_first);
-    chat_port_ended(chat->port, chat_member(chat, entry.member)->owner, entry.member, parcel);
+    struct member *member = chat_member(chat, entry.member);
+    if (member->slab_word & MEMBER_MOVING && leaf->actor.slab_word & ACTOR_DOOMED)
+        chat_port_torn(chat->port, member->owner, entry.member);
+    else
+        chat_port_ended(chat->port, member->owner, entry.member, parcel);
     counter_subtract(chat->scheduler->counters, COUNTER_MEMBERS, 1);
     counter_add(chat->scheduler->counters, COUNTER_MEMBERS_ENDED, 1);
-    struct member *member = chat_member(chat, entry.member);
     if (member->slab_word & MEMBER_MOVING) { // the answer to its move is still to come
         member->slab_word |= MEMBER_ORPHAN;
         member->leaf = SLAB_NONE;

@@ -299,25 +299,23 @@ void chat_port_refused(void *port, uint32_t owner, uint32_t member,
         conn_pause_busy(gateway, owner);
 }
 
-// Asked to move, and ended by the end of its leaf here: it may live on at the other core.
-static bool is_torn(const struct gateway *gateway, uint32_t member) {
-    const struct member *slot = chat_member(gateway->parts.chat, member);
-    const struct slab *leaves = &gateway->parts.scheduler->kinds[KIND_LEAF].slab;
-    return slot->slab_word & MEMBER_MOVING &&
-           ((const struct actor *)slab_get(leaves, slot->leaf))->slab_word & ACTOR_DOOMED;
-}
-
 void chat_port_ended(void *port, uint32_t owner, uint32_t member, uint32_t parcel) {
     struct gateway *gateway = port;
     struct conn *conn = conn_at(gateway, owner);
-    if (UNLIKELY(conn_has(conn, CONN_MOVING)) && is_torn(gateway, member))
-        conn_move_break(gateway, owner);
     stream_seal(gateway->parts.streams, conn->stream); // its gaps, while the room has a name
     session_forget(gateway, conn, member);
     if (parcel == BLOCK_NONE)
         conn_doom(gateway, owner, true); // it comes back, and learns by that
     else
         chat_port_deliver(port, conn->stream, parcel);
+}
+
+void chat_port_torn(void *port, uint32_t owner, uint32_t member) {
+    struct gateway *gateway = port;
+    struct conn *conn = conn_at(gateway, owner);
+    conn_move_break(gateway, owner);
+    stream_seal(gateway->parts.streams, conn->stream);
+    session_forget(gateway, conn, member);
 }
 
 // Its gaps are told while the room has a name here; its ref goes along with the connection.

@@ -428,6 +428,10 @@ void chat_port_ended(void *port, uint32_t owner, uint32_t member, uint32_t parce
     client->member = SLAB_NONE;
 }
 
+void chat_port_torn(void *port, uint32_t owner, uint32_t member) {
+    chat_port_ended(port, owner, member, BLOCK_NONE);
+}
+
 // What a test wants otherwise than usual; 0: as usual.
 struct world_limits {
     uint32_t ring_cells;

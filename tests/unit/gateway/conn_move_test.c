@@ -308,6 +308,19 @@ static void kill_leaves_here(struct scene *scene, uint32_t step) {
     kill_leaves(0);
 }
 
+// As by a signal, with mail that waits: it is discarded first, the answer to a move too.
+static void doom_leaves_here(struct scene *scene, uint32_t step) {
+    struct scheduler *scheduler = &world.cores[0].scheduler;
+    const struct slab *leaves = &scheduler->kinds[KIND_LEAF].slab;
+    for (uint32_t i = 0; i < leaves->touched_count; i++)
+        if (slab_is_used(leaves, i))
+            scheduler_pause(scheduler, KIND_LEAF, i);
+    world_turns(10);
+    for (uint32_t i = 0; i < leaves->touched_count; i++)
+        if (slab_is_used(leaves, i))
+            scheduler_doom(scheduler, KIND_LEAF, i, EXIT_KILLED);
+}
+
 static void kill_leaves_there(struct scene *scene, uint32_t step) {
     kill_leaves(1);
 }
@@ -344,6 +357,8 @@ START_TEST(a_room_or_leaf_that_ends_at_any_step_is_told) {
     at_each_step(kill_leaves_there, expect_told_or_well, 2);
     at_each_step(kill_leaves_here, expect_errors_or_1012, 2);
     at_each_step(kill_leaves_here, expect_errors_or_1012, 3);
+    at_each_step(doom_leaves_here, expect_errors_or_1012, 2);
+    at_each_step(doom_leaves_here, expect_errors_or_1012, 3);
 }
 END_TEST
 
