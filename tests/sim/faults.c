@@ -39,6 +39,16 @@ static uint32_t pick_connection(struct world *world, const struct core *core) {
     return index;
 }
 
+// From outside, as the control plane's asks come: cores that stop count on it that nothing but a
+// message makes one that is quiet send (sched/quiescence.h).
+static void ask_from_outside(struct world *world, struct sim_core *target,
+                             const struct message *signal) {
+    struct mesh *mesh = &world->shared.mesh;
+    if (mesh_send(mesh, world->core_count, target->core.id, signal, MESH_CONTROL))
+        (void)mesh_publish(mesh, world->core_count);
+    target->wake_at_ns = 0;
+}
+
 // Asked by its own core or, through the mesh, by another.
 static void ask(struct world *world, struct sim_core *target, uint8_t kind, uint32_t index) {
     static const uint32_t reasons[] = {EXIT_KILLED, EXIT_KILLED, EXIT_SHUTDOWN, EXIT_FAILED};
@@ -49,8 +59,13 @@ static void ask(struct world *world, struct sim_core *target, uint8_t kind, uint
     uint64_t pid = scheduler_pid(&target->core.scheduler, kind, index);
     if (by->has_stopped || target->has_stopped)
         return;
-    signal_exit(&by->core.scheduler, PID_NONE, pid, reason);
-    by->wake_at_ns = 0; // it has work now
+    if (world->is_draining) {
+        ask_from_outside(world, target,
+                         &(struct message){.target = pid, .type = SIGNAL_EXIT, .small = reason});
+    } else {
+        signal_exit(&by->core.scheduler, PID_NONE, pid, reason);
+        by->wake_at_ns = 0; // it has work now
+    }
     world->fault_count++;
     sim_trace("core %u asks kind %u, slot %u of core %u to go: %s", by->core.id, kind, index,
               target->core.id, exit_reason_name(reason));

@@ -73,12 +73,10 @@ void weather_change(struct world *world) {
         hide_buffers(world, core);
         return;
     case 2:
-        if (!world->is_draining) // a core is cut off for time that it did not have
-            core->stalled_until = world->step + below(world, 200);
+        core->stalled_until = world->step + below(world, 200);
         return;
     case 3:
-        if (!world->is_draining)
-            jump(world);
+        jump(world);
         return;
     case 4:
     case 5:
