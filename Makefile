@@ -1,6 +1,6 @@
 # Fairlead: make targets. `make help` prints these lines.
 #
-#   make            build build/release/fairlead and fairlead-load
+#   make            build build/release/fairlead, fairlead-load and fairlead-tune
 #   make run        install what is missing, build, start `fairlead serve`, print the address of the page
 #   make test       every test: tidy, unit tests (release, ASan+UBSan, TSan), fuzz corpora, end to end, churn
 #   make check      the quick part of it: tidy and unit tests of this MODE
@@ -39,6 +39,7 @@ LDFLAGS_ALL = $(FLAGS_$(MODE)) $(LDFLAGS)
 LIBS_core := -luring -lxxhash -lpthread
 LIBS_gateway := $(LIBS_core) -lcrypto -lmicrohttpd -ljansson -lcyaml -lyaml -lz -lm
 LIBS_load := $(LIBS_core) -lcrypto -ljansson -lm
+LIBS_tune := $(LIBS_load)
 
 # One archive per layer; a program links those below it. The ring has two bodies and is chosen at link time.
 objects = $(patsubst %.c,$(B)/obj/%.o,$(1))
@@ -51,12 +52,13 @@ SRC_wire := $(wildcard gateway/wire/*.c)
 SRC_chat := $(wildcard chat/*.c)
 SRC_gateway := $(filter-out gateway/main.c,$(wildcard gateway/*.c))
 SRC_load := $(filter-out loadgen/load.c,$(wildcard loadgen/*.c))
-LAYERS := base sched io ring_uring ring_sim wire chat gateway load
+SRC_tune := $(filter-out tuning/tune.c,$(wildcard tuning/*.c))
+LAYERS := base sched io ring_uring ring_sim wire chat gateway load tune
 ARCHIVES := $(foreach l,$(LAYERS),$(B)/lib$(l).a)
 
 .DEFAULT_GOAL := all
 .PHONY: all
-all: $(B)/fairlead $(B)/fairlead-load
+all: $(B)/fairlead $(B)/fairlead-load $(B)/fairlead-tune
 
 define archive_rule
 $(B)/lib$(1).a: $(call objects,$(SRC_$(1))) $(EXTRA_$(1))
@@ -77,12 +79,16 @@ $(foreach l,$(LAYERS),$(eval $(call archive_rule,$(l))))
 
 LAYERS_fairlead := gateway chat wire sched io ring_uring base
 LAYERS_load := load wire sched io ring_uring base
+LAYERS_tune := tune $(LAYERS_load)
 $(B)/fairlead: $(B)/obj/gateway/main.o $(foreach l,$(LAYERS_fairlead),$(B)/lib$(l).a)
 	@echo "  link $@"
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $< $(call group,$(LAYERS_fairlead)) $(LIBS_gateway)
 $(B)/fairlead-load: $(B)/obj/loadgen/load.o $(foreach l,$(LAYERS_load),$(B)/lib$(l).a)
 	@echo "  link $@"
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $< $(call group,$(LAYERS_load)) $(LIBS_load)
+$(B)/fairlead-tune: $(B)/obj/tuning/tune.o $(foreach l,$(LAYERS_tune),$(B)/lib$(l).a)
+	@echo "  link $@"
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $< $(call group,$(LAYERS_tune)) $(LIBS_tune)
 
 # Unit tests: tests/unit/<path>/<file>_test.c mirrors <path>/<file>.c. They run on the simulated ring,
 # except those named *_uring_test.c, which get the real one.

@@ -1,4 +1,5 @@
-// `fairlead <verb>`: serve here, load by running fairlead-load beside this program, as git does.
+// `fairlead <verb>`: serve here, load and tune by running fairlead-load and fairlead-tune beside
+// this program, as git does.
 #include "gateway/heart.h"
 #include "gateway/heart_child.h"
 #include "gateway/host.h"
@@ -24,33 +25,27 @@ static const char usage[] =
     "\n"
     "  serve   host chat rooms for Phoenix clients over WebSocket\n"
     "  load    measure a server: connections, echo, rooms (docs/LOADGEN.md)\n"
-    "  tune    tell what this machine will hold (not there yet)\n"
-    "  help    this text; `fairlead help serve` and `fairlead help load` for their options\n"
+    "  tune    tell what this machine will hold, what stops it first, how to lift that\n"
+    "  help    this text; `fairlead help serve`, `help load`, `help tune` for their options\n"
     "\n"
     "  --version, --help\n"
     "\n"
     "Start with `fairlead serve`, then open http://127.0.0.1:8081/.\n";
 
-static int run_load(int argc, char **argv) {
-    char path[PATH_MAX];
-    ssize_t size = readlink("/proc/self/exe", path, sizeof(path) - sizeof("-load"));
+// `verb` is "load" or "tune"; argv[0] will be the program.
+static int run_beside(const char *verb, char **argv) {
+    char path[PATH_MAX], name[32];
+    snprintf(name, sizeof(name), "fairlead-%s", verb);
+    ssize_t size = readlink("/proc/self/exe", path, sizeof(path) - sizeof(name));
     if (size > 0) { // ".../fairlead" becomes ".../fairlead-load"
-        memcpy(path + size, "-load", sizeof("-load"));
+        snprintf(path + size, sizeof(path) - (size_t)size, "-%s", verb);
         argv[0] = path;
         execv(path, argv);
     }
-    argv[0] = (char *)(uintptr_t) "fairlead-load";
-    execvp(argv[0], argv);
-    fprintf(stderr,
-            "fairlead load: cannot run fairlead-load beside this program or from PATH: %s\n",
+    argv[0] = name;
+    execvp(name, argv);
+    fprintf(stderr, "fairlead %s: cannot run %s beside this program or from PATH: %s\n", verb, name,
             strerror(errno));
-    return EXIT_FAILURE;
-}
-
-static int run_tune(void) {
-    fputs("fairlead tune: not there yet. Until then `fairlead serve --check-config` tells how many "
-          "connections fit.\n",
-          stderr);
     return EXIT_FAILURE;
 }
 
@@ -151,11 +146,11 @@ static int run_serve(int argc, char **argv, char **program) {
 
 static int run_help(int argc, char **argv) {
     const char *topic = argc > 0 ? argv[0] : "";
-    char *load[] = {NULL, (char *)(uintptr_t) "--help", NULL};
+    char *ask[] = {NULL, (char *)(uintptr_t) "--help", NULL};
     if (strcmp(topic, "serve") == 0)
         options_print_help(stdout);
-    else if (strcmp(topic, "load") == 0)
-        return run_load(2, load);
+    else if (strcmp(topic, "load") == 0 || strcmp(topic, "tune") == 0)
+        return run_beside(topic, ask);
     else if (strcmp(topic, "options-md") == 0) // for docs/OPERATING.md
         options_print_markdown(stdout);
     else if (strcmp(topic, "metrics-md") == 0)
@@ -169,10 +164,8 @@ int main(int argc, char **argv) {
     const char *verb = argc > 1 ? argv[1] : "";
     if (strcmp(verb, "serve") == 0)
         return run_serve(argc - 2, argv + 2, argv);
-    if (strcmp(verb, "load") == 0)
-        return run_load(argc - 1, argv + 1);
-    if (strcmp(verb, "tune") == 0)
-        return run_tune();
+    if (strcmp(verb, "load") == 0 || strcmp(verb, "tune") == 0)
+        return run_beside(verb, argv + 1);
     if (strcmp(verb, "help") == 0 || strcmp(verb, "--help") == 0 || strcmp(verb, "-h") == 0)
         return run_help(argc - 2, argv + 2);
     if (strcmp(verb, "--version") == 0 || strcmp(verb, "version") == 0) {

@@ -20,9 +20,9 @@ run:
 	@$(MAKE) --no-print-directory $(B)/fairlead
 	@packaging/run.sh $(B)/fairlead $(ARGS)
 
-install: $(B)/fairlead $(B)/fairlead-load
+install: $(B)/fairlead $(B)/fairlead-load $(B)/fairlead-tune
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(UNITDIR) $(DESTDIR)$(DOCDIR) $(DESTDIR)$(SYSCONFDIR)/fairlead
-	install -m 755 $(B)/fairlead $(B)/fairlead-load $(DESTDIR)$(PREFIX)/bin
+	install -m 755 $^ $(DESTDIR)$(PREFIX)/bin
 	sed -e 's|@PREFIX@|$(PREFIX)|g' -e 's|@SYSCONFDIR@|$(SYSCONFDIR)|g' packaging/fairlead.service \
 	    >$(DESTDIR)$(UNITDIR)/fairlead.service
 	chmod 644 $(DESTDIR)$(UNITDIR)/fairlead.service
@@ -33,7 +33,7 @@ install: $(B)/fairlead $(B)/fairlead-load
 
 # A configuration that was changed stays.
 uninstall:
-	rm -f $(DESTDIR)$(PREFIX)/bin/fairlead $(DESTDIR)$(PREFIX)/bin/fairlead-load $(DESTDIR)$(UNITDIR)/fairlead.service
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/bin/,fairlead fairlead-load fairlead-tune) $(DESTDIR)$(UNITDIR)/fairlead.service
 	! cmp -s $(DESTDIR)$(DOCDIR)/fairlead.yaml $(DESTDIR)$(SYSCONFDIR)/fairlead/fairlead.yaml || \
 	    rm -f $(DESTDIR)$(SYSCONFDIR)/fairlead/fairlead.yaml
 	rmdir $(DESTDIR)$(SYSCONFDIR)/fairlead 2>/dev/null || true
