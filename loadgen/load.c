@@ -475,6 +475,7 @@ int main(int argc, char **argv) {
     int code = run_load(run, &options);
     memory_release_all(&run->ledger);
     free(targets);
+    result_fini(result);
     free(result);
     free(run);
     return code;

@@ -1,9 +1,16 @@
-// What a run has seen so far: counted by the client side as it happens, read by the progress line,
-// the verdict and the report. Plain data, one writer, no behaviour but its beginning.
+// What a run has seen so far: counted by the client side as it happens, read by the live view, the
+// verdict and the report. Plain data, one writer.
+//
+// Everything that is counted stands in one of the X-macro lists below, and only there: a line added
+// is a field of struct result, is written to and read from the wire (result_wire.h) and is merged.
+// Two results merge exactly: what was counted adds up, histograms cell by cell, levels and flags as
+// each list says.
 //
 // "Window" is the measured window: after everyone is connected and the warm-up, for --duration-s.
 // A message belongs to the window when its *intended* send time does. Loss, duplicates and order
 // are counted over the whole run.
+//
+// Memory: about 4 MB, and 265 KiB for each phase of a plan, all taken at the start.
 #ifndef FAIRLEAD_RESULT_H
 #define FAIRLEAD_RESULT_H
 
@@ -12,6 +19,88 @@
 
 #define RESULT_INTERVALS_MAX 7200 // seconds; later ones are only counted
 #define RESULT_DETAIL_BYTES 320
+#define RESULT_PHASES_MAX 64 // of a plan
+#define RESULT_PHASE_NAME_BYTES 48
+
+// X(name, unit, help): uint64_t, adds up.
+#define RESULT_COUNTERS(X)                                                                         \
+    X(offered, "messages", "requests or publishes that the window called for")                     \
+    X(sent, "messages", "of the window, handed to a connection")                                   \
+    X(answered, "messages", "of the window: replies to requests or publishes")                     \
+    X(received, "messages", "in the window: deliveries (rooms), replies (echo)")                   \
+    X(sent_all, "messages", "requests or publishes over the whole run")                            \
+    X(answered_all, "messages", "replies over the whole run")                                      \
+    X(received_all, "messages", "deliveries or replies over the whole run")                        \
+    X(rejected, "messages", "publishes or pings that the server answered with an error")           \
+    X(unsendable, "messages", "the server did not read: the out-queue was full")                   \
+    X(unanswered, "messages", "requests without a reply at the end")                               \
+    X(bytes_in_all, "bytes", "read over the whole run")                                            \
+    X(bytes_out_all, "bytes", "written over the whole run")                                        \
+    X(bytes_in, "bytes", "read in the window")                                                     \
+    X(bytes_out, "bytes", "written in the window")                                                 \
+    X(heartbeats, "messages", "heartbeats sent")                                                   \
+    X(heartbeats_answered, "messages", "replies to heartbeats")                                    \
+    X(strange, "messages", "that this tool did not understand")                                    \
+    X(flood_sent, "messages", "pings of the flooding connection")                                  \
+    X(flood_answered, "messages", "replies to the flooding connection")                            \
+    X(flights_complete, "messages", "that reached every member of their room")                     \
+    X(flights_incomplete, "messages", "that some member did not get")
+
+// X(name, help): struct histogram, adds up cell by cell.
+#define RESULT_HISTOGRAMS(X)                                                                       \
+    X(latency, "window: reply or delivery, from the intended time")                                \
+    X(service, "window: latency less that message's own send lag")                                 \
+    X(first, "window, rooms: the first receiver of each message")                                  \
+    X(median, "window, rooms: the median receiver of each message")                                \
+    X(last, "window, rooms: the last receiver of each message")                                    \
+    X(send_lag, "window: handed over later than intended")                                         \
+    X(connect, "from the intended connect time to joined")                                         \
+    X(heartbeat, "from a heartbeat's intended time to its reply")                                  \
+    X(recovery, "storm: from the cut to joined again")                                             \
+    X(slow, "window: deliveries to readers that --slow-... throttles")
+
+// X(name, help): uint32_t, adds up (live_max: the sum of each one's own peak).
+#define RESULT_LEVELS(X)                                                                           \
+    X(wanted, "connections asked for")                                                             \
+    X(live, "connections joined now")                                                              \
+    X(live_max, "most connections joined at once")
+
+// X(name, help): bool, true when true for any part.
+#define RESULT_FLAGS(X)                                                                            \
+    X(has_sequence, "the server numbers its messages")                                             \
+    X(is_order_checked, "order could be told from the numbers: see verify.h")                      \
+    X(was_interrupted, "Ctrl-C ended the run")
+
+// X(name, help): a sentence, of the first part that has one.
+#define RESULT_TEXTS(X)                                                                            \
+    X(detail, "of the first failure")                                                              \
+    X(rejected_detail, "the first reason that the server gave for rejecting a message")            \
+    X(flood_end, "why the flooding connection ended; no failure of the others")                    \
+    X(limit, "set by who merges: which part's client was the limit, and why; empty otherwise")
+
+// Snapshots, one a second. X(name): uint64_t; the first list adds up, the second takes the worst.
+// Percentiles of several parts are not percentiles of the whole: who has the parts' histograms of
+// that second sets them anew (agents do).
+#define RESULT_INTERVAL_SUMS(X)                                                                    \
+    X(live)                                                                                        \
+    X(sent)                                                                                        \
+    X(received)                                                                                    \
+    X(failures)
+#define RESULT_INTERVAL_WORST(X)                                                                   \
+    X(p50_ns)                                                                                      \
+    X(p90_ns)                                                                                      \
+    X(p99_ns)                                                                                      \
+    X(p999_ns)                                                                                     \
+    X(max_ns)                                                                                      \
+    X(server_memory_bytes)
+
+// One row per phase of a plan: X(name): uint64_t, adds up.
+#define RESULT_PHASE_COUNTERS(X)                                                                   \
+    X(offered)                                                                                     \
+    X(sent)                                                                                        \
+    X(answered)                                                                                    \
+    X(received)                                                                                    \
+    X(failures)
 
 // Why a connection did not come about, or ended.
 enum result_failure {
@@ -30,15 +119,22 @@ enum result_failure {
 
 #define RESULT_FAILURE_BEFORE_JOIN RESULT_CLOSED // the causes below this one
 
+#define RESULT_FIELD_U64(name, ...) uint64_t name;
+#define RESULT_FIELD_U32(name, ...) uint32_t name;
+#define RESULT_FIELD_BOOL(name, ...) bool name;
+#define RESULT_FIELD_TEXT(name, ...) char name[RESULT_DETAIL_BYTES];
+#define RESULT_FIELD_HISTOGRAM(name, ...) struct histogram name;
+
+#define RESULT_CPU_UNKNOWN (-1.0)
+
+// Totals since the run began, but for the percentiles, which are of the last second.
 struct result_interval {
     double at_s; // since the run began
     uint32_t phase;
-    uint32_t live;
-    uint64_t sent;
-    uint64_t received;
-    uint64_t p50_ns;
-    uint64_t p99_ns;
-    uint64_t max_ns;
+    RESULT_INTERVAL_SUMS(RESULT_FIELD_U64)
+    RESULT_INTERVAL_WORST(RESULT_FIELD_U64) // server_memory_bytes: 0 when not known
+    double client_cpu; // share of one core in the last second; merged: the busiest part's
+    double server_cpu; // the same of a server on this machine; either RESULT_CPU_UNKNOWN
 };
 
 enum result_phase {
@@ -63,60 +159,62 @@ struct result_window {
     uint64_t late_max_ns; // the loop came round so much later than it wanted, at worst
 };
 
+// A phase of the plan. The histogram is the result's own, taken by result_add_phase.
+struct result_phase_row {
+    char name[RESULT_PHASE_NAME_BYTES];
+    bool is_measured;
+    double duration_s; // as planned
+    uint64_t begin_ns; // CLOCK_MONOTONIC; 0: not reached
+    uint64_t end_ns;   // 0: not over
+    RESULT_PHASE_COUNTERS(RESULT_FIELD_U64)
+    struct histogram *latency;
+};
+
 struct result {
     enum result_phase phase;
     uint64_t begin_ns;
     uint64_t connected_ns; // when the last connection had joined, 0 before
-    uint32_t wanted;
-    uint32_t live;
-    uint32_t live_max;
+    RESULT_LEVELS(RESULT_FIELD_U32)
     uint32_t failures[RESULT_FAILURE_COUNT];
     enum result_failure detail_of;
-    char detail[RESULT_DETAIL_BYTES]; // of the first failure, one sentence
+    RESULT_TEXTS(RESULT_FIELD_TEXT)
 
     struct result_window window;
-    uint64_t offered;  // requests or publishes that the window called for
-    uint64_t sent;     // of the window, handed to a connection
-    uint64_t answered; // of the window: replies to requests or publishes
-    uint64_t received; // in the window: deliveries (rooms), replies (echo)
-    uint64_t sent_all; // over the whole run
-    uint64_t answered_all;
-    uint64_t received_all;
-    uint64_t received_last_ns; // when the last of them came
-    uint64_t rejected;         // publishes or pings that the server answered with an error
-    char rejected_detail[RESULT_DETAIL_BYTES]; // the first such reason
-    uint64_t unsendable;                       // the server did not read: the out-queue was full
-    uint64_t unanswered;                       // requests without a reply at the end
-    uint64_t bytes_in_all;
-    uint64_t bytes_out_all;
-    uint64_t bytes_in; // of the window
-    uint64_t bytes_out;
-    uint64_t heartbeats;
-    uint64_t heartbeats_answered;
-    uint64_t strange; // messages that this tool did not understand
-    uint64_t flood_sent;
-    uint64_t flood_answered;
-    char flood_end[RESULT_DETAIL_BYTES]; // why the flooding connection ended; no failure of the
-                                         // others
-
+    RESULT_COUNTERS(RESULT_FIELD_U64)
+    uint64_t received_last_ns; // when the last of received_all came
     struct verify_totals verify;
-    bool has_sequence;     // the server numbers its messages
-    bool is_order_checked; // see verify.h
-    uint64_t flights_complete;
-    uint64_t flights_incomplete; // some member did not get it
+    RESULT_FLAGS(RESULT_FIELD_BOOL)
 
-    bool was_interrupted;
     uint32_t interval_count;
     uint32_t interval_stored;
     struct result_interval intervals[RESULT_INTERVALS_MAX];
+    uint32_t phase_row_count;
+    struct result_phase_row phase_rows[RESULT_PHASES_MAX];
 
-    struct histogram latency;  // window: reply or delivery, from the intended time
-    struct histogram first;    // window, rooms: the first receiver of each message
-    struct histogram last;     // window, rooms: the last receiver of each message
-    struct histogram send_lag; // window: handed over later than intended
-    struct histogram connect;  // from the intended connect time to joined
+    RESULT_HISTOGRAMS(RESULT_FIELD_HISTOGRAM)
     struct histogram interval; // latency, since the last snapshot
 };
+
+// One line of a list above, for whoever walks them all: the wire, JSON, tests.
+struct result_field {
+    const char *name;
+    const char *unit; // "" when it has none
+    const char *help;
+    size_t offset; // in struct result
+};
+
+enum result_list {
+    RESULT_LIST_COUNTERS,   // uint64_t
+    RESULT_LIST_VERIFY,     // uint64_t, those of struct verify_totals
+    RESULT_LIST_HISTOGRAMS, // struct histogram
+    RESULT_LIST_LEVELS,     // uint32_t
+    RESULT_LIST_FLAGS,      // bool
+    RESULT_LIST_TEXTS,      // char[RESULT_DETAIL_BYTES]
+    RESULT_LIST_COUNT,
+};
+
+// The fields of a list; they live as long as the program.
+const struct result_field *result_fields(enum result_list list, size_t *count);
 
 // Keeps the first failure's sentence.
 void result_count_failure(struct result *r, enum result_failure why, const char *format, ...)
@@ -124,8 +222,17 @@ void result_count_failure(struct result *r, enum result_failure why, const char 
 
 void result_init(struct result *r);
 
-// Takes a snapshot of the last second and begins the next.
-void result_snapshot(struct result *r, uint64_t now_ns);
+// Gives back what result_add_phase took.
+void result_fini(struct result *r);
+
+// The next phase of the plan, in order, before the run begins. NULL when memory is out or there are
+// RESULT_PHASES_MAX already.
+MUST_USE struct result_phase_row *result_add_phase(struct result *r, const char *name,
+                                                   bool is_measured, double duration_s);
+
+// Takes a snapshot of the last second and begins the next. The row is the caller's to complete
+// (CPU, memory); NULL when there are RESULT_INTERVALS_MAX already.
+struct result_interval *result_snapshot(struct result *r, uint64_t now_ns);
 
 const char *result_failure_name(enum result_failure why);
 const char *result_phase_name(enum result_phase phase);

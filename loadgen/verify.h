@@ -27,14 +27,21 @@ struct verify_member {
     uint64_t window; // bit k: highest - k was seen
 };
 
+// X(name, unit, help): adds up over members and over parts of a run (result.h).
+#define VERIFY_TOTALS(X)                                                                           \
+    X(received, "messages", "checked")                                                             \
+    X(lost, "messages", "neither delivered nor announced")                                         \
+    X(missing, "messages",                                                                         \
+      "lost or late: after the last number that came, nothing did until the end")                  \
+    X(announced, "messages", "lost, and the member was told so")                                   \
+    X(duplicates, "messages", "seen twice, or from before the join")                               \
+    X(disordered, "messages", "after a higher number")                                             \
+    X(gap_events, "events", "that announced a loss")
+
 struct verify_totals {
-    uint64_t received;
-    uint64_t lost;       // neither delivered nor announced
-    uint64_t missing;    // lost or late: after the last number that came, nothing did until the end
-    uint64_t announced;  // lost, and the member was told so
-    uint64_t duplicates; // seen twice, or from before the join
-    uint64_t disordered; // after a higher number
-    uint64_t gap_events;
+#define VERIFY_FIELD(name, unit, help) uint64_t name; // help as in the list
+    VERIFY_TOTALS(VERIFY_FIELD)
+#undef VERIFY_FIELD
 };
 
 // Nothing is known: the first number seen is where checking starts.
