@@ -95,6 +95,11 @@ struct config {
     uint32_t send_buffer_bytes;
     uint32_t channels_per_socket_max;
 
+    uint32_t min_wait_us; // 0: a busy scheduler gathers nothing
+    uint32_t park_after_s;
+    uint32_t recv_buffers; // of the first lane; 0: the ring's default
+    uint32_t recv_buffer_bytes;
+
     struct config_room_settings room; // for rooms that no rule matches
     struct config_room_rule room_rules[CONFIG_ROOM_RULES_MAX];
     uint32_t room_rule_count;

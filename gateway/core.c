@@ -14,8 +14,6 @@
 
 #define MEMBERSHIPS_PER_CONNECTION 4 // address space for members; more only while others have fewer
 #define CELLS_MIN (1u << 20) // a sixteenth of them: CHAT_PUBLISHES_MAX answers that cannot go yet
-// A busy scheduler gathers work for so long: fewer wakes and system calls, at most so much latency.
-#define MIN_WAIT_US 100
 
 // Queues and buffers of a lane beyond the first: at most 160 KiB by calculation, 136 measured, for
 // 16,384 connections.
@@ -141,14 +139,25 @@ int core_open(struct core *core, struct serve_shared *shared, uint32_t id) {
     return result < 0 ? result : open_actors(core);
 }
 
+// What tests ask for, else the settings'.
+static struct ring_lane_config first_lane(const struct serve_shared *shared) {
+    struct ring_lane_config lane = shared->sizes.first_lane;
+    const struct config *config = shared->config;
+    if (lane.buffer_count == 0 && config->recv_buffers > 0)
+        lane.buffer_count = 1u << (31 - __builtin_clz(config->recv_buffers));
+    if (lane.buffer_bytes == 0)
+        lane.buffer_bytes = config->recv_buffer_bytes;
+    return lane;
+}
+
 int core_start(struct core *core) {
     const struct host_plan *plan = core->shared->plan;
     const struct config *config = core->shared->config;
     struct ring_config ring = {.lane_count = plan->lane_count,
                                .descriptors_per_lane = plan->descriptors_per_lane,
-                               .first = core->shared->sizes.first_lane,
+                               .first = first_lane(core->shared),
                                .child = {CHILD_LANE_SIZES},
-                               .min_wait_us = MIN_WAIT_US,
+                               .min_wait_us = config->min_wait_us,
                                .counters = &core->counters};
     int result = ring_open(&ring, &core->ledger, &core->ring);
     if (result < 0) {
@@ -158,6 +167,7 @@ int core_start(struct core *core) {
     struct stream_config streams = {.connections_max = plan->connections_per_scheduler,
                                     .connections_spare = spare_connections(plan),
                                     .out_queue_bytes_max = config->out_queue_bytes_max,
+                                    .park_after_s = config->park_after_s,
                                     .control_bytes_max = control_bytes_max(core->shared)};
     result = streams_init(&core->streams, &core->ledger, core->ring, &core->blocks, &core->counters,
                           &streams, &core->gateway);

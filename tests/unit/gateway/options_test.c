@@ -145,6 +145,10 @@ START_TEST(defaults_are_those_of_the_manual) {
     ck_assert_uint_eq(config->idle_timeout_s, 60);
     ck_assert_uint_eq(config->handshake_timeout_s, 10);
     ck_assert_uint_eq(config->channels_per_socket_max, 100);
+    ck_assert_uint_eq(config->min_wait_us, 100);
+    ck_assert_uint_eq(config->park_after_s, 2);
+    ck_assert_uint_eq(config->recv_buffers, 512);
+    ck_assert_uint_eq(config->recv_buffer_bytes, 4096);
     ck_assert_uint_eq(config->room.presence_list_max, 1000);
     ck_assert_int_eq(config->room.presence, CONFIG_PRESENCE_LIST);
     ck_assert_int_eq(config->room.policy, CONFIG_POLICY_DROP_OLDEST);
