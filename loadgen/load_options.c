@@ -108,8 +108,11 @@ static const struct option_row ROWS[] = {
     ROW_TEXT("histogram", histogram_file, "FILE", "",
              "write the latency distribution (HdrHistogram's text form)"),
     ROW_FLAG("quiet", is_quiet, "no progress"),
+    ROW_TEXT("expect", expect_text, "LIST", "",
+             "exit 1 unless all of it holds: 'p99<50ms, last.p99<=80ms, loss=0, reach>=99.99%, "
+             "rate>=1000'"),
     ROW_NUMBER("expect-p99-ms", expect_p99_ms, "MS", "0", 0, 3.6e6,
-               "exit 1 when p99 is above (0: no expectation)"),
+               "another word for --expect 'p99<=MSms' (0: no expectation)"),
     ROW_FLAG("fail-on-gap", fails_on_gap, "exit 1 when the server announced lost messages, too"),
     ROW_NUMBER("send-lag-max-ms", send_lag_max_ms, "MS", "10", 0.1, 1e5,
                "the client was the limit when p99 of its own lateness is above"),
@@ -275,6 +278,17 @@ static bool parse_word(struct load_options *o, const char *word, char *error) {
                              SCENARIOS[best]);
 }
 
+static bool read_expectations(struct load_options *o, char *error) {
+    _Static_assert(EXPECT_ERROR_BYTES <= LOAD_OPTIONS_ERROR_BYTES, "its sentence fits");
+    char p99[EXPECT_TEXT_BYTES];
+    int size = snprintf(p99, sizeof(p99), "p99<=%.6f", o->expect_p99_ms);
+    while (p99[size - 1] == '0' && p99[size - 2] != '.') // people read it in the verdict
+        size--;
+    snprintf(p99 + size, sizeof(p99) - (size_t)size, "ms");
+    return (o->expect_text[0] == 0 || expect_parse(&o->expect, o->expect_text, error)) &&
+           (o->expect_p99_ms == 0 || expect_parse(&o->expect, p99, error));
+}
+
 // What no single option can tell.
 static bool check_together(struct load_options *o, char *error) {
     o->is_closed |= o->rate == 0;
@@ -303,7 +317,7 @@ static bool check_together(struct load_options *o, char *error) {
         strcmp(o->event, "ping") == 0 || strcmp(o->event, "whisper") == 0)
         return load_options_fail(
             error, "--event %s is reserved by the server; any other name will do", o->event);
-    return true;
+    return read_expectations(o, error);
 }
 
 enum load_options_outcome load_options_parse(struct load_options *o, int argc, char *const *argv,

@@ -14,6 +14,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "loadgen/expect.h"
 #include "sched/base/check.h"
 
 #define LOAD_OPTIONS_TARGETS_MAX 64
@@ -75,6 +76,8 @@ struct load_options {
     double heartbeat_s;
     double send_lag_max_ms;
     double expect_p99_ms; // 0: nothing expected
+    const char *expect_text;
+    struct expect expect; // both of them, read
 };
 
 // argv[0] is skipped. BAD: error holds a sentence.

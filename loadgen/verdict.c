@@ -27,6 +27,13 @@ static void measure(struct verdict *v, const struct load_options *o, const struc
     v->received_rate = (double)r->received / v->window_s;
 }
 
+struct expect_seen verdict_seen(const struct verdict *v, const struct result *r) {
+    return (struct expect_seen){.result = r,
+                                .sent_per_s = v->achieved_rate,
+                                .received_per_s = v->received_rate,
+                                .cpu = v->cpu};
+}
+
 static void find_client_limit(struct verdict *v, const struct load_options *o,
                               const struct result *r) {
     double lag_p99_ms = (double)histogram_quantile_ns(&r->send_lag, HISTOGRAM_P99) / 1e6;
@@ -52,24 +59,49 @@ static void list(char *text, size_t capacity, uint64_t count, const char *what) 
                  (unsigned long long)count, what);
 }
 
-static bool has_failed(struct verdict *v, const struct load_options *o, const struct result *r) {
-    char text[320] = "";
-    list(text, sizeof(text), r->verify.lost, "messages lost without a word");
-    list(text, sizeof(text), r->verify.missing, "messages had not arrived when waiting ended");
-    list(text, sizeof(text), r->verify.duplicates, "came twice");
-    list(text, sizeof(text), r->is_order_checked ? r->verify.disordered : 0, "came out of order");
-    list(text, sizeof(text), r->unanswered, "requests were not answered");
-    list(text, sizeof(text), r->rejected, "requests were rejected");
-    list(text, sizeof(text), result_dropped_count(r), "connections were dropped by the server");
-    list(text, sizeof(text), o->fails_on_gap ? r->verify.announced : 0,
-         "messages announced as lost");
-    if (text[0] == 0)
-        return false;
+// Of a fact that --expect speaks of, nothing more is wanted than that.
+static uint64_t unless_expected(const struct load_options *o, enum expect_metric metric,
+                                uint64_t count) {
+    return expect_has(&o->expect, metric) ? 0 : count;
+}
+
+static void say_failed(struct verdict *v, const char *text) {
     if (v->client_was_limit)
         say(v, VERDICT_FAILED, "FAILED: %s (and the client was the limit: %s)", text,
             v->limit_cause);
     else
         say(v, VERDICT_FAILED, "FAILED: %s", text);
+}
+
+static bool has_failed(struct verdict *v, const struct load_options *o, const struct result *r) {
+    char text[320] = "";
+    list(text, sizeof(text), unless_expected(o, EXPECT_loss, r->verify.lost),
+         "messages lost without a word");
+    list(text, sizeof(text), unless_expected(o, EXPECT_loss, r->verify.missing),
+         "messages had not arrived when waiting ended");
+    list(text, sizeof(text), unless_expected(o, EXPECT_duplicates, r->verify.duplicates),
+         "came twice");
+    list(text, sizeof(text),
+         r->is_order_checked ? unless_expected(o, EXPECT_disorder, r->verify.disordered) : 0,
+         "came out of order");
+    list(text, sizeof(text), unless_expected(o, EXPECT_unanswered, r->unanswered),
+         "requests were not answered");
+    list(text, sizeof(text), unless_expected(o, EXPECT_rejected, r->rejected),
+         "requests were rejected");
+    list(text, sizeof(text), unless_expected(o, EXPECT_dropped, result_dropped_count(r)),
+         "connections were dropped by the server");
+    list(text, sizeof(text),
+         o->fails_on_gap ? unless_expected(o, EXPECT_announced, r->verify.announced) : 0,
+         "messages announced as lost");
+    struct expect_seen seen = verdict_seen(v, r);
+    size_t size = strlen(text), between = size ? 2 : 0;
+    if (size + 2 < sizeof(text) &&
+        expect_list_failed(&o->expect, &seen, true, text + size + between,
+                           sizeof(text) - size - between) > 0)
+        memcpy(text + size, ", ", between);
+    if (text[0] == 0)
+        return false;
+    say_failed(v, text);
     return true;
 }
 
@@ -96,7 +128,8 @@ void verdict_decide(struct verdict *v, const struct load_options *o, const struc
     *v = (struct verdict){0};
     measure(v, o, r);
     find_client_limit(v, o, r);
-    double p99_ms = (double)histogram_quantile_ns(&r->latency, HISTOGRAM_P99) / 1e6;
+    struct expect_seen seen = verdict_seen(v, r);
+    char failed[320];
     uint32_t refused = result_refused_count(r);
     if (r->live_max == 0 && refused == 0)
         say(v, r->was_interrupted ? VERDICT_OK : VERDICT_TARGET, "no connection was made");
@@ -105,15 +138,14 @@ void verdict_decide(struct verdict *v, const struct load_options *o, const struc
             "no connection came about: %s", r->detail);
     else if (has_failed(v, o, r))
         return;
-    else if (refused > 0)
+    else if (refused > 0 && !expect_has(&o->expect, EXPECT_refused))
         say(v, r->failures[RESULT_LOCAL] == refused ? VERDICT_CLIENT_LIMIT : VERDICT_TARGET,
             "%u of %u connections did not come about: %s", refused, r->wanted, r->detail);
     else if (v->client_was_limit)
         say(v, VERDICT_CLIENT_LIMIT, "THE CLIENT WAS THE LIMIT, not the server: %s",
             v->limit_cause);
-    else if (o->expect_p99_ms > 0 && p99_ms > o->expect_p99_ms)
-        say(v, VERDICT_FAILED, "FAILED: p99 is %.2f ms, expected at most %.2f ms", p99_ms,
-            o->expect_p99_ms);
+    else if (expect_list_failed(&o->expect, &seen, false, failed, sizeof(failed)) > 0)
+        say_failed(v, failed);
     else
         say_ok(v, o, r);
 }

@@ -3,14 +3,15 @@
 //
 //   4  no connection came about
 //   1  messages were lost without a word, came twice or out of order, requests stayed without an
-//      answer or were rejected, the server dropped connections; announced loss with --fail-on-gap
+//      answer or were rejected, the server dropped connections; announced loss with --fail-on-gap;
+//      each unless --expect says something about it, which is then what counts
 //   4  some connections were refused
 //   3  the client was the limit: its own CPU was busy for 95 % of the window or more (not looked at
 //      with --flood, which fills it on purpose), or its own
 //      lateness (handing over a request after the time it was meant for) had a p99 above
 //      --send-lag-max-ms, or it achieved less than 99 % of what was offered while it was late
 //      itself
-//   1  p99 above --expect-p99-ms
+//   1  a figure (latency, rate) that --expect wanted otherwise
 //   0  otherwise
 //
 // Facts about the server (loss) stand whatever the client did; figures about it do not, when the
@@ -43,6 +44,9 @@ struct verdict {
     double achieved_rate;
     double received_rate;
 };
+
+// What expectations are judged by, once decided: for the reports, which list each of them.
+struct expect_seen verdict_seen(const struct verdict *v, const struct result *r);
 
 void verdict_decide(struct verdict *v, const struct load_options *o, const struct result *r);
 

@@ -35,6 +35,12 @@ static void is(enum verdict_code code, const char *sentence) {
                   v.sentence);
 }
 
+static void expect(const char *text) {
+    char error[EXPECT_ERROR_BYTES];
+    o.expect.count = 0;
+    ck_assert_msg(expect_parse(&o.expect, text, error), "%s", error);
+}
+
 START_TEST(verdict_of_a_good_run_is_ok) {
     good_run(LOAD_OPTIONS_ROOMS);
     is(VERDICT_OK, "ok: 100 publishes/s became 5000 deliveries/s, p99 1.00 ms, none lost");
@@ -117,15 +123,36 @@ END_TEST
 START_TEST(verdict_puts_loss_before_the_client_s_limit_and_that_before_expectations) {
     good_run(LOAD_OPTIONS_ROOMS);
     r.window.cpu_ns = 10 * NS_PER_S;
-    o.expect_p99_ms = 0.5;
+    expect("p99<=0.5ms");
     is(VERDICT_CLIENT_LIMIT, "THE CLIENT");
     r.verify.lost = 1;
     is(VERDICT_FAILED, "and the client was the limit: its own CPU");
     good_run(LOAD_OPTIONS_ROOMS);
-    o.expect_p99_ms = 0.5;
-    is(VERDICT_FAILED, "p99 is 1.00 ms, expected at most 0.50 ms");
-    o.expect_p99_ms = 1.1;
+    expect("p99<=0.5ms, mean<2ms");
+    is(VERDICT_FAILED, "FAILED: expected p99<=0.5ms, it was 1 ms");
+    expect("p99<=1.1ms");
     is(VERDICT_OK, "ok");
+}
+END_TEST
+
+START_TEST(verdict_takes_an_expectation_of_a_fact_in_place_of_none_at_all) {
+    good_run(LOAD_OPTIONS_ROOMS);
+    r.verify.lost = 2;
+    r.verify.missing = 1;
+    expect("loss<=3");
+    is(VERDICT_OK, "ok");
+    expect("loss<=2, duplicates=0");
+    is(VERDICT_FAILED, "FAILED: expected loss<=2, it was 3");
+    r.rejected = 4; // beside what was expected of loss
+    is(VERDICT_FAILED, "FAILED: 4 requests were rejected, expected loss<=2, it was 3");
+    r.window.cpu_ns = 10 * NS_PER_S; // a fact whatever the client did
+    is(VERDICT_FAILED, "it was 3 (and the client was the limit: its own CPU");
+    good_run(LOAD_OPTIONS_ROOMS);
+    result_count_failure(&r, RESULT_HTTP, "HTTP 503");
+    expect("refused<=1");
+    is(VERDICT_OK, "ok");
+    expect("refused<1");
+    is(VERDICT_FAILED, "expected refused<1, it was 1");
 }
 END_TEST
 
@@ -149,4 +176,5 @@ UNIT_MAIN("loadgen/verdict", verdict_of_a_good_run_is_ok, verdict_names_each_fau
           verdict_says_when_the_client_s_cpu_was_the_limit, verdict_says_when_the_client_was_late,
           verdict_says_when_the_client_did_not_reach_its_rate,
           verdict_puts_loss_before_the_client_s_limit_and_that_before_expectations,
+          verdict_takes_an_expectation_of_a_fact_in_place_of_none_at_all,
           verdict_of_no_connection_is_that_of_the_target)
