@@ -38,7 +38,7 @@ LDFLAGS_ALL = $(FLAGS_$(MODE)) $(LDFLAGS)
 
 LIBS_core := -luring -lxxhash -lpthread
 LIBS_gateway := $(LIBS_core) -lcrypto -lmicrohttpd -ljansson -lcyaml -lyaml -lz -lm
-LIBS_load := $(LIBS_core) -lcrypto -ljansson -lm
+LIBS_load := $(LIBS_core) -lcrypto -ljansson -lcurl -lm
 LIBS_tune := $(LIBS_load)
 
 # One archive per layer; a program links those below it. The ring has two bodies and is chosen at link time.
@@ -73,6 +73,13 @@ $(B)/obj/%.o: %.c | build/host/deps_ok
 	@$(if $(V),,echo "  cc   $<")
 	$(Q)$(CC) $(CFLAGS_ALL) -DFAIRLEAD_VERSION='"$(VERSION)"' -c $< -o $@
 
+# What this was built from, for GET /info and for reports: these objects alone are made anew when it changes.
+$(B)/obj/gateway/control_info.o: CFLAGS_ALL += -DFAIRLEAD_BUILD_ID='"$(BUILD_ID)"'
+$(B)/obj/gateway/control_info.o: build/host/build_id
+$(if $(filter $(BUILD_ID),$(shell cat build/host/build_id 2>/dev/null)),,$(shell mkdir -p build/host && echo '$(BUILD_ID)' >build/host/build_id))
+build/host/build_id:
+	@mkdir -p $(@D) && echo '$(BUILD_ID)' >$@
+
 # The console's pages, compressed and embedded at build time (gateway/console/README.md).
 -include gateway/console/console.mk
 $(foreach l,$(LAYERS),$(eval $(call archive_rule,$(l))))
@@ -96,10 +103,10 @@ UNIT_SRC := $(sort $(shell find tests/unit -name '*_test.c' 2>/dev/null))
 UNIT_BIN := $(patsubst tests/unit/%.c,$(B)/unit/%,$(UNIT_SRC))
 $(B)/unit/%_uring_test: $(B)/obj/tests/unit/%_uring_test.o $(ARCHIVES)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $< $(call group,$(filter-out ring_sim,$(LAYERS))) $(LIBS_gateway) -lcheck -lsubunit -lrt -lm
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $< $(call group,$(filter-out ring_sim,$(LAYERS))) $(LIBS_gateway) -lcurl -lcheck -lsubunit -lrt -lm
 $(B)/unit/%_test: $(B)/obj/tests/unit/%_test.o $(ARCHIVES)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $< $(call group,$(filter-out ring_uring,$(LAYERS))) $(LIBS_gateway) -lcheck -lsubunit -lrt -lm
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $< $(call group,$(filter-out ring_uring,$(LAYERS))) $(LIBS_gateway) -lcurl -lcheck -lsubunit -lrt -lm
 
 .PHONY: unit check tidy
 unit: $(UNIT_BIN)

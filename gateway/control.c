@@ -6,6 +6,7 @@
 #include "gateway/console/assets.h"
 #include "gateway/control_actor.h"
 #include "gateway/control_answer.h"
+#include "gateway/control_info.h"
 #include "gateway/control_lives.h"
 #include "gateway/control_port.h"
 #include "gateway/control_request.h"
@@ -253,6 +254,8 @@ static enum MHD_Result route(struct MHD_Connection *connection, const struct ser
         return answer_ready(connection, control);
     if (strcmp(path, "/metrics") == 0)
         return answer_metrics(connection, control);
+    if (strcmp(path, "/info") == 0)
+        return control_info_answer(connection, &control->config, control_bound_port(control));
     if (strcmp(path, "/rooms") == 0)
         return answer_rooms(connection, control);
     bool is_end = strcmp(method, MHD_HTTP_METHOD_DELETE) == 0;

@@ -10,6 +10,7 @@
 //   /obituaries, /connections, /actors   gateway/control_lives.h
 //   /trace            gateway/control_trace.h: also POST and DELETE
 //   /metrics          Prometheus text
+//   /info             gateway/control_info.h
 //
 // Bounds: CONTROL_CONNECTIONS_MAX connections, each with CONTROL_MEMORY_BYTES for its request and
 // CONTROL_TIMEOUT_S without progress; bodies are refused. While it listens on loopback only
@@ -21,6 +22,7 @@
 #include "gateway/config.h"
 #include "gateway/heart_death.h"
 #include "gateway/host.h"
+#include "io/features.h"
 
 #define CONTROL_ERROR_SIZE 512
 #define CONTROL_CONNECTIONS_MAX 64
@@ -34,6 +36,8 @@ struct control_config {
     const struct host_plan *plan;
     void *gateway;                    // for control_port.h
     const struct heart_report *heart; // what went before this process; NULL: it is not supervised
+    const struct features *features;  // for /info; NULL: not known
+    uint64_t started_ns;              // of clock_monotonic_ns
     int listen_fd;                    // taken; listening, not blocking
     int page_fd;                      // the same for the page's server, 0: there is none
 };

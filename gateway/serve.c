@@ -30,6 +30,8 @@ struct serve {
     struct control_link link;
     struct control *control;
     const struct heart_child *child; // NULL: nobody supervises this process
+    struct features features;
+    uint64_t started_ns;
     struct sockets sockets;
     struct core *cores;
     uint32_t core_count;
@@ -107,6 +109,8 @@ static bool open_control(struct serve *serve) {
                                     .plan = serve->shared.plan,
                                     .gateway = &serve->link,
                                     .heart = serve->child ? &serve->child->orders.report : NULL,
+                                    .features = &serve->features,
+                                    .started_ns = serve->started_ns,
                                     .listen_fd = serve->sockets.control,
                                     .page_fd = serve->sockets.page};
     serve->sockets.control = serve->sockets.page = 0;
@@ -223,12 +227,12 @@ int serve_run(const struct config *config, const struct host_plan *plan,
               const struct heart_child *child) {
     struct serve serve = {.shared = {.config = config, .plan = plan, .seed = random_u64()},
                           .child = child,
+                          .started_ns = clock_monotonic_ns(),
                           .core_count = plan->scheduler_count};
     _Static_assert(CONFIG_SCHEDULERS_MAX + 1 <= MESH_ENDPOINTS_MAX, "cores and the control plane");
-    struct features features;
     char error[CORE_ERROR_SIZE];
-    features_probe(&features);
-    if (!features_is_usable(&features, error, sizeof(error))) {
+    features_probe(&serve.features);
+    if (!features_is_usable(&serve.features, error, sizeof(error))) {
         fprintf(stderr, "fairlead serve: %s\n", error);
         return EXIT_FAILURE;
     }

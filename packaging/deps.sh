@@ -19,6 +19,7 @@ run   | libssl-dev        | header openssl/evp.h | SHA-1 of the WebSocket handsh
 run   | libmicrohttpd-dev | header microhttpd.h  | the control plane: page, metrics
 run   | libjansson-dev    | header jansson.h     | JSON of the control plane and of reports
 run   | libcyaml-dev      | header cyaml/cyaml.h | the configuration file
+run   | libcurl4-openssl-dev | header curl/curl.h | the load tool asks control planes over HTTP
 run   | libyaml-dev       | header yaml.h        | the line of a mistake in it
 run   | zlib1g-dev        | header zlib.h        | the page, compressed at build time
 test  | check             | header check.h       | unit tests
