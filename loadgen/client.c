@@ -5,26 +5,20 @@
 #include <stdarg.h>
 #include <string.h>
 
-#include "gateway/wire/http1.h"
-#include "gateway/wire/phoenix.h"
-#include "gateway/wire/ws_handshake.h"
 #include "io/connect.h"
-#include "loadgen/receive.h"
+#include "loadgen/cut.h"
 
-#define UPGRADE_BYTES_MAX 4096
 #define GIVE_UP_AFTER 100 // failures without one success: nobody is there
 
 int client_init(struct run *run) {
     const struct load_options *o = &run->options;
+    run->protocol = o->is_raw_echo ? &PROTOCOL_WS_ECHO : &PROTOCOL_PHOENIX;
     run->flood_client = o->has_flood ? o->connections : SLAB_NONE;
     run->room_count = load_options_room_count(o) + o->has_flood;
     run->clients =
         memory_reserve(&run->ledger, "clients", (size_t)run->client_count * sizeof(struct client));
     run->rooms =
         memory_reserve(&run->ledger, "rooms", (size_t)run->room_count * sizeof(struct room));
-    run->cut_bytes = o->payload_bytes + 1024;
-    if (run->cut_bytes < WIRE_HTTP_HEAD_BYTES_MAX)
-        run->cut_bytes = WIRE_HTTP_HEAD_BYTES_MAX;
     run->scratch_size = 2 * (size_t)o->payload_bytes + 1024;
     run->scratch = memory_reserve(&run->ledger, "scratch", run->scratch_size);
     if (run->clients == NULL || run->rooms == NULL || run->scratch == NULL)
@@ -36,8 +30,7 @@ int client_init(struct run *run) {
         scan_expect(&run->rooms[i].expected, client_topic(run, i, topic),
                     bytes_from_string(o->event), o->payload_bytes);
     }
-    uint32_t slot_size = (uint32_t)(sizeof(struct cut) + run->cut_bytes + 7) & ~7u;
-    return slab_init(&run->cuts, &run->ledger, "cut messages", slot_size, run->client_count);
+    return cut_init(run);
 }
 
 struct bytes client_topic(const struct run *run, uint32_t room, char text[RUN_TOPIC_BYTES_MAX]) {
@@ -48,21 +41,20 @@ struct bytes client_topic(const struct run *run, uint32_t room, char text[RUN_TO
     return bytes_of(text, (size_t)size);
 }
 
-void client_key(const struct run *run, uint32_t index, uint8_t key[24]) {
-    struct rng rng = {index};
-    uint64_t random[2] = {rng_next(&rng), rng_next(&rng)};
-    ws_handshake_encode_key((const uint8_t *)random, key);
+const char *client_shown(struct bytes text, char out[CLIENT_SHOWN_BYTES]) {
+    size_t size = 0;
+    for (size_t i = 0; i < text.size && size < CLIENT_SHOWN_BYTES - 1; i++) {
+        if (text.data[i] == '\n' && size > 0)
+            break;
+        if (text.data[i] >= ' ' && text.data[i] != 0x7f)
+            out[size++] = (char)text.data[i];
+    }
+    out[size] = 0;
+    return out;
 }
 
 bool client_all_settled(const struct run *run) {
     return run->waiting == 0 && (run->next_client == run->client_count || run->gives_up);
-}
-
-void client_release_cut(struct run *run, struct client *client) {
-    if (client->cut == SLAB_NONE)
-        return;
-    slab_release(&run->cuts, client->cut);
-    client->cut = SLAB_NONE;
 }
 
 // --- ends ----------------------------------------------------------------------------------------
@@ -77,13 +69,15 @@ static void leave_state(struct run *run, uint32_t index) {
         run->waiting--;
     if (client->state == CLIENT_LIVE) {
         run->result->live--;
-        run->rooms[run_room_of(run, index)].live--;
+        if (client->member == CLIENT_IN || client->member == CLIENT_LEAVING)
+            run->rooms[run_room_of(run, index)].live--;
         run->result->unanswered += client->unanswered;
         run->outstanding -= client->unanswered;
         client->unanswered = 0;
     }
     client->state = CLIENT_GONE;
-    client_release_cut(run, client);
+    client->member = CLIENT_OUT;
+    cut_release(run, client);
     if (run->result->live_max == 0 && result_refused_count(run->result) >= GIVE_UP_AFTER)
         run->gives_up = true;
 }
@@ -106,7 +100,7 @@ void client_fail(struct run *run, uint32_t index, enum result_failure why, const
     leave_state(run, index);
 }
 
-static void fail_local(struct run *run, uint32_t index, int error) {
+void client_fail_local(struct run *run, uint32_t index, int error) {
     const char *cure = "";
     switch (error) {
     case EADDRNOTAVAIL:
@@ -126,7 +120,7 @@ static void fail_local(struct run *run, uint32_t index, int error) {
 void client_on_connect_failed(struct run *run, uint32_t index, int error) {
     const struct target *target = target_of(run->targets, index);
     if (error == EADDRNOTAVAIL || error == EMFILE || error == ENFILE || error == ENOBUFS)
-        fail_local(run, index, error);
+        client_fail_local(run, index, error);
     else
         client_fail(run, index, RESULT_UNREACHABLE, "%s: %s%s", target->host, strerror(error),
                     error == ECONNREFUSED ? " (is the server running there?)" : "");
@@ -142,14 +136,14 @@ void client_on_end(struct run *run, uint32_t index, enum stream_end reason) {
     case CLIENT_GONE:
         return;
     case CLIENT_CONNECTING:
-    case CLIENT_UPGRADING:
-        receive_refusal(run, index);
+    case CLIENT_OPENING:
+        run->protocol->on_end_early(run, index);
         client_fail(run, index, RESULT_NOT_HTTP,
-                    "the server closed the connection without an answer to the WebSocket upgrade");
+                    "the server closed the connection before it answered %s", run->protocol->hello);
         return;
     case CLIENT_JOINING:
         client_fail(run, index, RESULT_CLOSED_EARLY,
-                    "the server closed the connection before it answered the join");
+                    "the server closed the connection before it answered %s", run->protocol->join);
         return;
     case CLIENT_LIVE:
         client_fail(run, index, was_reset ? RESULT_RESET : RESULT_CLOSED,
@@ -182,7 +176,7 @@ static void connect_one(struct run *run, uint32_t index, uint64_t intended_ns, u
     int status = connect_open(&run->streams, index, &config, &client->stream);
     if (status < 0) {
         client->stream = HANDLE_NONE;
-        fail_local(run, index, -status);
+        client_fail_local(run, index, -status);
     }
 }
 
@@ -200,6 +194,18 @@ void client_connect_due(struct run *run, uint64_t now_ns) {
         connect_one(run, run->next_client++, intended_ns, now_ns);
 }
 
+static void fail_late(struct run *run, uint32_t index) {
+    const struct client *client = &run->clients[index];
+    const struct protocol *p = run->protocol;
+    bool is_connecting = client->state == CLIENT_CONNECTING;
+    bool is_joining = client->state == CLIENT_JOINING;
+    client_fail(run, index, RESULT_TIMEOUT, "%s: within %.1f s no %s%s%s",
+                target_of(run->targets, index)->host, run->options.connect_timeout_s,
+                is_connecting ? "TCP connection" : "answer to ",
+                is_connecting ? "" : (is_joining ? p->join : p->hello),
+                is_joining ? p->join_hint : "");
+}
+
 void client_expire(struct run *run, uint64_t now_ns) {
     uint64_t timeout_ms = (uint64_t)(run->options.connect_timeout_s * 1000);
     uint64_t now_ms = (now_ns - run->result->begin_ns) / NS_PER_MS;
@@ -211,27 +217,9 @@ void client_expire(struct run *run, uint64_t now_ns) {
         }
         if (now_ms < client->started_ms + timeout_ms)
             continue;
-        receive_refusal(run, i);
-        const char *missing = client->state == CLIENT_CONNECTING ? "TCP connection"
-                              : client->state == CLIENT_UPGRADING
-                                  ? "answer to the WebSocket upgrade"
-                                  : "answer to the join: is this a Phoenix server? (for any other "
-                                    "WebSocket server: echo --raw-echo)";
-        client_fail(run, i, RESULT_TIMEOUT, "%s: within %.1f s no %s",
-                    target_of(run->targets, i)->host, run->options.connect_timeout_s, missing);
+        run->protocol->on_end_early(run, i);
+        fail_late(run, i);
     }
-}
-
-static struct bytes request_target(const struct run *run, uint32_t index, char *text,
-                                   size_t capacity) {
-    const struct target *target = target_of(run->targets, index);
-    int size;
-    if (run_is_phoenix(run))
-        size = snprintf(text, capacity, "%s%cuser=u%07u&vsn=2.0.0", target->path,
-                        strchr(target->path, '?') ? '&' : '?', run->options.first_user + index);
-    else
-        size = snprintf(text, capacity, "%s", target->path);
-    return bytes_of(text, (size_t)size);
 }
 
 void client_on_open(struct run *run, uint32_t index, uint32_t stream_index) {
@@ -242,41 +230,12 @@ void client_on_open(struct run *run, uint32_t index, uint32_t stream_index) {
         stream_close(&run->streams, client->stream, STREAM_CLOSE_ABORT);
         return;
     }
-    client->state = CLIENT_UPGRADING;
-    char path[TARGET_PATH_BYTES + 64];
-    uint8_t key[WS_HANDSHAKE_KEY_SIZE];
-    client_key(run, index, key);
-    struct http1_upgrade upgrade = {
-        .target = request_target(run, index, path, sizeof(path)),
-        .host = bytes_from_string(target_of(run->targets, index)->host),
-        .ws_key = bytes_of(key, sizeof(key)),
-    };
-    uint32_t parcel = parcel_acquire(&run->blocks, UPGRADE_BYTES_MAX, PARCEL_CONTROL);
-    if (parcel == BLOCK_NONE) {
-        fail_local(run, index, ENOBUFS);
-        return;
-    }
-    struct writer w = writer_on(parcel_at(&run->blocks, parcel)->data, UPGRADE_BYTES_MAX);
-    http1_encode_upgrade(&w, &upgrade);
-    CHECK(!w.overflow);
-    parcel_at(&run->blocks, parcel)->size = (uint32_t)w.size;
-    if (!client_try_push(run, index, parcel))
-        fail_local(run, index, ENOBUFS);
-    parcel_unref(&run->blocks, parcel);
+    client->state = CLIENT_OPENING;
+    run->protocol->on_open(run, index);
 }
 
-void client_join(struct run *run, uint32_t index) {
-    if (!run_is_phoenix(run)) {
-        client_set_live(run, index);
-        return;
-    }
+void client_set_joining(struct run *run, uint32_t index) {
     run->clients[index].state = CLIENT_JOINING;
-    char topic[RUN_TOPIC_BYTES_MAX];
-    struct writer w = writer_on(run->scratch, run->scratch_size);
-    phoenix_encode_join(&w, BYTES_LITERAL("1"), client_topic(run, run_room_of(run, index), topic),
-                        BYTES_LITERAL("{}"));
-    if (!client_try_send(run, index, WEBSOCKET_TEXT, writer_bytes(&w)))
-        fail_local(run, index, ENOBUFS);
 }
 
 void client_set_live(struct run *run, uint32_t index) {
@@ -284,6 +243,7 @@ void client_set_live(struct run *run, uint32_t index) {
     struct result *r = run->result;
     uint64_t now_ns = clock_monotonic_ns();
     client->state = CLIENT_LIVE;
+    client->member = CLIENT_IN;
     run->waiting--;
     run->rooms[run_room_of(run, index)].live++;
     r->live++;
@@ -291,6 +251,25 @@ void client_set_live(struct run *run, uint32_t index) {
         r->live_max = r->live;
     histogram_record(&r->connect, now_ns > client->connect_ns ? now_ns - client->connect_ns : 0);
     r->connected_ns = now_ns;
+}
+
+// --- membership ----------------------------------------------------------------------------------
+
+bool client_try_leave(struct run *run, uint32_t index) {
+    struct client *client = &run->clients[index];
+    if (!client_is_member(run, index) || !run->protocol->try_leave(run, index))
+        return false;
+    client->member = CLIENT_LEAVING;
+    return true;
+}
+
+bool client_try_join(struct run *run, uint32_t index) {
+    struct client *client = &run->clients[index];
+    if (client->state != CLIENT_LIVE || client->member != CLIENT_OUT ||
+        !run->protocol->try_join(run, index))
+        return false;
+    client->member = CLIENT_MEMBER_JOINING;
+    return true;
 }
 
 // --- sending -------------------------------------------------------------------------------------
@@ -301,21 +280,4 @@ bool client_try_push(struct run *run, uint32_t index, uint32_t parcel) {
         return false;
     run->result->bytes_out_all += parcel_at(&run->blocks, parcel)->size;
     return true;
-}
-
-bool client_try_send(struct run *run, uint32_t index, enum websocket_opcode opcode,
-                     struct bytes payload) {
-    size_t size = websocket_header_size(payload.size) + 4 + payload.size;
-    uint32_t parcel = parcel_acquire(&run->blocks, size, PARCEL_CONTROL);
-    if (parcel == BLOCK_NONE)
-        return false;
-    uint32_t random = (uint32_t)rng_next(&run->rng);
-    uint8_t mask[4];
-    memcpy(mask, &random, sizeof(mask));
-    struct writer w = writer_on(parcel_at(&run->blocks, parcel)->data, size);
-    websocket_encode_masked(&w, opcode, payload, mask);
-    CHECK(!w.overflow && w.size == size);
-    bool sent = client_try_push(run, index, parcel);
-    parcel_unref(&run->blocks, parcel);
-    return sent;
 }

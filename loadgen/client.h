@@ -1,4 +1,4 @@
-// Connections: opened at a rate, upgraded, joined, kept, lost. States in run.h.
+// Connections: opened at a rate, live when the protocol says so, kept, lost. States in run.h.
 //
 // client_on_… are called by the program's stream_port_… functions. Every failure is counted by
 // cause and the first is told in one sentence. The run's thread.
@@ -26,28 +26,42 @@ void client_on_open(struct run *run, uint32_t index, uint32_t stream_index);
 void client_on_connect_failed(struct run *run, uint32_t index, int error);
 void client_on_end(struct run *run, uint32_t index, enum stream_end reason);
 
-// The upgrade was accepted: joins, or is live where there is nothing to join.
-void client_join(struct run *run, uint32_t index);
-
+// From the protocol, in this order; the first where a join follows its hello.
+void client_set_joining(struct run *run, uint32_t index);
 void client_set_live(struct run *run, uint32_t index);
+
+// A live client leaves its room, joins it again. False when it cannot (not in, not out, gone, the
+// server does not read).
+MUST_USE bool client_try_leave(struct run *run, uint32_t index);
+MUST_USE bool client_try_join(struct run *run, uint32_t index);
+
+// Its join is under way, the first or a later one.
+static inline bool client_is_joining(const struct run *run, uint32_t index) {
+    const struct client *client = &run->clients[index];
+    return client->state == CLIENT_JOINING ||
+           (client->state == CLIENT_LIVE && client->member == CLIENT_MEMBER_JOINING);
+}
+
+static inline bool client_is_member(const struct run *run, uint32_t index) {
+    const struct client *client = &run->clients[index];
+    return client->state == CLIENT_LIVE && client->member == CLIENT_IN;
+}
 
 // Counts the cause, closes the stream, and that was it for this client.
 void client_fail(struct run *run, uint32_t index, enum result_failure why, const char *format, ...)
     PRINTF_LIKE(4, 5);
 
-// Sends one masked frame. False when the server does not read or the client is gone.
-MUST_USE bool client_try_send(struct run *run, uint32_t index, enum websocket_opcode opcode,
-                              struct bytes payload);
+// The same for what this machine refused, errno `error`, with the cure where there is one.
+void client_fail_local(struct run *run, uint32_t index, int error);
 
-// The same for frames that are encoded already; the caller keeps its reference.
+// Queues encoded bytes for the client's stream; the caller keeps its reference. False when the
+// server does not read or the client is gone.
 MUST_USE bool client_try_push(struct run *run, uint32_t index, uint32_t parcel);
-
-// Sec-WebSocket-Key of this client, the same each time.
-void client_key(const struct run *run, uint32_t index, uint8_t key[24]);
 
 struct bytes client_topic(const struct run *run, uint32_t room, char text[RUN_TOPIC_BYTES_MAX]);
 
-// Forgets a message that was cut.
-void client_release_cut(struct run *run, struct client *client);
+// Printable characters of the first line of what a server said, for an error sentence.
+#define CLIENT_SHOWN_BYTES 121
+const char *client_shown(struct bytes text, char out[CLIENT_SHOWN_BYTES]);
 
 #endif

@@ -22,8 +22,8 @@
 #define LOAD_OPTIONS_ERROR_BYTES 512
 #define LOAD_OPTIONS_TARGET_DEFAULT "ws://127.0.0.1:8080/socket/websocket"
 
-// The fixed fields of a payload take 61 bytes (stamp.h).
-#define LOAD_OPTIONS_PAYLOAD_BYTES_MIN 61
+// The fixed fields of a payload take 55 bytes (stamp.h).
+#define LOAD_OPTIONS_PAYLOAD_BYTES_MIN 55
 #define LOAD_OPTIONS_PAYLOAD_BYTES_MAX (1u << 20)
 #define LOAD_OPTIONS_CONNECTIONS_MAX 4000000u
 

@@ -1,23 +1,46 @@
-// What servers send, from bytes to meaning: the answer to the upgrade, frames, messages; deliveries
-// are checked and timed, replies matched, announced gaps counted.
+// What came, counted: answers, deliveries, announced gaps, heartbeats. A protocol decodes and calls
+// these; here it is timed, checked for loss, order and duplicates, and told to the scenario.
 //
-// A reply is matched by its ref, which is the request's intended time in ns since the run began
-// plus RECEIVE_REF_BASE: no table of requests is needed, and refs of one connection only grow.
+// Everything of one read has the time of that read (run->read_ns). After a call the client may be
+// gone only where it says so. The run's thread.
 #ifndef FAIRLEAD_RECEIVE_H
 #define FAIRLEAD_RECEIVE_H
 
 #include "loadgen/run.h"
 
-#define RECEIVE_REF_JOIN 1u
-#define RECEIVE_REF_HEARTBEAT 2u
-#define RECEIVE_REF_FLOOD 3u
-#define RECEIVE_REF_BASE 1000u
-
+// Bytes for client `index`: the clock is read, the protocol decodes them in place.
 void receive_data(struct run *run, uint32_t index, uint8_t *data, size_t size);
 
-// The server ended the connection while its answer to the upgrade was incomplete: tells what there
-// is of it.
-void receive_refusal(struct run *run, uint32_t index);
+// The join was accepted: everything up to `watermark` is from before it, VERIFY_UNKNOWN when the
+// server did not say. The first makes the client live.
+void receive_joined(struct run *run, uint32_t index, uint64_t watermark);
+
+// The leave was answered.
+void receive_left(struct run *run, uint32_t index);
+
+// A request or publish that was meant for stamp->intended_ns has its answer.
+void receive_answer(struct run *run, uint32_t index, const struct stamp *stamp);
+
+// The answer is a refusal; receive_answer follows.
+void receive_rejection(struct run *run, struct bytes reason);
+
+// The server gave this number to a message of the client's room.
+void receive_sequence(struct run *run, uint32_t index, uint64_t sequence);
+
+// A room's message for one member; sequence 0: the server numbers nothing.
+void receive_delivery(struct run *run, uint32_t index, const struct stamp *stamp,
+                      uint64_t sequence);
+
+// The server announces that from … to are lost to this member.
+void receive_gap(struct run *run, uint32_t index, uint64_t from, uint64_t to);
+
+void receive_heartbeat(struct run *run, uint32_t index, const struct stamp *stamp);
+
+// One ping of the flood was answered.
+void receive_flood(struct run *run);
+
+// A message that the protocol does not know.
+void receive_strange(struct run *run);
 
 // At the end of the run: what is missing at each member's end counts as lost.
 void receive_finish(struct run *run);

@@ -1,6 +1,7 @@
 // The state of one run: a table of clients, a table of rooms, the streams below them, the result
 // above. One thread owns all of it. load.c makes it and turns the loop, client.c brings connections
-// up and down, receive.c reads what comes, scenario.c says what is sent and when.
+// up and down, the protocol encodes and decodes, receive.c counts what came, scenario.c says what
+// is sent and when.
 //
 // Memory: 48 B per connection here, 32 B in the stream table, 144 B per room; a message cut by the
 // end of a read holds a slot of about the payload's size plus 9 KiB until the rest comes. Nothing
@@ -8,9 +9,9 @@
 #ifndef FAIRLEAD_RUN_H
 #define FAIRLEAD_RUN_H
 
-#include "gateway/wire/websocket.h"
 #include "io/stream.h"
 #include "loadgen/flight.h"
+#include "loadgen/protocol.h"
 #include "loadgen/result.h"
 #include "loadgen/scan.h"
 #include "loadgen/schedule.h"
@@ -21,15 +22,25 @@
 #define RUN_TOPIC_BYTES_MAX 40 // room:bench-4294967295
 #define RUN_USER_BYTES_MAX 16  // u0000001
 
-// NONE → CONNECTING client_try_connect → UPGRADING client_on_open → JOINING (Phoenix) or LIVE
-// receive.c; any of them → GONE client_fail, client_on_end.
+// NONE → CONNECTING client_connect_due → OPENING client_on_open (the protocol says hello) →
+// JOINING client_set_joining (protocols with rooms) → LIVE client_set_live; any of them → GONE
+// client_fail, client_on_end.
 enum client_state {
     CLIENT_NONE,
     CLIENT_CONNECTING,
-    CLIENT_UPGRADING,
+    CLIENT_OPENING,
     CLIENT_JOINING,
     CLIENT_LIVE,
     CLIENT_GONE,
+};
+
+// Of a live client in its room. OUT → JOINING client_try_join → IN receive_joined → LEAVING
+// client_try_leave → OUT receive_left. Without rooms it is IN while it is live.
+enum client_member {
+    CLIENT_OUT,
+    CLIENT_MEMBER_JOINING,
+    CLIENT_IN,
+    CLIENT_LEAVING,
 };
 
 struct client {
@@ -40,21 +51,11 @@ struct client {
     uint32_t unanswered;         // requests on their way
     uint32_t started_ms;         // when it did begin, since the run did
     uint8_t state;               // enum client_state
-    uint8_t reserved[3];
+    uint8_t member;              // enum client_member
+    uint8_t reserved[2];
 };
 
 _Static_assert(sizeof(struct client) == 48, "the memory that the header promises");
-
-// What a read left over: the decoder's state, and the head of the message as far as it came. Before
-// the upgrade: the HTTP head.
-struct cut {
-    uint32_t slab_word;
-    uint32_t size;
-    struct websocket_decoder decoder;
-    uint8_t control[WIRE_CONTROL_BYTES_MAX];
-    bool is_truncated; // the message is larger than what is held
-    uint8_t bytes[];
-};
 
 struct room {
     uint64_t last_sequence; // highest of the server's numbers that anybody saw
@@ -72,6 +73,7 @@ enum run_numbers {
 
 struct run {
     struct load_options options;
+    const struct protocol *protocol;
     struct result *result;
     struct target_set *targets;
     struct memory_ledger ledger;
@@ -115,16 +117,12 @@ struct run {
     bool is_closing; // the run is over: ends are no failures any more
     bool progress_is_terminal;
     uint64_t next_tick_ns;
+    uint64_t read_ns; // when what is being decoded was read
     uint32_t flood_parcel;
-    uint32_t heartbeat_parcel;
 };
 
 static inline bool run_is_measured(const struct run *run, uint64_t intended_ns) {
     return intended_ns >= run->measure_from_ns && intended_ns < run->measure_to_ns;
-}
-
-static inline bool run_is_phoenix(const struct run *run) {
-    return !run->options.is_raw_echo;
 }
 
 // The room of a client's only channel; the flooding client has one to itself.

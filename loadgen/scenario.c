@@ -1,11 +1,6 @@
 #include "loadgen/scenario.h"
 
-#include <string.h>
-
-#include "gateway/wire/phoenix.h"
 #include "loadgen/client.h"
-#include "loadgen/receive.h"
-#include "loadgen/stamp.h"
 
 #define ARRIVALS_PER_TURN_MAX 4096 // before completions are looked at again
 #define CLOSED_STALL_NS (2 * NS_PER_S)
@@ -14,53 +9,30 @@
 
 // --- one request ---------------------------------------------------------------------------------
 
-// A ref that tells its intended time (receive.h).
-static uint64_t ref_of(const struct run *run, uint64_t intended_ns) {
-    return intended_ns - run->result->begin_ns + RECEIVE_REF_BASE;
+static struct stamp stamp_now(const struct run *run, uint32_t index, uint64_t intended_ns) {
+    return (struct stamp){.intended_ns = intended_ns,
+                          .publisher = run->options.first_user + index,
+                          .lag_us = stamp_lag_us(intended_ns, clock_monotonic_ns())};
 }
 
-static void note_sent(struct run *run, uint32_t index, uint64_t intended_ns) {
+static void note_sent(struct run *run, uint32_t index, const struct stamp *stamp) {
     struct result *r = run->result;
-    uint64_t now_ns = clock_monotonic_ns();
     run->clients[index].unanswered++;
     run->outstanding++;
     r->sent_all++;
-    if (!run_is_measured(run, intended_ns))
+    if (!run_is_measured(run, stamp->intended_ns))
         return;
     r->sent++;
-    histogram_record(&r->send_lag, now_ns > intended_ns ? now_ns - intended_ns : 0);
-}
-
-// Sends `event` with a stamped payload. False when it cannot leave.
-static bool try_send_stamped(struct run *run, uint32_t index, const char *event,
-                             const struct stamp *stamp) {
-    size_t payload_size = run->options.payload_bytes;
-    stamp_encode(run->scratch, payload_size, stamp);
-    struct bytes payload = bytes_of(run->scratch, payload_size);
-    if (!run_is_phoenix(run))
-        return client_try_send(run, index, WEBSOCKET_TEXT, payload);
-    char topic[RUN_TOPIC_BYTES_MAX];
-    uint8_t digits[20];
-    struct writer ref = writer_on(digits, sizeof(digits));
-    writer_put_u64(&ref, ref_of(run, stamp->intended_ns));
-    struct phoenix_message message = {.join_ref = BYTES_LITERAL("1"),
-                                      .ref = writer_bytes(&ref),
-                                      .topic = client_topic(run, run_room_of(run, index), topic),
-                                      .event = bytes_from_string(event),
-                                      .payload = payload};
-    struct writer w = writer_on(run->scratch + payload_size, run->scratch_size - payload_size);
-    phoenix_encode_text(&w, &message, 0);
-    CHECK(!w.overflow);
-    return client_try_send(run, index, WEBSOCKET_TEXT, writer_bytes(&w));
+    histogram_record(&r->send_lag, (uint64_t)stamp->lag_us * NS_PER_US);
 }
 
 static void send_echo(struct run *run, uint32_t index, uint64_t intended_ns) {
     struct client *client = &run->clients[index];
-    struct stamp stamp = {intended_ns, run->options.first_user + index, 0};
-    if (client->state != CLIENT_LIVE || !try_send_stamped(run, index, "ping", &stamp))
+    struct stamp stamp = stamp_now(run, index, intended_ns);
+    if (client->state != CLIENT_LIVE || !run->protocol->try_request(run, index, &stamp))
         run->result->unsendable++;
     else
-        note_sent(run, index, intended_ns);
+        note_sent(run, index, &stamp);
 }
 
 // The members of a room who publish are spread evenly over it.
@@ -76,9 +48,10 @@ static void send_publish(struct run *run, uint32_t room_index, uint32_t turn,
                          uint64_t intended_ns) {
     struct room *room = &run->rooms[room_index];
     uint32_t index = talker_of(run, room_index, turn);
-    struct stamp stamp = {intended_ns, run->options.first_user + index, room->published + 1};
-    if (run->clients[index].state != CLIENT_LIVE ||
-        !try_send_stamped(run, index, run->options.event, &stamp)) {
+    struct stamp stamp = stamp_now(run, index, intended_ns);
+    stamp.number = room->published + 1;
+    if (!client_is_member(run, index) ||
+        !run->protocol->try_publish(run, index, room_index, &stamp)) {
         run->result->unsendable++;
         return;
     }
@@ -89,7 +62,7 @@ static void send_publish(struct run *run, uint32_t room_index, uint32_t turn,
                                      .intended_ns = intended_ns,
                                      .is_measured = run_is_measured(run, intended_ns)};
     flight_begin(&run->flights, &publish);
-    note_sent(run, index, intended_ns);
+    note_sent(run, index, &stamp);
 }
 
 // --- open loop -----------------------------------------------------------------------------------
@@ -168,11 +141,12 @@ void scenario_tick(struct run *run, uint64_t now_ns) {
 
 // --- what goes on beside -------------------------------------------------------------------------
 
-static void send_heartbeat(struct run *run) {
+static void send_heartbeat(struct run *run, uint64_t intended_ns) {
     uint32_t index = run->next_heartbeat;
     run->next_heartbeat = index + 1 < run->client_count ? index + 1 : 0;
+    struct stamp stamp = stamp_now(run, index, intended_ns);
     if (run->clients[index].state == CLIENT_LIVE &&
-        client_try_push(run, index, run->heartbeat_parcel))
+        run->protocol->try_heartbeat(run, index, &stamp))
         run->result->heartbeats++;
 }
 
@@ -189,46 +163,22 @@ static void send_flood(struct run *run) {
     }
 }
 
-// The same bytes for everybody: encoded once, masked once (what RFC 6455 5.3 guards against,
-// scripts that choose what a proxy sees, is not at stake in a load tool).
-static uint32_t encode_fixed(struct run *run, enum websocket_opcode opcode, struct bytes text,
-                             uint32_t count) {
-    static const uint8_t mask[4] = {0x1d, 0x5c, 0x33, 0xa7};
-    size_t size = count * (websocket_header_size(text.size) + 4 + text.size);
-    uint32_t parcel = parcel_acquire(&run->blocks, size, PARCEL_CONTROL);
-    if (parcel == BLOCK_NONE)
-        return parcel;
-    struct writer w = writer_on(parcel_at(&run->blocks, parcel)->data, size);
-    for (uint32_t i = 0; i < count; i++)
-        websocket_encode_masked(&w, opcode, text, mask);
-    CHECK(!w.overflow && w.size == size);
-    return parcel;
-}
-
 bool scenario_init(struct run *run, uint64_t now_ns) {
+    bool has_heartbeats = run->protocol->has_heartbeats;
     double heartbeat_rate = (double)run->client_count / run->options.heartbeat_s;
-    schedule_init(&run->heartbeats, now_ns, heartbeat_rate);
+    schedule_init(&run->heartbeats, now_ns, has_heartbeats ? heartbeat_rate : 0);
     schedule_init(&run->arrivals, now_ns, 0);
     run->measure_from_ns = run->measure_to_ns = SCHEDULE_NEVER;
-    struct writer w = writer_on(run->scratch, run->scratch_size);
-    if (run_is_phoenix(run))
-        phoenix_encode_heartbeat(&w, BYTES_LITERAL("2"));
-    enum websocket_opcode opcode = run_is_phoenix(run) ? WEBSOCKET_TEXT : WEBSOCKET_PING;
-    run->heartbeat_parcel = encode_fixed(run, opcode, writer_bytes(&w), 1);
-    w = writer_on(run->scratch, run->scratch_size);
-    struct phoenix_message ping = {.join_ref = BYTES_LITERAL("1"),
-                                   .ref = BYTES_LITERAL("3"),
-                                   .topic = BYTES_LITERAL("room:bench-flood"),
-                                   .event = BYTES_LITERAL("ping"),
-                                   .payload = BYTES_LITERAL("{}")};
-    phoenix_encode_text(&w, &ping, 0);
-    run->flood_parcel = encode_fixed(run, WEBSOCKET_TEXT, writer_bytes(&w), FLOOD_PINGS);
-    return run->heartbeat_parcel != BLOCK_NONE && run->flood_parcel != BLOCK_NONE;
+    run->flood_parcel = BLOCK_NONE;
+    if (run->flood_client == SLAB_NONE)
+        return true;
+    run->flood_parcel = run->protocol->encode_flood(run, FLOOD_PINGS);
+    return run->flood_parcel != BLOCK_NONE;
 }
 
 void scenario_fini(struct run *run) {
-    parcel_unref(&run->blocks, run->heartbeat_parcel);
-    parcel_unref(&run->blocks, run->flood_parcel);
+    if (run->flood_parcel != BLOCK_NONE)
+        parcel_unref(&run->blocks, run->flood_parcel);
 }
 
 // --- the run's course ----------------------------------------------------------------------------
@@ -260,7 +210,7 @@ void scenario_turn(struct run *run, uint64_t now_ns) {
         send_arrival(run, intended_ns);
     for (uint32_t i = 0;
          i < ARRIVALS_PER_TURN_MAX && schedule_try_pop(&run->heartbeats, now_ns, &intended_ns); i++)
-        send_heartbeat(run);
+        send_heartbeat(run, intended_ns);
     send_flood(run);
 }
 

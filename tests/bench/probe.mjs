@@ -50,7 +50,7 @@ socket.on('data', data => {
         socket.write(frame(`["1","1","room:${room}","phx_join",{}]`));
     }
     for (let payload = take_frame(); payload; payload = take_frame()) {
-        const stamp = /"t":"([0-9a-f]{16})"/.exec(payload.toString('latin1'));
+        const stamp = /"t":"([0-9a-f]{16})/.exec(payload.toString('latin1'));
         if (stamp) seen.push(`${now_ms} ${now_ms - Number(BigInt('0x' + stamp[1])) / 1e6}`);
     }
 });

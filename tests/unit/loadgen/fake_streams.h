@@ -6,6 +6,7 @@
 
 #include "io/connect.h"
 #include "loadgen/client.h"
+#include "loadgen/cut.h"
 #include "loadgen/receive.h"
 #include "loadgen/scenario.h"
 #include "tests/unit/unit.h"
@@ -122,7 +123,7 @@ static inline void fake_join_all(void) {
 static void fake_end(void) {
     scenario_fini(&run);
     for (uint32_t i = 0; i < run.client_count; i++)
-        client_release_cut(&run, &run.clients[i]);
+        cut_release(&run, &run.clients[i]);
     slab_check_empty(&run.cuts);
     blocks_check_empty(&run.blocks);
     memory_release_all(&run.ledger);

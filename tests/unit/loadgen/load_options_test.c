@@ -55,8 +55,8 @@ START_TEST(load_options_values_are_checked_at_their_bounds) {
     ck_assert_int_eq(parse("--connections 1"), LOAD_OPTIONS_RUN);
     ck_assert_int_eq(parse("--connections 4000000"), LOAD_OPTIONS_RUN);
     refuses("--connections 4000001", "out of range");
-    refuses("--payload-bytes 60", "out of range");
-    ck_assert_int_eq(parse("--payload-bytes 61"), LOAD_OPTIONS_RUN);
+    refuses("--payload-bytes 54", "out of range");
+    ck_assert_int_eq(parse("--payload-bytes 55"), LOAD_OPTIONS_RUN);
     ck_assert_int_eq(parse("--payload-bytes 1048576"), LOAD_OPTIONS_RUN);
     refuses("--payload-bytes 1048577", "out of range");
     refuses("--connections 1.5", "a whole number");

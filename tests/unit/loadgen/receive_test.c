@@ -5,8 +5,7 @@
 
 #include "gateway/wire/http1.h"
 #include "gateway/wire/phoenix.h"
-#include "gateway/wire/ws_handshake.h"
-#include "loadgen/stamp.h"
+#include "loadgen/ws_client.h"
 
 #define SERVER_BYTES_MAX 65536
 
@@ -29,7 +28,7 @@ static void begin(char *const *argv, int argc) {
 
 static void put_upgrade(uint32_t client) {
     uint8_t key[WS_HANDSHAKE_KEY_SIZE];
-    client_key(&run, client, key);
+    ws_client_key(client, key);
     ws_handshake_encode_response(&server, bytes_of(key, sizeof(key)), (struct bytes){NULL, 0});
 }
 
@@ -63,12 +62,12 @@ static void put_everything(void) {
     websocket_encode_frame(&server, WEBSOCKET_PING, BYTES_LITERAL("are you there"));
     put_text("[null,null,\"room:bench-0\",\"gap\",{\"from\":13,\"to\":20}]");
     put_broadcast(21, 3);
-    put_text("[null,\"2\",\"phoenix\",\"phx_reply\",{\"status\":\"ok\",\"response\":{}}]");
+    put_text("[null,\"1000.7\",\"phoenix\",\"phx_reply\",{\"status\":\"ok\",\"response\":{}}]");
 }
 
 static void open_client(uint32_t index) {
     client_on_open(&run, index, index);
-    ck_assert_int_eq(run.clients[index].state, CLIENT_UPGRADING);
+    ck_assert_int_eq(run.clients[index].state, CLIENT_OPENING);
 }
 
 // A fresh copy in memory of its exact size: decoders unmask in place, sanitizers see an overrun.
@@ -89,6 +88,7 @@ static void everything_was_understood(void) {
     ck_assert_uint_eq(result.verify.gap_events, 1);
     ck_assert_uint_eq(result.verify.disordered + result.verify.duplicates, 0);
     ck_assert_uint_eq(result.strange, 0);
+    ck_assert_uint_eq(result.heartbeats_answered, 1);
     ck_assert_uint_eq(result.latency.count, 3);
     ck_assert_uint_eq(fake.pushes, 3); // upgrade, join, pong
     ck_assert_uint_eq(fake.closes, 0);
@@ -225,7 +225,7 @@ START_TEST(receive_waits_for_the_body_of_a_refusal) {
     open_client(0);
     writer_put_string(&server, "HTTP/1.1 403 Forbidden\r\n\r\n");
     feed(0, server.size);
-    ck_assert_int_eq(run.clients[0].state, CLIENT_UPGRADING);
+    ck_assert_int_eq(run.clients[0].state, CLIENT_OPENING);
     size_t head_size = server.size;
     writer_put_string(&server, "origin not allowed");
     feed(head_size, server.size);
@@ -257,7 +257,7 @@ START_TEST(receive_tells_when_a_server_speaks_something_else) {
     BEGIN("rooms");
     open_client(0);
     client_on_end(&run, 0, STREAM_END_PEER_CLOSED);
-    is_refused(RESULT_NOT_HTTP, "without an answer");
+    is_refused(RESULT_NOT_HTTP, "before it answered the WebSocket upgrade");
 }
 END_TEST
 
@@ -292,9 +292,9 @@ END_TEST
 static void put_ping_reply(uint64_t intended_ns, const char *status) {
     char text[256];
     snprintf(text, sizeof(text),
-             "[\"1\",\"%lu\",\"room:bench-0\",\"phx_reply\",{\"status\":\"%s\",\"response\":"
+             "[\"1\",\"%lu.3\",\"room:bench-0\",\"phx_reply\",{\"status\":\"%s\",\"response\":"
              "{\"reason\":\"busy\"}}]",
-             intended_ns - result.begin_ns + RECEIVE_REF_BASE, status);
+             intended_ns - result.begin_ns + STAMP_REF_BASE, status);
     put_text(text);
 }
 

@@ -53,9 +53,11 @@ START_TEST(scenario_publish_says_who_when_and_which) {
     ck_assert_uint_eq(stamp.publisher, 100);
     ck_assert_uint_eq(stamp.number, 2);
     ck_assert_uint_eq(stamp.intended_ns, BEGIN_NS + NS_PER_S / 10);
-    uint64_t ref;
-    ck_assert(scan_decimal(message.ref, &ref));
-    ck_assert_uint_eq(ref - RECEIVE_REF_BASE + result.begin_ns, stamp.intended_ns);
+    ck_assert_uint_gt(stamp.lag_us, 0); // the made-up time is long ago
+    struct stamp ref;
+    ck_assert(stamp_decode_ref(message.ref, result.begin_ns, &ref));
+    ck_assert_uint_eq(ref.intended_ns, stamp.intended_ns);
+    ck_assert_uint_eq(ref.lag_us, stamp.lag_us);
     ck_assert_uint_eq(run.flights.begun, 2);
     fake_end();
 }
@@ -143,13 +145,14 @@ START_TEST(scenario_closed_echo_keeps_its_number_under_way) {
     ck_assert_uint_eq(result.sent_all, 6);
     ck_assert_uint_eq(run.clients[0].unanswered, 2); // two of the six
     struct scan_message first = last_message();
-    uint64_t first_ref, next_ref;
-    ck_assert(scan_decimal(first.ref, &first_ref));
+    struct stamp first_ref, next_ref;
+    ck_assert(stamp_decode_ref(first.ref, result.begin_ns, &first_ref));
     scenario_on_answer(&run, 1, BEGIN_NS + 1);
     ck_assert_uint_eq(result.sent_all, 7);
     ck_assert_uint_eq(fake.last_stream, 1);
-    ck_assert(scan_decimal(last_message().ref, &next_ref));
-    ck_assert_uint_gt(next_ref, first_ref); // refs differ though the clock hardly moved
+    ck_assert(stamp_decode_ref(last_message().ref, result.begin_ns, &next_ref));
+    ck_assert_uint_gt(next_ref.intended_ns,
+                      first_ref.intended_ns); // refs differ though the clock hardly moved
     scenario_on_answer(&run, 1, run.measure_to_ns);
     ck_assert_uint_eq(result.sent_all, 7);
     fake_end();
