@@ -1,4 +1,5 @@
-// Runs the test files (or those given as arguments) and ends in a line `e2e: N passed, N failed`.
+// Runs the test files (or those given as arguments) and ends in a line `e2e: N passed, N failed`;
+// with `--as NAME` before them that line begins with NAME.
 import { run } from "node:test";
 import { spec } from "node:test/reporters";
 import { readdirSync } from "node:fs";
@@ -10,7 +11,8 @@ const FILE_MS = 300000;
 const BESIDE = /rest\.test\.mjs$/;
 
 const here = path.dirname(fileURLToPath(import.meta.url));
-const asked = process.argv.slice(2).map((name) => path.resolve(name));
+const [stage, names] = process.argv[2] === "--as" ? [process.argv[3], process.argv.slice(4)] : ["e2e", process.argv.slice(2)];
+const asked = names.map((name) => path.resolve(name));
 const files = asked.length > 0 ? asked
   : readdirSync(here).filter((name) => name.endsWith(".test.mjs")).sort().map((name) => path.join(here, name));
 
@@ -38,5 +40,5 @@ await Promise.all([
   runFiles(files.filter((file) => BESIDE.test(file)), (text) => (later += text)),
 ]);
 process.stdout.write(later);
-console.log(`e2e: ${passed} passed, ${failed} failed`);
+console.log(`${stage}: ${passed} passed, ${failed} failed`);
 process.exitCode = failed > 0 || passed === 0 ? 1 : 0;
