@@ -405,19 +405,28 @@ static void close_all(struct run *run) {
 
 // --- the end -------------------------------------------------------------------------------------
 
-static void report(const struct run *run, const struct verdict *v) {
+// Says what did not take its part of the report. True when all did.
+static bool is_written(const char *name, int status) {
+    if (status < 0)
+        fprintf(stderr, "fairlead load: %s: %s\n", name, strerror(-status));
+    return status == 0;
+}
+
+static bool report(const struct run *run, const struct verdict *v) {
     const struct load_options *o = &run->options;
     bool json_on_stdout = strcmp(o->json_file, "-") == 0;
+    bool is_whole = true;
     if (run->progress_is_terminal)
         fputs("\r\033[K", stderr);
     report_print_table(json_on_stdout ? stderr : stdout, o, run->result, v);
-    int status = 0;
-    if (o->json_file[0] && (status = report_write_json(o->json_file, o, run->result, v)) < 0)
-        fprintf(stderr, "fairlead load: %s: %s\n", o->json_file, strerror(-status));
-    if (o->histogram_file[0] &&
-        (status = report_write_histogram(o->histogram_file, run->result)) < 0)
-        fprintf(stderr, "fairlead load: %s: %s\n", o->histogram_file, strerror(-status));
-    fflush(stdout);
+    if (o->json_file[0])
+        is_whole &= is_written(o->json_file, report_write_json(o->json_file, o, run->result, v));
+    if (o->histogram_file[0])
+        is_whole &=
+            is_written(o->histogram_file, report_write_histogram(o->histogram_file, run->result));
+    errno = 0;
+    bool is_flushed = fflush(stdout) == 0 && !ferror(stdout);
+    return is_written("stdout", is_flushed ? 0 : errno ? -errno : -EIO) && is_whole;
 }
 
 static int run_load(struct run *run, const struct load_options *options) {
@@ -441,9 +450,9 @@ static int run_load(struct run *run, const struct load_options *options) {
     receive_finish(run);
     struct verdict verdict;
     verdict_decide(&verdict, options, run->result);
-    report(run, &verdict);
+    bool is_whole = report(run, &verdict);
     close_all(run);
-    return verdict.code;
+    return verdict.code == VERDICT_OK && !is_whole ? VERDICT_FAILED : verdict.code;
 }
 
 int main(int argc, char **argv) {

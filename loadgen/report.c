@@ -160,9 +160,15 @@ int report_write_histogram(const char *path, const struct result *r) {
     FILE *out = strcmp(path, "-") == 0 ? stdout : fopen(path, "w");
     if (out == NULL)
         return -errno;
+    errno = 0;
     histogram_dump(&r->latency, out);
-    bool failed = ferror(out) != 0;
-    if (out != stdout)
-        failed |= fclose(out) != 0;
-    return failed ? -EIO : 0;
+    bool failed = fflush(out) != 0 || ferror(out) != 0;
+    int error = errno;
+    if (out != stdout && fclose(out) != 0 && !failed) {
+        failed = true;
+        error = errno;
+    }
+    if (!failed)
+        return 0;
+    return error != 0 ? -error : -EIO;
 }
