@@ -16,6 +16,7 @@
 
 #include "loadgen/histogram.h"
 #include "loadgen/verify.h"
+#include "sched/base/check.h"
 
 #define RESULT_INTERVALS_MAX 7200 // seconds; later ones are only counted
 #define RESULT_DETAIL_BYTES 320
@@ -45,6 +46,10 @@
     X(flood_answered, "messages", "replies to the flooding connection")                            \
     X(flights_complete, "messages", "that reached every member of their room")                     \
     X(flights_incomplete, "messages", "that some member did not get")
+
+// X(name, unit, help): uint64_t, the largest of the parts.
+#define RESULT_PEAKS(X)                                                                            \
+    X(received_last_ns, "ns", "when the last of received_all came, CLOCK_MONOTONIC")
 
 // X(name, help): struct histogram, adds up cell by cell.
 #define RESULT_HISTOGRAMS(X)                                                                       \
@@ -181,7 +186,7 @@ struct result {
 
     struct result_window window;
     RESULT_COUNTERS(RESULT_FIELD_U64)
-    uint64_t received_last_ns; // when the last of received_all came
+    RESULT_PEAKS(RESULT_FIELD_U64)
     struct verify_totals verify;
     RESULT_FLAGS(RESULT_FIELD_BOOL)
 
@@ -206,6 +211,7 @@ struct result_field {
 enum result_list {
     RESULT_LIST_COUNTERS,   // uint64_t
     RESULT_LIST_VERIFY,     // uint64_t, those of struct verify_totals
+    RESULT_LIST_PEAKS,      // uint64_t
     RESULT_LIST_HISTOGRAMS, // struct histogram
     RESULT_LIST_LEVELS,     // uint32_t
     RESULT_LIST_FLAGS,      // bool
@@ -233,6 +239,12 @@ MUST_USE struct result_phase_row *result_add_phase(struct result *r, const char 
 // Takes a snapshot of the last second and begins the next. The row is the caller's to complete
 // (CPU, memory); NULL when there are RESULT_INTERVALS_MAX already.
 struct result_interval *result_snapshot(struct result *r, uint64_t now_ns);
+
+// Adds a part of the same run, seen by another process, perhaps on another machine: as if one had
+// recorded both. Clocks of two machines are not compared: of times on CLOCK_MONOTONIC `into` keeps
+// its own beginnings and the longest durations. False when memory for phases is out or the parts'
+// phases are not those of one plan; `into` is then worthless.
+MUST_USE bool result_merge(struct result *into, const struct result *from);
 
 const char *result_failure_name(enum result_failure why);
 const char *result_phase_name(enum result_phase phase);

@@ -4,17 +4,20 @@ FUZZ_NAMES := $(patsubst tests/fuzz/%_fuzz.c,%,$(sort $(wildcard tests/fuzz/*_fu
 FUZZ_SRC := $(SRC_wire) sched/base/check.c
 FUZZ_CFLAGS := -std=gnu17 -O1 -g -D_GNU_SOURCE -DFAIRLEAD_DEBUG=1 -I. \
                -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
+# A target outside gateway/wire names what else it takes.
+FUZZ_SRC_result_wire := loadgen/result.c loadgen/result_wire.c loadgen/histogram.c sched/base/hash.c
+FUZZ_LIBS := -lcrypto -ljansson -lxxhash
 SECONDS ?= 60
 
-build/fuzz/bin/%: tests/fuzz/%_fuzz.c tests/fuzz/fuzz.h $(FUZZ_SRC) $(wildcard gateway/wire/*.h sched/base/*.h)
+build/fuzz/bin/%: tests/fuzz/%_fuzz.c tests/fuzz/fuzz.h $(FUZZ_SRC) $(wildcard gateway/wire/*.h sched/base/*.h loadgen/*.[ch])
 	@command -v clang >/dev/null || { echo "make fuzz needs clang: apt install clang"; exit 2; }
 	@mkdir -p $(@D)
 	@echo "  fuzz $*"
-	$(Q)clang $(FUZZ_CFLAGS) -o $@ $< $(FUZZ_SRC) -lcrypto
+	$(Q)clang $(FUZZ_CFLAGS) -o $@ $< $(FUZZ_SRC) $(FUZZ_SRC_$*) $(FUZZ_LIBS)
 
-$(B)/fuzz/%: $(B)/obj/tests/fuzz/%_fuzz.o $(B)/obj/tests/fuzz/replay.o $(B)/libwire.a $(B)/libbase.a
+$(B)/fuzz/%: $(B)/obj/tests/fuzz/%_fuzz.o $(B)/obj/tests/fuzz/replay.o $(B)/libload.a $(B)/libwire.a $(B)/libbase.a
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_gateway)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_gateway) -lxxhash
 
 .PHONY: fuzz fuzz-replay
 fuzz: $(addprefix build/fuzz/bin/,$(if $(TARGET),$(TARGET),$(FUZZ_NAMES)))
