@@ -82,6 +82,8 @@ build/host/build_id:
 
 # The console's pages, compressed and embedded at build time (gateway/console/README.md).
 -include gateway/console/console.mk
+# The plots of --html reports.
+-include loadgen/html.mk
 $(foreach l,$(LAYERS),$(eval $(call archive_rule,$(l))))
 
 LAYERS_fairlead := gateway chat wire sched io ring_uring base

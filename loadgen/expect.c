@@ -29,9 +29,9 @@ static const struct {
     const char *name;
     size_t offset;
 } HISTOGRAMS[] = {
-    {"latency", offsetof(struct result, latency)}, {"first", offsetof(struct result, first)},
-    {"last", offsetof(struct result, last)},       {"send_lag", offsetof(struct result, send_lag)},
-    {"connect", offsetof(struct result, connect)},
+#define X(name_, help_) {#name_, offsetof(struct result, name_)},
+    RESULT_HISTOGRAMS(X)
+#undef X
 };
 
 #define METRIC_COUNT (sizeof(METRICS) / sizeof(METRICS[0]))
@@ -165,7 +165,7 @@ static bool parse_name(struct reader *in, struct expect_term *term) {
                            "'%.*s' is none of p0 to p100 (four decimals at most), mean, min, max",
                            (int)(size - histogram_size - 1), point + 1);
         }
-    char names[400];
+    char names[480];
     return fail_at(in, name, "nothing is called '%.*s'; there are %s", (int)(size < 40 ? size : 40),
                    name, list_names(names, sizeof(names)));
 }

@@ -22,6 +22,7 @@ run   | libcyaml-dev      | header cyaml/cyaml.h | the configuration file
 run   | libcurl4-openssl-dev | header curl/curl.h | the load tool asks control planes over HTTP
 run   | libyaml-dev       | header yaml.h        | the line of a mistake in it
 run   | zlib1g-dev        | header zlib.h        | the page, compressed at build time
+run   | libjs-chart.js    | file /usr/share/javascript/chart.js/chart.min.js | plots of `--html` reports, embedded at build time
 test  | check             | header check.h       | unit tests
 test  | clang             | command clang        | fuzzing
 test  | libclang-rt-dev   | fuzzer               | fuzzing
@@ -46,6 +47,7 @@ has() { # kind argument
     case $1 in
     command) PATH=$PATH:/usr/sbin command -v "$2" >/dev/null 2>&1 ;;
     header) printf '#include <stddef.h>\n#include <%s>\n' "$2" | "${CC:-gcc}" -E -x c -o /dev/null - 2>/dev/null ;;
+    file) [ -e "$2" ] ;;
     fuzzer) compgen -G "$(clang -print-resource-dir 2>/dev/null)/lib/*/libclang_rt.fuzzer*.a" >/dev/null ;;
     font) compgen -G '/usr/share/fonts/truetype/*/*.ttf' >/dev/null ;;
     node) node -e "process.exit(parseInt(process.versions.node) < $2 ? 1 : 0)" 2>/dev/null ;;

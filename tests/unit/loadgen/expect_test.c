@@ -62,7 +62,7 @@ START_TEST(expect_refuses_what_it_cannot_read_and_names_the_column) {
     refuses("  ", "column 3: want an expectation");
     refuses("loss=0,", "column 8: want an expectation");
     refuses("loss=0,,p99<1s", "column 8: want an expectation");
-    refuses("lost=0", "column 1: nothing is called 'lost'; there are p99, mean, max, first.p99");
+    refuses("lost=0", "column 1: nothing is called 'lost'; there are p99, mean, max, service.p99");
     refuses("loss=0, median<3ms", "column 9: nothing is called 'median'");
     refuses("=0", "column 1: nothing is called ''");
     refuses("p99", "column 4: want one of < <= > >= = !=");
