@@ -56,6 +56,16 @@ bool chat_port_is_empty(void *port, uint32_t address);
 // A leaf's walk will deliver to this address shortly: fetch its memory.
 void chat_port_prefetch(void *port, uint32_t address);
 
+// While chat->is_watched: the room's home accepted a message for so many members.
+struct chat_published {
+    uint64_t room; // its pid
+    uint32_t body_size;
+    uint32_t member_count;
+    bool is_whisper;
+};
+
+void chat_port_published(void *port, const struct chat_published *published);
+
 // Answers to what the owner asked for, encoded at once for that one member. `member` is in use
 // during the call; after a refused join it is released.
 void chat_port_joined(void *port, uint32_t owner, uint32_t member, uint64_t epoch,

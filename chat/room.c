@@ -326,6 +326,16 @@ static void relay(struct chat *chat, struct room *room, struct room_leaf *leaf,
     }
 }
 
+static void tell_published(struct chat *chat, const struct room *room,
+                           const struct message *message) {
+    struct chat_published published = {
+        .room = room->pid,
+        .body_size = (uint32_t)publish_view(chat->scheduler, message->words[0]).body.size,
+        .member_count = room->connection_count,
+        .is_whisper = message->flags};
+    chat_port_published(chat->port, &published);
+}
+
 static void on_publish(struct chat *chat, struct room *room, const struct message *message) {
     struct scheduler *scheduler = chat->scheduler;
     uint64_t payload = message->words[0];
@@ -341,6 +351,8 @@ static void on_publish(struct chat *chat, struct room *room, const struct messag
     bool is_whisper = message->flags;
     uint64_t sequence = is_whisper ? 0 : ++room->sequence;
     counter_add(scheduler->counters, is_whisper ? COUNTER_WHISPERS : COUNTER_PUBLISHES, 1);
+    if (UNLIKELY(chat->is_watched))
+        tell_published(chat, room, message);
     for (uint32_t core = 0; core < chat->config.core_count; core++) {
         struct room_leaf *leaf = &leaves_of(chat, room)[core];
         if (leaf->member_count == 0)

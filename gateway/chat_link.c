@@ -242,6 +242,17 @@ static void shorten_tag(struct gateway *gateway, uint32_t member, const struct a
     slot->tag = tag;
 }
 
+void chat_port_published(void *port, const struct chat_published *published) {
+    struct gateway *gateway = port;
+    const struct traffic_publish publish = {
+        .room = published->room, .bytes = published->body_size, .fan_out = published->member_count};
+    if (published->is_whisper)
+        traffic_count(&gateway->traffic, gateway_now_ns(gateway), TRAFFIC_whispers);
+    else
+        traffic_on_publish(&gateway->traffic, gateway_now_ns(gateway), &publish);
+    gateway->parts.chat->is_watched = gateway->traffic.is_on;
+}
+
 void chat_port_joined(void *port, uint32_t owner, uint32_t member, uint64_t epoch,
                       uint64_t sequence) {
     struct gateway *gateway = port;
@@ -255,6 +266,7 @@ void chat_port_joined(void *port, uint32_t owner, uint32_t member, uint64_t epoc
     writer_put_byte(&w, '}');
     CHECK(!w.overflow);
     ask_again(gateway, member, &asked);
+    gateway_note_traffic(gateway, TRAFFIC_joins);
     gateway_record(gateway, owner, RECORDER_JOINED,
                    chat_room_tag(gateway->parts.chat, chat_room_name(gateway->parts.chat, member)));
     reply_joined(gateway, owner, &asked.message, writer_bytes(&w));
@@ -303,6 +315,7 @@ void chat_port_ended(void *port, uint32_t owner, uint32_t member, uint32_t parce
     struct gateway *gateway = port;
     struct conn *conn = conn_at(gateway, owner);
     stream_seal(gateway->parts.streams, conn->stream); // its gaps, while the room has a name
+    gateway_note_traffic(gateway, TRAFFIC_leaves);
     session_forget(gateway, conn, member);
     if (parcel == BLOCK_NONE)
         conn_doom(gateway, owner, true); // it comes back, and learns by that

@@ -171,6 +171,8 @@ void conn_upgraded(struct gateway *gateway, uint32_t index, enum conn_state stat
     conn_become(conn, state);
     conn->heard_s = now_s(gateway);
     gateway_count(gateway, COUNTER_UPGRADES);
+    if (state == CONN_OPEN)
+        gateway_note_traffic(gateway, TRAFFIC_connects);
     gateway_record(gateway, index, RECORDER_UPGRADED, state == CONN_ECHO);
     if (state == CONN_ECHO) // its queue grows by all that is read
         stream_read_singly(gateway->parts.streams, conn->stream);
@@ -369,6 +371,9 @@ static void conn_terminate(void *context, void *state, uint32_t index, enum exit
         stream_close(streams, stream_of(gateway, conn), STREAM_CLOSE_ABORT);
     }
     session_leave_all(gateway, index);
+    // A user has who was upgraded; who moves goes on elsewhere.
+    if (conn->user != TEXT_NONE && reason != EXIT_MOVED && conn_state(conn) != CONN_ARRIVING)
+        gateway_note_traffic(gateway, TRAFFIC_disconnects);
     if (UNLIKELY(conn_has(conn, CONN_MOVING)))
         conn_move_gone(gateway, index);
     else if (UNLIKELY(conn_state(conn) == CONN_ARRIVING))

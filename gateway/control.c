@@ -12,6 +12,7 @@
 #include "gateway/control_request.h"
 #include "gateway/control_move.h"
 #include "gateway/control_trace.h"
+#include "gateway/control_traffic.h"
 #include "gateway/host_port.h"
 #include "gateway/metrics.h"
 #include "sched/base/clock.h"
@@ -274,6 +275,8 @@ static enum MHD_Result route(struct MHD_Connection *connection, const struct ser
         return control_lives_actors(connection, &control->config);
     if (strcmp(path, "/trace") == 0)
         return control_trace_answer(connection, &control->config, method);
+    if (strcmp(path, CONTROL_TRAFFIC_PATH) == 0)
+        return control_traffic_answer(connection, &control->config, method);
     if (strcmp(path, "/tree") == 0)
         return answer_tree(connection, control);
     return control_answer_error(connection, MHD_HTTP_NOT_FOUND, "not found\n");
@@ -282,6 +285,8 @@ static enum MHD_Result route(struct MHD_Connection *connection, const struct ser
 static const char *methods_of(const struct server *server, const char *path) {
     if (!server->page_only && strcmp(path, "/trace") == 0)
         return CONTROL_TRACE_METHODS;
+    if (!server->page_only && strcmp(path, CONTROL_TRAFFIC_PATH) == 0)
+        return CONTROL_TRAFFIC_METHODS;
     if (!server->page_only && strcmp(path, CONTROL_MOVE_PATH) == 0)
         return CONTROL_MOVE_METHODS;
     // No page of another origin can send a DELETE: it would have to ask first, by OPTIONS.

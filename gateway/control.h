@@ -1,6 +1,6 @@
 // The control plane: page, health, rooms and metrics over HTTP, by libmicrohttpd in a thread of its
-// own on a port of its own. Read-only, /trace excepted: GET and HEAD. With --page a second server
-// shows the page and /config.json alone.
+// own on a port of its own. Read-only, /trace and /traffic excepted: GET and HEAD. With --page a
+// second server shows the page and /config.json alone.
 //
 //   / and its files   the console (gateway/console)
 //   /config.json      where the page finds the data port
@@ -9,6 +9,7 @@
 //   /rooms[/<name>]   JSON; ?limit=N
 //   /obituaries, /connections, /actors   gateway/control_lives.h
 //   /trace            gateway/control_trace.h: also POST and DELETE
+//   /traffic          gateway/control_traffic.h: also POST and DELETE
 //   /metrics          Prometheus text
 //   /info             gateway/control_info.h
 //

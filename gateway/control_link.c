@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "gateway/lives.h"
+#include "gateway/traffic_core.h"
 #include "gateway/tracing.h"
 #include "sched/base/clock.h"
 #include "sched/signal.h"
@@ -26,6 +27,9 @@ enum question_kind {
     ASK_TRACE_BEGIN,
     ASK_TRACE_END,
     ASK_TRACE,
+    ASK_TRAFFIC_BEGIN,
+    ASK_TRAFFIC_END,
+    ASK_TRAFFIC,
     ASK_TREE,
     ASK_ACTOR,
     ASK_ACTOR_END,
@@ -51,8 +55,10 @@ struct question {
     char *tree;                      // in `rooms`, CONTROL_TREE_SIZE
     struct control_move move;
     struct control_trace_order order;
-    struct control_trace trace; // in `rooms`; of the order: how many actors
-    uint64_t cursor;            // of a walk that goes on
+    struct control_traffic_order traffic_order;
+    struct control_traffic *traffic; // in `rooms`
+    struct control_trace trace;      // in `rooms`; of the order: how many actors
+    uint64_t cursor;                 // of a walk that goes on
     struct control_room rooms[];
 };
 
@@ -211,6 +217,13 @@ static bool answer(struct question *question, struct core *core) {
     case ASK_TRACE:
         tracing_read(core, &question->trace);
         break;
+    case ASK_TRAFFIC_BEGIN:
+        return traffic_core_begin(core, &question->traffic_order, &question->cursor);
+    case ASK_TRAFFIC_END:
+        traffic_core_end(core);
+        break;
+    case ASK_TRAFFIC:
+        return traffic_core_read(core, question->traffic, &question->cursor);
     case ASK_TREE:
         put_tree(question, core);
         break;
@@ -625,6 +638,64 @@ void control_port_trace(void *gateway, struct control_trace *trace) {
         trace->is_on |= part->is_on;
         for (uint32_t i = 0; i < part->event_count; i++)
             trace->events[trace->event_count++] = part->events[i];
+        free(got);
+    }
+}
+
+void control_port_traffic_begin(void *gateway, const struct control_traffic_order *order,
+                                uint64_t *cores_silent) {
+    struct control_link *link = gateway;
+    uint32_t asked = 0;
+    *cores_silent = all_cores(gateway);
+    link->question++;
+    for (uint32_t core = 0; core < control_port_core_count(gateway); core++) {
+        struct question *question = question_new(ASK_TRAFFIC_BEGIN, 0);
+        question->traffic_order = *order;
+        asked += ask(link, question, core);
+    }
+    uint64_t deadline_ns = scan_deadline();
+    for (struct question *got; asked > 0 && (got = next_answer(link, deadline_ns)); asked--) {
+        *cores_silent &= ~(1ull << got->core);
+        free(got);
+    }
+}
+
+void control_port_traffic_end(void *gateway, uint64_t *cores_silent) {
+    struct control_link *link = gateway;
+    uint32_t asked = 0;
+    *cores_silent = all_cores(gateway);
+    link->question++;
+    for (uint32_t core = 0; core < control_port_core_count(gateway); core++)
+        asked += ask(link, question_new(ASK_TRAFFIC_END, 0), core);
+    uint64_t deadline_ns = deadline();
+    for (struct question *got; asked > 0 && (got = next_answer(link, deadline_ns)); asked--) {
+        *cores_silent &= ~(1ull << got->core);
+        free(got);
+    }
+}
+
+void control_port_traffic(void *gateway, struct control_traffic *traffic) {
+    struct control_link *link = gateway;
+    uint32_t asked = 0;
+    traffic->cores_silent = all_cores(gateway);
+    link->question++;
+    for (uint32_t core = 0; core < control_port_core_count(gateway); core++) {
+        struct question *question = question_new(ASK_TRAFFIC, sizeof(struct control_traffic));
+        question->traffic = (struct control_traffic *)question->rooms;
+        asked += ask(link, question, core);
+    }
+    uint64_t deadline_ns = scan_deadline();
+    for (struct question *got; asked > 0 && (got = next_answer(link, deadline_ns)); asked--) {
+        const struct control_traffic *part = got->traffic;
+        traffic->cores_silent &= ~(1ull << got->core);
+        traffic->is_on |= part->is_on;
+        if (part->begin_ns > traffic->begin_ns)
+            traffic->begin_ns = part->begin_ns;
+        if (part->until_ns > traffic->until_ns)
+            traffic->until_ns = part->until_ns;
+        if (part->second_count > traffic->second_count)
+            traffic->second_count = part->second_count;
+        traffic_add(&traffic->shape, &part->shape, part->second_count);
         free(got);
     }
 }

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 
 #include "gateway/config.h"
+#include "gateway/traffic.h"
 #include "sched/base/bytes.h"
 #include "sched/base/counters.h"
 #include "sched/base/memory.h"
@@ -157,6 +158,20 @@ struct control_trace {
     uint64_t cores_silent;
 };
 
+struct control_traffic_order {
+    uint64_t begin_ns; // of clock_monotonic_ns
+    uint64_t until_ns;
+};
+
+struct control_traffic {
+    uint64_t begin_ns; // 0: nothing was ever recorded
+    uint64_t until_ns;
+    bool is_on;
+    uint32_t second_count; // that have begun
+    uint64_t cores_silent;
+    struct traffic_shape shape; // of all cores that answered
+};
+
 struct control_actor_info {
     uint64_t pid; // asked for; in the answer never an alias
     uint32_t core;
@@ -220,6 +235,12 @@ uint32_t control_port_trace_begin(void *gateway, const struct control_trace_orde
                                   uint64_t *cores_silent);
 void control_port_trace_end(void *gateway, uint64_t *cores_silent);
 void control_port_trace(void *gateway, struct control_trace *trace);
+
+// Begins to record the traffic's shape on all cores; the recording before is forgotten.
+void control_port_traffic_begin(void *gateway, const struct control_traffic_order *order,
+                                uint64_t *cores_silent);
+void control_port_traffic_end(void *gateway, uint64_t *cores_silent);
+void control_port_traffic(void *gateway, struct control_traffic *traffic);
 
 // The supervisors of one core as text; false: it did not answer. What does not fit is left out.
 #define CONTROL_TREE_SIZE 8192

@@ -31,6 +31,8 @@ int gateway_init(struct gateway *gateway, const struct gateway_parts *parts) {
     if (result == 0)
         result = conn_move_open(gateway);
     if (result == 0)
+        result = traffic_init(&gateway->traffic, parts->ledger);
+    if (result == 0)
         result = recorder_track(&parts->scheduler->recorder, parts->ledger, KIND_CONNECTION, slots);
     return result;
 }

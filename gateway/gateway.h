@@ -13,6 +13,7 @@
 
 #include "chat/chat.h"
 #include "gateway/addresses.h"
+#include "gateway/traffic.h"
 #include "io/stream.h"
 #include "sched/base/rng.h"
 #include "sched/base/text.h"
@@ -45,6 +46,7 @@ struct gateway {
     struct texts users;         // one name per connection
     struct texts refs;          // join_refs that are no small numbers (gateway/ref_tag.h)
     struct slab moves;          // to and from other cores (gateway/conn_move.h)
+    struct traffic traffic;     // recorded for the control plane (gateway/traffic.h)
     struct addresses addresses; // of peers, where they are recorded
     struct rng rng;
     uint32_t left_leaf;      // session.c: of the membership that has ended just now, SLAB_NONE
@@ -92,6 +94,12 @@ static inline void gateway_record_change(struct gateway *gateway, uint32_t conne
                                          enum recorder_event_type type, uint32_t detail) {
     recorder_record_change(&gateway->parts.scheduler->recorder,
                            recorder_actor(KIND_CONNECTION, connection), type, detail);
+}
+
+// Into the traffic's shape, while it is recorded.
+static inline void gateway_note_traffic(struct gateway *gateway, enum traffic_series series) {
+    if (UNLIKELY(gateway->traffic.is_on))
+        traffic_count(&gateway->traffic, gateway_now_ns(gateway), series);
 }
 
 static inline void gateway_count(struct gateway *gateway, enum counter which) {

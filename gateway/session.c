@@ -51,6 +51,12 @@ static uint32_t count(const struct gateway *gateway, const struct conn *conn) {
     return members;
 }
 
+// A membership ends that had begun.
+static void note_end(struct gateway *gateway, uint32_t member, enum traffic_series series) {
+    if (UNLIKELY(gateway->traffic.is_on) && !is_pending(gateway->parts.chat, member))
+        gateway_note_traffic(gateway, series);
+}
+
 void session_forget(struct gateway *gateway, struct conn *conn, uint32_t member) {
     struct chat *chat = gateway->parts.chat;
     uint32_t *link = &conn->members;
@@ -67,6 +73,7 @@ void session_leave_all(struct gateway *gateway, uint32_t index) {
     uint32_t rooms = 0;
     for (; conn->members != SLAB_NONE; rooms++) {
         uint32_t member = conn->members;
+        note_end(gateway, member, TRAFFIC_departures);
         session_forget(gateway, conn, member);
         chat_leave(gateway->parts.chat, member, false);
     }
@@ -98,6 +105,7 @@ static void leave(struct gateway *gateway, uint32_t index, uint32_t member,
     gateway_record(gateway, index, RECORDER_LEFT,
                    chat_room_tag(chat, chat_room_name(chat, member)));
     uint32_t leaf = chat_member(chat, member)->leaf;
+    note_end(gateway, member, TRAFFIC_leaves);
     session_forget(gateway, conn_at(gateway, index), member);
     chat_leave(chat, member, true);
     tell_gaps(gateway, index, leaf, topic);
@@ -118,6 +126,7 @@ void session_drop(struct gateway *gateway, uint32_t index, uint32_t member) {
     uint8_t text[WIRE_TOPIC_BYTES_MAX];
     struct bytes topic = reply_topic(text, chat_room_name(chat, member));
     uint32_t leaf = chat_member(chat, member)->leaf;
+    note_end(gateway, member, TRAFFIC_leaves);
     session_forget(gateway, conn_at(gateway, index), member);
     chat_leave(chat, member, true);
     tell_gaps(gateway, index, leaf, topic);
@@ -215,15 +224,17 @@ static void publish(struct gateway *gateway, uint32_t index, uint32_t member,
 }
 
 static void ping(struct gateway *gateway, uint32_t index, const struct phoenix_message *message) {
+    gateway_note_traffic(gateway, TRAFFIC_pings);
     reply_ok(gateway, index, message, message->is_binary ? empty_object : message->payload);
 }
 
 static void on_unjoined(struct gateway *gateway, uint32_t index,
                         const struct phoenix_message *message) {
     bool is_phoenix = bytes_equal(message->topic, BYTES_LITERAL("phoenix"));
-    if (is_phoenix && bytes_equal(message->event, BYTES_LITERAL("heartbeat")))
+    if (is_phoenix && bytes_equal(message->event, BYTES_LITERAL("heartbeat"))) {
+        gateway_note_traffic(gateway, TRAFFIC_heartbeats);
         reply_ok(gateway, index, message, empty_object);
-    else if (is_phoenix && bytes_equal(message->event, BYTES_LITERAL("ping")))
+    } else if (is_phoenix && bytes_equal(message->event, BYTES_LITERAL("ping")))
         ping(gateway, index, message);
     else if (bytes_equal(message->event, BYTES_LITERAL("phx_join")))
         join(gateway, index, message);

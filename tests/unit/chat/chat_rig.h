@@ -96,6 +96,8 @@ struct world {
     uint64_t now_ns;
     struct room_settings settings;
     uint32_t whisper_number;
+    struct chat_published published; // the latest
+    uint32_t published_count;
     bool has_no_memory;     // for parcels
     bool has_no_gap_memory; // for those of gaps alone
     bool is_one_user;       // all clients are devices of one
@@ -426,6 +428,12 @@ void chat_port_ended(void *port, uint32_t owner, uint32_t member, uint32_t parce
     client->is_joined = false;
     client->is_blocked = false;
     client->member = SLAB_NONE;
+}
+
+void chat_port_published(void *port, const struct chat_published *published) {
+    struct world *world = ((struct core *)port)->world;
+    world->published = *published;
+    world->published_count++;
 }
 
 void chat_port_torn(void *port, uint32_t owner, uint32_t member) {

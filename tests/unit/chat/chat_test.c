@@ -60,6 +60,30 @@ START_TEST(chat_a_whisper_reaches_all_but_its_sender_and_takes_no_number) {
 }
 END_TEST
 
+START_TEST(chat_who_watches_is_told_of_each_publish_once_and_else_of_none) {
+    struct world *world = world_open(2, list_settings, 1024, 32768);
+    for (uint32_t i = 0; i < 10; i++)
+        client_join(world, i, i % 2, "lobby");
+    world_run(world, 4, NS_PER_MS);
+    ck_assert(client_publish(world, 3, 1, false));
+    world_run(world, 4, NS_PER_MS);
+    ck_assert_uint_eq(world->published_count, 0);
+    for (uint32_t core = 0; core < 2; core++)
+        world->cores[core].chat.is_watched = true;
+    ck_assert(client_publish(world, 3, 2, false));
+    world_run(world, 4, NS_PER_MS);
+    ck_assert_uint_eq(world->published_count, 1);
+    ck_assert_uint_eq(world->published.member_count, 10);
+    ck_assert_uint_eq(world->published.body_size, sizeof(uint64_t));
+    ck_assert(!world->published.is_whisper);
+    ck_assert(client_publish(world, 4, 3, true));
+    world_run(world, 4, NS_PER_MS);
+    ck_assert_uint_eq(world->published_count, 2);
+    ck_assert(world->published.is_whisper);
+    world_close(world);
+}
+END_TEST
+
 START_TEST(chat_a_core_that_stalls_makes_its_rooms_busy_and_nothing_vanishes_untold) {
     struct world *world = world_open(2, list_settings, 64, 32768);
     for (uint32_t i = 0; i < 10; i++)
@@ -206,6 +230,7 @@ END_TEST
 UNIT_MAIN("chat/chat", chat_every_member_gets_every_message_in_order_and_the_sender_its_number,
           chat_a_joiner_gets_exactly_the_messages_after_its_watermark,
           chat_a_whisper_reaches_all_but_its_sender_and_takes_no_number,
+          chat_who_watches_is_told_of_each_publish_once_and_else_of_none,
           chat_a_core_that_stalls_makes_its_rooms_busy_and_nothing_vanishes_untold,
           chat_a_leaf_pauses_at_its_batch_bound_and_delivers_all,
           chat_rooms_beyond_the_limit_are_refused_by_name,

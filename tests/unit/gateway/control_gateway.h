@@ -25,6 +25,9 @@ struct gateway {
     struct control_trace trace; // its events stand behind one another in trace_events
     struct control_trace_event trace_events[4];
     uint32_t actors_ended;
+    struct control_traffic_order traffic_order; // the latest
+    uint32_t traffic_ends;
+    struct control_traffic traffic;
 };
 
 uint32_t control_port_core_count(void *gateway) {
@@ -150,6 +153,25 @@ void control_port_trace(void *gateway, struct control_trace *trace) {
     if (trace->event_count > events_max)
         trace->event_count = events_max;
     memcpy(events, g->trace_events, trace->event_count * sizeof(*events));
+}
+
+void control_port_traffic_begin(void *gateway, const struct control_traffic_order *order,
+                                uint64_t *cores_silent) {
+    struct gateway *g = gateway;
+    g->traffic_order = *order;
+    *cores_silent = g->cores_silent;
+}
+
+void control_port_traffic_end(void *gateway, uint64_t *cores_silent) {
+    struct gateway *g = gateway;
+    g->traffic_ends++;
+    *cores_silent = g->cores_silent;
+}
+
+void control_port_traffic(void *gateway, struct control_traffic *traffic) {
+    const struct gateway *g = gateway;
+    *traffic = g->traffic;
+    traffic->cores_silent = g->cores_silent;
 }
 
 // There is one: 0123456789abcdef.
