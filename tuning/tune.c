@@ -2,7 +2,7 @@
 // One mode a run (tune_options.h); each has a file of its own.
 #include <stdio.h>
 
-#include "tuning/tune_options.h"
+#include "tuning/host_mode.h"
 
 #define EXIT_OK 0
 #define EXIT_FAILED 1
@@ -11,6 +11,7 @@
 static int run_mode(const struct tune_options *o) {
     switch (o->mode) {
     case TUNE_OPTIONS_HOST:
+        return host_mode_run(o);
     case TUNE_OPTIONS_APPLY:
     case TUNE_OPTIONS_MEASURE:
     case TUNE_OPTIONS_KNEE:

@@ -66,6 +66,9 @@ static const struct option_row ROWS[] = {
     ROW_MODE_TEXT("try", TUNE_OPTIONS_TRY, knob, "KNOB",
                   "change one knob, measure in pairs with and without, keep it only if it shows"),
     ROW_GROUP("The host"),
+    ROW_COUNT("connections", connections, "N", "0", 0, TUNE_OPTIONS_CONNECTIONS_MAX,
+              "judge by this many connections; exit 1 when they do not fit (0: as many as memory "
+              "holds)"),
     ROW_FLAG("wide", is_wide, "every value that was read, with the arithmetic"),
     ROW_TEXT("root", root, "DIR", "",
              "read DIR/proc, DIR/sys and DIR/etc in place of this host's (and write there)"),

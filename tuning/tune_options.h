@@ -15,6 +15,7 @@
 #include "sched/base/check.h"
 
 #define TUNE_OPTIONS_ERROR_BYTES 512
+#define TUNE_OPTIONS_CONNECTIONS_MAX 1000000000
 
 enum tune_mode {
     TUNE_OPTIONS_HOST, // the table of limits
@@ -41,6 +42,7 @@ struct tune_options {
     const char *undo_file;
     const char *json_file; // "" when none, "-" for stdout
     const char *html_file;
+    uint32_t connections; // that are wanted; 0: as many as memory holds
     bool is_dry_run;
     bool says_yes; // asks nothing
     bool is_wide;  // the commands and the arithmetic, also where nothing is wrong

@@ -1,0 +1,13 @@
+// The parts of machine_read, a file each.
+#ifndef FAIRLEAD_MACHINE_PARTS_H
+#define FAIRLEAD_MACHINE_PARTS_H
+
+#include "tuning/machine.h"
+
+// Control groups, version 1 and 2, side by side where a host has both.
+void machine_cgroup_read(struct machine *machine, const char *root);
+
+// Network cards, their queues, interrupts and steering.
+void machine_nic_read(struct machine *machine, const char *root);
+
+#endif
