@@ -38,7 +38,7 @@ LDFLAGS_ALL = $(FLAGS_$(MODE)) $(LDFLAGS)
 
 LIBS_core := -luring -lxxhash -lpthread
 LIBS_gateway := $(LIBS_core) -lcrypto -lmicrohttpd -ljansson -lcyaml -lyaml -lz -lm
-LIBS_load := $(LIBS_core) -lcrypto -ljansson -lcurl -lm
+LIBS_load := $(LIBS_core) -lcrypto -ljansson -lcurl -lyaml -lm
 LIBS_tune := $(LIBS_load)
 
 # One archive per layer; a program links those below it. The ring has two bodies and is chosen at link time.

@@ -16,6 +16,7 @@
 
 #include "io/features.h"
 #include "loadgen/client.h"
+#include "loadgen/plan_file.h"
 #include "loadgen/receive.h"
 #include "loadgen/report.h"
 #include "loadgen/scenario.h"
@@ -455,6 +456,22 @@ static int run_load(struct run *run, const struct load_options *options) {
     return verdict.code == VERDICT_OK && !is_whole ? VERDICT_FAILED : verdict.code;
 }
 
+static bool make_plan(struct plan *plan, struct load_options *options) {
+    char error[LOAD_OPTIONS_ERROR_BYTES];
+    struct plan_fault fault;
+    if (options->scenario == LOAD_OPTIONS_MIX) {
+        if (plan_file_read(plan, options, error))
+            return true;
+        fprintf(stderr, "fairlead load: %s\n", error);
+        return false;
+    }
+    plan_from_options(plan, options);
+    if (plan_check(plan, options, &fault))
+        return true;
+    fprintf(stderr, "fairlead load: %s: %s\n", plan_option_of(fault.key), fault.text);
+    return false;
+}
+
 int main(int argc, char **argv) {
     struct load_options options;
     char error[LOAD_OPTIONS_ERROR_BYTES];
@@ -471,6 +488,9 @@ int main(int argc, char **argv) {
     case LOAD_OPTIONS_RUN:
         break;
     }
+    static struct plan plan; // too large for a stack frame
+    if (!make_plan(&plan, &options))
+        return VERDICT_USAGE;
     struct run *run = calloc(1, sizeof(*run));
     struct result *result = calloc(1, sizeof(*result));
     struct target_set *targets = calloc(1, sizeof(*targets));
@@ -481,6 +501,7 @@ int main(int argc, char **argv) {
     result_init(result);
     run->result = result;
     run->targets = targets;
+    run->plan = &plan;
     int code = run_load(run, &options);
     memory_release_all(&run->ledger);
     free(targets);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "loadgen/plan.h"
 #include "loadgen/schedule.h"
 
 enum option_type {
@@ -90,12 +91,38 @@ static const struct option_row ROWS[] = {
     ROW_COUNT("payload-bytes", payload_bytes, "N", "64", LOAD_OPTIONS_PAYLOAD_BYTES_MIN,
               LOAD_OPTIONS_PAYLOAD_BYTES_MAX, "JSON of exactly this size"),
     ROW_TEXT("event", event, "NAME", "msg", "event name of publishes"),
+    ROW_TEXT("room-sizes", room_sizes, "MIX", "",
+             "in place of one size: zipf:S:MIN-MAX, sizes fall from MAX to MIN as 1/rank^S"),
+    ROW_NUMBER("rate-end", rate_end, "N", NULL, 0, SCHEDULE_RATE_MAX,
+               "the rate moves to this in a straight line over the measured time"),
+    ROW_TEXT("arrivals", arrivals, "HOW", "even",
+             "open loop: even, or poisson: as of many independent users"),
+    ROW_COUNT("seed", seed, "N", "1", 0, UINT32_MAX,
+              "of everything random (poisson, jitter): the same number, the same run"),
     ROW_FLAG("raw-echo", is_raw_echo,
              "echo: no Phoenix; each WebSocket message is expected back as it was"),
     ROW_FLAG("flood", has_flood,
              "one more connection sends `ping` as fast as it can, beside the measured ones"),
     ROW_COUNT("flood-unanswered-max", flood_unanswered_max, "N", "1024", 64, 1000000000,
               "pings of the flood under way at once"),
+    ROW_GROUP("Churn, storms, slow readers, phases"),
+    ROW_NUMBER("churn-rate", churn_rate, "N", "0", 0, PLAN_CHURN_RATE_MAX,
+               "members a second, in all rooms, who leave and join again"),
+    ROW_NUMBER("churn-percent", churn_percent, "P", "10", 0.001, 100,
+               "of each room's members are those who do; the others are counted on"),
+    ROW_NUMBER("cut-percent", cut_percent, "P", "50", 0.001, 100,
+               "storm: of the connections are reset at once"),
+    ROW_TEXT("backoff", backoff_text, "HOW", "phoenix",
+             "when they come back: phoenix (as phoenix.js), fixed:MS, or exponential:MIN-MAX "
+             "with full jitter"),
+    ROW_FLAG("reconnect", reconnects,
+             "those that the server drops come back, too (else they stay away)"),
+    ROW_NUMBER("slow-percent", slow_percent, "P", "10", 0.001, 100,
+               "slow: of each room's members read slowly"),
+    ROW_COUNT("slow-bytes-per-s", slow_bytes_per_s, "N", "1000", 1, PLAN_SLOW_BYTES_PER_S_MAX,
+              "and so fast they read"),
+    ROW_NUMBER("speed", speed, "X", "1", 0.001, 1e6,
+               "mix: the phases pass so many times as fast (rates stay)"),
     ROW_GROUP("Time"),
     ROW_NUMBER("warmup-s", warmup_s, "S", "1", 0, DAY_S, "load before the measured window"),
     ROW_NUMBER("duration-s", duration_s, "S", "10", 0.1, DAY_S,
@@ -122,14 +149,18 @@ static const struct option_row ROWS[] = {
 
 #define ROW_TOTAL (sizeof(ROWS) / sizeof(ROWS[0]))
 
-static const char *const SCENARIOS[] = {"hold", "echo", "rooms"};
+_Static_assert(ROW_TOTAL <= LOAD_OPTIONS_COUNT_MAX, "a bit for each row");
+
+static const char *const SCENARIOS[] = {"hold", "echo", "rooms", "storm", "slow", "mix"};
+
+#define SCENARIO_TOTAL (sizeof(SCENARIOS) / sizeof(SCENARIOS[0]))
 
 const char *load_options_scenario_name(enum load_scenario scenario) {
     return SCENARIOS[scenario];
 }
 
 uint32_t load_options_room_count(const struct load_options *o) {
-    return (o->connections + o->room_size - 1) / o->room_size;
+    return layout_count_rooms(&o->sizes, o->connections);
 }
 
 static void *field_of(struct load_options *o, const struct option_row *row) {
@@ -142,6 +173,16 @@ bool load_options_fail(char error[LOAD_OPTIONS_ERROR_BYTES], const char *format,
     vsnprintf(error, LOAD_OPTIONS_ERROR_BYTES, format, arguments);
     va_end(arguments);
     return false;
+}
+
+static void note_given(struct load_options *o, const struct option_row *row) {
+    size_t index = (size_t)(row - ROWS);
+    o->given[index / 64] |= 1ull << index % 64;
+}
+
+static bool is_given(const struct load_options *o, const struct option_row *row) {
+    size_t index = (size_t)(row - ROWS);
+    return o->given[index / 64] >> index % 64 & 1;
 }
 
 static bool parse_number(const struct option_row *row, const char *text, double *value,
@@ -193,7 +234,7 @@ static bool set_option(struct load_options *o, const struct option_row *row, con
 }
 
 // Levenshtein distance, names cut at 31 bytes.
-static uint32_t distance(const char *a, const char *b) {
+uint32_t load_options_edits(const char *a, const char *b) {
     uint32_t row[32];
     size_t a_size = strnlen(a, 31), b_size = strnlen(b, 31);
     for (uint32_t j = 0; j <= b_size; j++)
@@ -216,11 +257,11 @@ static uint32_t distance(const char *a, const char *b) {
 
 static const char *nearest_option(const char *name) {
     const char *best = "help";
-    uint32_t best_distance = distance(name, best);
+    uint32_t best_distance = load_options_edits(name, best);
     for (size_t i = 0; i < ROW_TOTAL; i++) {
         if (ROWS[i].name == NULL)
             continue;
-        uint32_t d = distance(name, ROWS[i].name);
+        uint32_t d = load_options_edits(name, ROWS[i].name);
         if (d < best_distance) {
             best = ROWS[i].name;
             best_distance = d;
@@ -237,6 +278,11 @@ static const struct option_row *lookup_row(const char *name, size_t name_size) {
     return NULL;
 }
 
+static bool refuse_name(const char *name, char *error) {
+    return load_options_fail(error, "no option --%.100s; did you mean --%s?", name,
+                             nearest_option(name));
+}
+
 // --name value, --name=value, --flag. Moves *at past what it used.
 static bool parse_option(struct load_options *o, int argc, char *const *argv, int *at,
                          char *error) {
@@ -247,9 +293,9 @@ static bool parse_option(struct load_options *o, int argc, char *const *argv, in
     if (row == NULL) {
         char plain[64];
         snprintf(plain, sizeof(plain), "%.*s", (int)(name_size < 63 ? name_size : 63), name);
-        return load_options_fail(error, "no option --%s; did you mean --%s?", plain,
-                                 nearest_option(plain));
+        return refuse_name(plain, error);
     }
+    note_given(o, row);
     if (row->type == OPTION_FLAG && equals)
         return load_options_fail(error, "--%s takes no value", row->name);
     if (row->type == OPTION_FLAG)
@@ -262,67 +308,69 @@ static bool parse_option(struct load_options *o, int argc, char *const *argv, in
     return set_option(o, row, argv[++*at], error);
 }
 
+// Texts of a file outlive it here. NULL when there is no space.
+static const char *keep_text(struct load_options *o, const char *text) {
+    size_t size = strlen(text) + 1;
+    char *kept = o->texts + o->texts_size;
+    if (size > sizeof(o->texts) - o->texts_size)
+        return NULL;
+    memcpy(kept, text, size);
+    o->texts_size += (uint32_t)size;
+    return kept;
+}
+
+bool load_options_set(struct load_options *o, const char *name, const char *text,
+                      char error[LOAD_OPTIONS_ERROR_BYTES]) {
+    const struct option_row *row = lookup_row(name, strlen(name));
+    if (row == NULL)
+        return refuse_name(name, error);
+    bool is_true = strcmp(text, "true") == 0;
+    if (row->type == OPTION_FLAG && !is_true && strcmp(text, "false") != 0)
+        return load_options_fail(error, "--%s wants true or false, not '%s'", name, text);
+    if (is_given(o, row) || (row->type == OPTION_FLAG && !is_true))
+        return true;
+    const char *kept = keep_text(o, text);
+    if (kept == NULL)
+        return load_options_fail(error, "options of more than %d bytes", LOAD_OPTIONS_TEXTS_BYTES);
+    if (row->type == OPTION_TARGET)
+        o->target_count = 0; // the default
+    note_given(o, row);
+    return set_option(o, row, kept, error);
+}
+
+bool load_options_is_given(const struct load_options *o, const char *name) {
+    const struct option_row *row = lookup_row(name, strlen(name));
+    CHECKF(row != NULL, "no option %s", name);
+    return is_given(o, row);
+}
+
 static bool parse_word(struct load_options *o, const char *word, char *error) {
-    if (strstr(word, "://"))
+    if (strstr(word, "://")) {
+        note_given(o, lookup_row("target", strlen("target")));
         return add_target(o, word, error);
-    for (uint32_t i = 0; i < sizeof(SCENARIOS) / sizeof(SCENARIOS[0]); i++)
+    }
+    if (o->scenario == LOAD_OPTIONS_MIX && o->plan_file == NULL) {
+        o->plan_file = word;
+        return true;
+    }
+    uint32_t best = 0;
+    for (uint32_t i = 0; i < SCENARIO_TOTAL; i++) {
         if (strcmp(word, SCENARIOS[i]) == 0) {
             o->scenario = (enum load_scenario)i;
             return true;
         }
-    uint32_t best = 0;
-    for (uint32_t i = 1; i < sizeof(SCENARIOS) / sizeof(SCENARIOS[0]); i++)
-        if (distance(word, SCENARIOS[i]) < distance(word, SCENARIOS[best]))
+        if (load_options_edits(word, SCENARIOS[i]) < load_options_edits(word, SCENARIOS[best]))
             best = i;
-    return load_options_fail(error, "no scenario '%s'; did you mean %s? (hold, echo, rooms)", word,
-                             SCENARIOS[best]);
-}
-
-static bool read_expectations(struct load_options *o, char *error) {
-    _Static_assert(EXPECT_ERROR_BYTES <= LOAD_OPTIONS_ERROR_BYTES, "its sentence fits");
-    char p99[EXPECT_TEXT_BYTES];
-    int size = snprintf(p99, sizeof(p99), "p99<=%.6f", o->expect_p99_ms);
-    while (p99[size - 1] == '0' && p99[size - 2] != '.') // people read it in the verdict
-        size--;
-    snprintf(p99 + size, sizeof(p99) - (size_t)size, "ms");
-    return (o->expect_text[0] == 0 || expect_parse(&o->expect, o->expect_text, error)) &&
-           (o->expect_p99_ms == 0 || expect_parse(&o->expect, p99, error));
-}
-
-// What no single option can tell.
-static bool check_together(struct load_options *o, char *error) {
-    o->is_closed |= o->rate == 0;
-    if (o->is_raw_echo && o->scenario != LOAD_OPTIONS_ECHO)
-        return load_options_fail(error, "--raw-echo belongs to the scenario echo");
-    if (o->burst > 1 && (o->scenario != LOAD_OPTIONS_ROOMS || o->is_closed))
-        return load_options_fail(error, "--burst belongs to the open loop of the scenario rooms");
-    if (o->holds_until_signal && o->scenario != LOAD_OPTIONS_HOLD)
-        return load_options_fail(error, "--hold-until-signal belongs to the scenario hold");
-    if (o->has_flood && o->is_raw_echo)
-        return load_options_fail(error,
-                                 "--flood sends Phoenix pings, which --raw-echo has none of");
-    if (o->talkers > o->room_size)
-        return load_options_fail(error, "--talkers %u is more than --room-size %u", o->talkers,
-                                 o->room_size);
-    if (o->first_user + (uint64_t)o->connections > 10000000)
-        return load_options_fail(error, "users are numbered below 10,000,000");
-    if (o->spread_destinations > 0 && o->target_count > 1)
-        return load_options_fail(error, "--spread-destinations is for one target, %u are given",
-                                 o->target_count);
-    if (o->event[0] == 0 || strlen(o->event) > 64 || strpbrk(o->event, "\"\\") != NULL)
-        return load_options_fail(error,
-                                 "--event wants 1 to 64 bytes without quotes or backslashes");
-    if (strncmp(o->event, "phx_", 4) == 0 || strncmp(o->event, "presence_", 9) == 0 ||
-        strcmp(o->event, "gap") == 0 || strcmp(o->event, "heartbeat") == 0 ||
-        strcmp(o->event, "ping") == 0 || strcmp(o->event, "whisper") == 0)
-        return load_options_fail(
-            error, "--event %s is reserved by the server; any other name will do", o->event);
-    return read_expectations(o, error);
+    }
+    return load_options_fail(
+        error, "no scenario '%s'; did you mean %s? (hold, echo, rooms, storm, slow, mix)", word,
+        SCENARIOS[best]);
 }
 
 enum load_options_outcome load_options_parse(struct load_options *o, int argc, char *const *argv,
                                              char error[LOAD_OPTIONS_ERROR_BYTES]) {
-    *o = (struct load_options){.scenario = LOAD_OPTIONS_ROOMS, .is_example = argc <= 1};
+    *o = (struct load_options){
+        .scenario = LOAD_OPTIONS_ROOMS, .is_example = argc <= 1, .rate_end = -1};
     error[0] = 0;
     for (size_t i = 0; i < ROW_TOTAL; i++)
         if (ROWS[i].initial != NULL)
@@ -343,7 +391,7 @@ enum load_options_outcome load_options_parse(struct load_options *o, int argc, c
     if (o->target_count == 0)
         o->targets[o->target_count++] =
             o->is_raw_echo ? "ws://127.0.0.1:8080/echo" : LOAD_OPTIONS_TARGET_DEFAULT;
-    return check_together(o, error) ? LOAD_OPTIONS_RUN : LOAD_OPTIONS_BAD;
+    return load_options_check(o, error) ? LOAD_OPTIONS_RUN : LOAD_OPTIONS_BAD;
 }
 
 // Words of `text` in lines of at most `width` columns, continued at column `indent`.
@@ -367,12 +415,16 @@ static void print_wrapped(FILE *out, const char *text, int indent, int width) {
 }
 
 void load_options_print_help(FILE *out) {
-    fputs("usage: fairlead load [hold|echo|rooms] [ws://host:port/path ...] [options]\n\n"
+    fputs("usage: fairlead load [hold|echo|rooms|storm|slow] [ws://host:port/path ...] [options]\n"
+          "       fairlead load mix FILE.yaml [ws://host:port/path ...] [options]\n\n"
           "Drives a server with many connections and tells what they saw. Without arguments: a\n"
           "10-second example against " LOAD_OPTIONS_TARGET_DEFAULT ".\n\n"
           "  rooms  fan-out: rooms of --room-size, some members publish, all check what arrives\n"
           "  echo   request and reply: Phoenix `ping`, or with --raw-echo any WebSocket message\n"
-          "  hold   connect, join, keep alive with heartbeats\n",
+          "  hold   connect, join, keep alive with heartbeats\n"
+          "  storm  rooms; --cut-percent of the connections are reset at once and come back\n"
+          "  slow   rooms; --slow-percent of the members read at --slow-bytes-per-s\n"
+          "  mix    phases with rates, ramps, churn, cuts, slow readers from a YAML file\n",
           out);
     for (size_t i = 0; i < ROW_TOTAL; i++) {
         const struct option_row *row = &ROWS[i];

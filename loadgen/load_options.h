@@ -1,11 +1,13 @@
 // What `fairlead load` is asked to do: one table holds every option with its type, default, bounds
 // and help; parsing, --help and the nearest-name hint are made from it.
 //
-//     fairlead load [hold|echo|rooms] [ws://host:port/path ...] [--option value |
+//     fairlead load [hold|echo|rooms|storm|slow] [ws://host:port/path ...] [--option value |
 //     --option=value]...
+//     fairlead load mix FILE.yaml [...]
 //
-// Pure but for name resolution, which is target.h's. Views point into argv. Errors: one sentence
-// that says what is wrong and what would be right.
+// Pure but for name resolution, which is target.h's. Views point into argv, those of a plan's file
+// into the struct that they were set in: copies borrow from it. Errors: one sentence that says what
+// is wrong and what would be right.
 #ifndef FAIRLEAD_LOAD_OPTIONS_H
 #define FAIRLEAD_LOAD_OPTIONS_H
 
@@ -14,7 +16,9 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "loadgen/backoff.h"
 #include "loadgen/expect.h"
+#include "loadgen/layout.h"
 #include "sched/base/check.h"
 
 #define LOAD_OPTIONS_TARGETS_MAX 64
@@ -26,11 +30,16 @@
 #define LOAD_OPTIONS_PAYLOAD_BYTES_MIN 55
 #define LOAD_OPTIONS_PAYLOAD_BYTES_MAX (1u << 20)
 #define LOAD_OPTIONS_CONNECTIONS_MAX 4000000u
+#define LOAD_OPTIONS_COUNT_MAX 128
+#define LOAD_OPTIONS_TEXTS_BYTES 8192 // of a plan's file
 
 enum load_scenario {
     LOAD_OPTIONS_HOLD,
     LOAD_OPTIONS_ECHO,
     LOAD_OPTIONS_ROOMS,
+    LOAD_OPTIONS_STORM,
+    LOAD_OPTIONS_SLOW,
+    LOAD_OPTIONS_MIX, // phases of plan_file
 };
 
 enum load_options_outcome {
@@ -65,11 +74,27 @@ struct load_options {
     bool holds_until_signal;
     bool is_example; // no arguments at all
     uint32_t room_size;
+    const char *room_sizes;    // "": all of room_size
+    struct layout_sizes sizes; // either of them, read
     uint32_t talkers;
     uint32_t burst;
     uint32_t payload_bytes;
     uint32_t first_user;
     uint32_t first_room;
+    const char *arrivals; // even, poisson
+    bool is_poisson;
+    double rate_end; // < 0: the rate stays
+    uint32_t seed;   // of everything random that a run does
+    double churn_rate;
+    double churn_percent; // of each room's members
+    double cut_percent;   // storm
+    const char *backoff_text;
+    struct backoff backoff;
+    bool reconnects; // also those that the server dropped
+    double slow_percent;
+    uint32_t slow_bytes_per_s;
+    const char *plan_file; // mix
+    double speed;
     double duration_s;
     double warmup_s;
     double straggler_s;
@@ -77,13 +102,30 @@ struct load_options {
     double send_lag_max_ms;
     double expect_p99_ms; // 0: nothing expected
     const char *expect_text;
-    struct expect expect; // both of them, read
+    struct expect expect;                        // both of them, read
+    uint64_t given[LOAD_OPTIONS_COUNT_MAX / 64]; // rows of the table that argv or a file has set
+    uint32_t texts_size;
+    char texts[LOAD_OPTIONS_TEXTS_BYTES];
 };
 
 // argv[0] is skipped. BAD: error holds a sentence.
 MUST_USE enum load_options_outcome load_options_parse(struct load_options *o, int argc,
                                                       char *const *argv,
                                                       char error[LOAD_OPTIONS_ERROR_BYTES]);
+
+// What stands under `options:` in a plan's file: sets the option unless argv did. A flag takes true
+// or false. False with a sentence. After the last of them comes load_options_check.
+MUST_USE bool load_options_set(struct load_options *o, const char *name, const char *text,
+                               char error[LOAD_OPTIONS_ERROR_BYTES]);
+
+// What no single option can tell; fills in what follows from several (load_options_check.c).
+MUST_USE bool load_options_check(struct load_options *o, char error[LOAD_OPTIONS_ERROR_BYTES]);
+
+// True when argv or a plan's file names this option.
+bool load_options_is_given(const struct load_options *o, const char *name);
+
+// How many edits make one name of the other, for "did you mean".
+uint32_t load_options_edits(const char *a, const char *b);
 
 // Writes the sentence, cut to fit, and returns false: for this parser and others of command lines.
 bool load_options_fail(char error[LOAD_OPTIONS_ERROR_BYTES], const char *format, ...)
@@ -93,7 +135,12 @@ void load_options_print_help(FILE *out);
 
 const char *load_options_scenario_name(enum load_scenario scenario);
 
-// How many rooms the run fills, how many connections may publish or ping.
+// True when something may be published and what arrives is checked: rooms, storm, slow, mix.
+static inline bool load_options_publishes(const struct load_options *o) {
+    return o->scenario >= LOAD_OPTIONS_ROOMS && !o->is_raw_echo;
+}
+
+// How many rooms the run fills. Of a mix of sizes: O(rooms).
 uint32_t load_options_room_count(const struct load_options *o);
 
 #endif

@@ -20,6 +20,11 @@
 #define PLAN_DURATION_S_MAX (7 * 86400.0)
 #define PLAN_CHURN_RATE_MAX 1000000.0
 #define PLAN_SLOW_BYTES_PER_S_MAX 1000000000u
+// One thread of today makes less than half of these on the bare kernel (docs/BENCHMARKS.md), so
+// what is above is a slip of the pen; what is below and too much is found out by running it (exit
+// 3).
+#define PLAN_SENT_PER_S_MAX 5000000.0
+#define PLAN_RECEIVED_PER_S_MAX 20000000.0
 
 // A rate that moves in a straight line within its phase.
 struct plan_rate {
@@ -30,7 +35,7 @@ struct plan_rate {
 struct phase {
     char name[PLAN_NAME_BYTES];
     double duration_s;
-    bool is_measured;         // else warm-up before the measured phases, or what comes after them
+    bool is_measured;         // else warm-up: before all measured phases
     bool is_poisson;          // arrivals of publishes, pings and churn; else evenly spaced
     bool is_endless;          // until a signal; the last phase only
     bool is_closed;           // closed loop, in place of the rates of publishes or pings
@@ -92,9 +97,12 @@ struct plan_fault {
     char text[200];
 };
 
-// True when the plan can be executed with these options: values within bounds, measured phases side
-// by side, nothing asked for that the protocol, the rooms or one client cannot give.
+// True when the plan can be executed with these options: values within bounds, measured phases
+// after the others, nothing asked for that the protocol, the rooms or one client cannot give.
 MUST_USE bool plan_check(const struct plan *plan, const struct load_options *o,
                          struct plan_fault *fault);
+
+// The option that a preset takes a phase's key from: "--rate" for publish_rate.
+const char *plan_option_of(const char *key);
 
 #endif

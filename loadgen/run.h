@@ -11,6 +11,7 @@
 
 #include "io/stream.h"
 #include "loadgen/flight.h"
+#include "loadgen/plan.h"
 #include "loadgen/protocol.h"
 #include "loadgen/result.h"
 #include "loadgen/scan.h"
@@ -73,6 +74,7 @@ enum run_numbers {
 
 struct run {
     struct load_options options;
+    const struct plan *plan;
     const struct protocol *protocol;
     struct result *result;
     struct target_set *targets;

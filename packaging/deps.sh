@@ -20,7 +20,7 @@ run   | libmicrohttpd-dev | header microhttpd.h  | the control plane: page, metr
 run   | libjansson-dev    | header jansson.h     | JSON of the control plane and of reports
 run   | libcyaml-dev      | header cyaml/cyaml.h | the configuration file
 run   | libcurl4-openssl-dev | header curl/curl.h | the load tool asks control planes over HTTP
-run   | libyaml-dev       | header yaml.h        | the line of a mistake in it
+run   | libyaml-dev       | header yaml.h        | the line of a mistake in it; plans of `fairlead load mix`
 run   | zlib1g-dev        | header zlib.h        | the page, compressed at build time
 run   | libjs-chart.js    | file /usr/share/javascript/chart.js/chart.min.js | plots of `--html` reports, embedded at build time
 test  | check             | header check.h       | unit tests

@@ -80,8 +80,40 @@ START_TEST(load_options_that_contradict_each_other_are_refused) {
     refuses("--room-size 5 --talkers 6", "more than --room-size 5");
     ck_assert_int_eq(parse("--room-size 5 --talkers 5"), LOAD_OPTIONS_RUN);
     refuses("ws://a/ ws://b/ --spread-destinations 3", "is for one target");
+    refuses("rooms --cut-percent 5", "--cut-percent belongs to the scenario storm");
+    refuses("storm --slow-percent 5", "--slow-percent belongs to the scenario slow");
+    refuses("rooms --slow-bytes-per-s 5", "belongs to the scenario slow");
+    refuses("hold --churn-rate 5", "--churn-rate belongs to the scenarios rooms, storm and slow");
+    refuses("rooms --speed 5", "--speed belongs to the scenario mix");
+    refuses("storm --closed 5", "--closed belongs to the scenarios echo and rooms");
+    refuses("rooms --rate 0 --churn-rate 5", "--churn-rate belongs to the open loop");
+    refuses("rooms --closed 5 --rate-end 5", "--rate-end belongs to the open loop");
+    refuses("echo --rate 0 --arrivals poisson", "belongs to the open loop");
+    refuses("mix", "mix wants a file of phases");
     refuses("--event phx_join", "reserved");
     refuses("--event a\"b", "without quotes");
+}
+END_TEST
+
+START_TEST(load_options_with_a_grammar_of_their_own_are_read) {
+    refuses("--room-sizes zipf:1:9-2", "--room-sizes wants zipf:S:MIN-MAX");
+    refuses("--room-sizes zipf:1:2-201", "largest room wants 201 members, --connections is 200");
+    refuses("--room-sizes zipf:1:2-9 --room-size 4", "exclude each other");
+    ck_assert_int_eq(parse("--room-sizes zipf:1:2-200 --talkers 200"), LOAD_OPTIONS_RUN);
+    ck_assert(o.sizes.min == 2 && o.sizes.max == 200 && o.sizes.exponent == 1);
+    refuses("--room-sizes zipf:1:2-20 --talkers 21", "more than the largest of --room-sizes, 20");
+    refuses("--arrivals random", "--arrivals wants even or poisson, not 'random'");
+    ck_assert_int_eq(parse("--arrivals poisson"), LOAD_OPTIONS_RUN);
+    ck_assert(o.is_poisson && o.rate_end < 0 && o.seed == 1);
+    refuses("storm --backoff often", "--backoff wants phoenix, fixed:MS or exponential:MIN-MAX");
+    ck_assert_int_eq(parse("storm --backoff fixed:9"), LOAD_OPTIONS_RUN);
+    ck_assert(o.backoff.kind == BACKOFF_FIXED && o.backoff.min_ms == 9);
+    ck_assert_int_eq(parse("rooms --rate 5 --rate-end 0"), LOAD_OPTIONS_RUN);
+    ck_assert(o.rate_end == 0 && !o.is_closed);
+    ck_assert_int_eq(parse("storm --rate 0"), LOAD_OPTIONS_RUN);
+    ck_assert(!o.is_closed); // nothing is published then
+    ck_assert_int_eq(parse("mix day.yaml"), LOAD_OPTIONS_RUN);
+    ck_assert_str_eq(o.plan_file, "day.yaml");
 }
 END_TEST
 
@@ -143,6 +175,7 @@ UNIT_MAIN("loadgen/load_options", load_options_without_arguments_are_the_example
           load_options_unknown_name_is_refused_with_the_nearest,
           load_options_values_are_checked_at_their_bounds,
           load_options_that_contradict_each_other_are_refused,
+          load_options_with_a_grammar_of_their_own_are_read,
           load_options_take_both_spellings_and_words_anywhere,
           load_options_closed_loop_is_chosen_by_either_option,
           load_options_help_names_each_option_that_the_parser_knows)

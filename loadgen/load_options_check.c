@@ -1,0 +1,138 @@
+// What no single option can tell: texts with a grammar of their own are read, what contradicts
+// itself is refused, what follows from several options is filled in. May be called again when an
+// option has changed.
+#include <string.h>
+
+#include "loadgen/load_options.h"
+
+static const char *scenario_of(const struct load_options *o) {
+    return load_options_scenario_name(o->scenario);
+}
+
+// --- texts with a grammar ------------------------------------------------------------------------
+
+static bool read_sizes(struct load_options *o, char *error) {
+    o->sizes = (struct layout_sizes){.min = o->room_size, .max = o->room_size};
+    if (o->room_sizes[0] == 0)
+        return true;
+    if (load_options_is_given(o, "room-size"))
+        return load_options_fail(error, "--room-size and --room-sizes exclude each other");
+    if (!layout_parse_sizes(&o->sizes, o->room_sizes))
+        return load_options_fail(error, "--room-sizes wants %s, not '%s'", layout_sizes_wanted(),
+                                 o->room_sizes);
+    if (o->sizes.max > o->connections)
+        return load_options_fail(error,
+                                 "--room-sizes %s: its largest room wants %u members, "
+                                 "--connections is %u",
+                                 o->room_sizes, o->sizes.max, o->connections);
+    return true;
+}
+
+static bool read_words(struct load_options *o, char *error) {
+    o->is_poisson = strcmp(o->arrivals, "poisson") == 0;
+    if (!o->is_poisson && strcmp(o->arrivals, "even") != 0)
+        return load_options_fail(error, "--arrivals wants even or poisson, not '%s'", o->arrivals);
+    if (!backoff_parse(&o->backoff, o->backoff_text))
+        return load_options_fail(error, "--backoff wants %s, not '%s'", backoff_wanted(),
+                                 o->backoff_text);
+    return true;
+}
+
+static bool read_expectations(struct load_options *o, char *error) {
+    _Static_assert(EXPECT_ERROR_BYTES <= LOAD_OPTIONS_ERROR_BYTES, "its sentence fits");
+    char p99[EXPECT_TEXT_BYTES];
+    int size = snprintf(p99, sizeof(p99), "p99<=%.6f", o->expect_p99_ms);
+    while (p99[size - 1] == '0' && p99[size - 2] != '.') // people read it in the verdict
+        size--;
+    snprintf(p99 + size, sizeof(p99) - (size_t)size, "ms");
+    o->expect = (struct expect){0};
+    return (o->expect_text[0] == 0 || expect_parse(&o->expect, o->expect_text, error)) &&
+           (o->expect_p99_ms == 0 || expect_parse(&o->expect, p99, error));
+}
+
+static bool check_event(const struct load_options *o, char *error) {
+    static const char *const reserved[] = {"gap", "heartbeat", "ping", "whisper"};
+    if (o->event[0] == 0 || strlen(o->event) > 64 || strpbrk(o->event, "\"\\") != NULL)
+        return load_options_fail(error,
+                                 "--event wants 1 to 64 bytes without quotes or backslashes");
+    bool is_reserved = strncmp(o->event, "phx_", 4) == 0 || strncmp(o->event, "presence_", 9) == 0;
+    for (size_t i = 0; i < sizeof(reserved) / sizeof(reserved[0]); i++)
+        is_reserved |= strcmp(o->event, reserved[i]) == 0;
+    if (is_reserved)
+        return load_options_fail(
+            error, "--event %s is reserved by the server; any other name will do", o->event);
+    return true;
+}
+
+// --- what belongs to which scenario --------------------------------------------------------------
+
+#define IN(scenario) (1u << LOAD_OPTIONS_##scenario)
+
+struct belonging {
+    const char *option;
+    uint32_t scenarios;
+    const char *text;
+};
+
+static const struct belonging BELONGINGS[] = {
+    {"hold-until-signal", IN(HOLD), "the scenario hold"},
+    {"cut-percent", IN(STORM), "the scenario storm (mix: cut_percent of a phase)"},
+    {"slow-percent", IN(SLOW), "the scenario slow (mix: slow_percent of a phase)"},
+    {"slow-bytes-per-s", IN(SLOW), "the scenario slow (mix: slow_bytes_per_s of a phase)"},
+    {"churn-rate", IN(ROOMS) | IN(STORM) | IN(SLOW),
+     "the scenarios rooms, storm and slow (mix: churn_rate of a phase)"},
+    {"rate-end", IN(ECHO) | IN(ROOMS) | IN(STORM) | IN(SLOW),
+     "the scenarios echo, rooms, storm and slow (mix: publish_rate_end of a phase)"},
+    {"speed", IN(MIX), "the scenario mix"},
+    {"closed", IN(ECHO) | IN(ROOMS), "the scenarios echo and rooms"},
+};
+
+static bool check_belongings(const struct load_options *o, char *error) {
+    for (size_t i = 0; i < sizeof(BELONGINGS) / sizeof(BELONGINGS[0]); i++) {
+        const struct belonging *b = &BELONGINGS[i];
+        if (load_options_is_given(o, b->option) && !(b->scenarios >> o->scenario & 1))
+            return load_options_fail(error, "--%s belongs to %s, not to %s", b->option, b->text,
+                                     scenario_of(o));
+    }
+    if (o->is_raw_echo && o->scenario != LOAD_OPTIONS_ECHO)
+        return load_options_fail(error, "--raw-echo belongs to the scenario echo");
+    if (o->burst > 1 && (!load_options_publishes(o) || o->is_closed))
+        return load_options_fail(error, "--burst belongs to the open loop of the scenario rooms");
+    if (o->has_flood && o->is_raw_echo)
+        return load_options_fail(error,
+                                 "--flood sends Phoenix pings, which --raw-echo has none of");
+    if (o->scenario == LOAD_OPTIONS_MIX && o->plan_file == NULL)
+        return load_options_fail(error, "mix wants a file of phases: fairlead load mix day.yaml");
+    return true;
+}
+
+static bool check_open_loop(const struct load_options *o, char *error) {
+    if (!o->is_closed)
+        return true;
+    if (o->rate_end >= 0)
+        return load_options_fail(error, "--rate-end belongs to the open loop: give --rate, too");
+    if (o->is_poisson)
+        return load_options_fail(error, "--arrivals poisson belongs to the open loop: a closed "
+                                        "one sends when it is answered");
+    if (o->churn_rate > 0)
+        return load_options_fail(error, "--churn-rate belongs to the open loop: give --rate, too");
+    return true;
+}
+
+bool load_options_check(struct load_options *o, char error[LOAD_OPTIONS_ERROR_BYTES]) {
+    bool can_be_closed = o->scenario <= LOAD_OPTIONS_ROOMS;
+    o->is_closed |= o->rate == 0 && o->rate_end < 0 && can_be_closed;
+    if (!check_belongings(o, error) || !read_words(o, error) || !check_open_loop(o, error) ||
+        !read_sizes(o, error) || !check_event(o, error))
+        return false;
+    if (o->talkers > o->sizes.max)
+        return load_options_fail(error, "--talkers %u is more than %s %u", o->talkers,
+                                 o->room_sizes[0] ? "the largest of --room-sizes," : "--room-size",
+                                 o->sizes.max);
+    if (o->first_user + (uint64_t)o->connections > 10000000)
+        return load_options_fail(error, "users are numbered below 10,000,000");
+    if (o->spread_destinations > 0 && o->target_count > 1)
+        return load_options_fail(error, "--spread-destinations is for one target, %u are given",
+                                 o->target_count);
+    return read_expectations(o, error);
+}
