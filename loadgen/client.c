@@ -46,7 +46,10 @@ const char *client_shown(struct bytes text, char out[CLIENT_SHOWN_BYTES]) {
     for (size_t i = 0; i < text.size && size < CLIENT_SHOWN_BYTES - 1; i++) {
         if (text.data[i] == '\n' && size > 0)
             break;
-        if (text.data[i] >= ' ' && text.data[i] != 0x7f)
+        // What is no ASCII might be no UTF-8 either, which neither JSON nor a terminal takes.
+        if (text.data[i] >= 0x7f)
+            out[size++] = '?';
+        else if (text.data[i] >= ' ')
             out[size++] = (char)text.data[i];
     }
     out[size] = 0;

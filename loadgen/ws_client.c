@@ -72,8 +72,19 @@ static void refuse_http(struct run *run, uint32_t index, const struct http1_resp
                 target->path, response->status, text[0] ? ": " : "", text, hint);
 }
 
+// RFC 8446 5.1: a record of type alert or handshake, version 3.x.
+static bool is_tls(struct bytes head) {
+    return head.size >= 2 && (head.data[0] == 0x15 || head.data[0] == 0x16) && head.data[1] == 3;
+}
+
 static void refuse_strange(struct run *run, uint32_t index, struct bytes head, const char *cause) {
     char text[CLIENT_SHOWN_BYTES];
+    if (is_tls(head)) {
+        client_fail(run, index, RESULT_NOT_HTTP,
+                    "%.100s speaks TLS, which this tool does not: point it at the plain port",
+                    target_of(run->targets, index)->host);
+        return;
+    }
     client_fail(run, index, RESULT_NOT_HTTP, "%.100s is no WebSocket server: %s; it said '%s'",
                 target_of(run->targets, index)->host, cause, client_shown(head, text));
 }
