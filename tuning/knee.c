@@ -146,27 +146,33 @@ const char *knee_verdict_name(enum knee_verdict verdict) {
     return names[verdict];
 }
 
+// Four digits of a small rate, all of a large one.
+static void rate_text(double rate, char text[32]) {
+    snprintf(text, 32, rate < 1000 ? "%.4g" : "%.0f", rate);
+}
+
 void knee_describe(const struct knee *knee, const char *unit, double slo_ns, char *text,
                    uint32_t text_size) {
     double slo_ms = slo_ns / 1e6;
+    char pass[32], fail[32];
     const char *why = knee_verdict_name(knee->fail_why);
+    rate_text(knee->pass, pass);
+    rate_text(knee->fail > 0 ? knee->fail : knee->rate, fail);
     if (knee->fail_why == KNEE_TARGET)
         snprintf(text, text_size, "no answer: the target is unreachable or refuses connections");
     else if (knee->pass == 0 && knee->fail_why == KNEE_CLIENT)
-        snprintf(text, text_size, "no answer: the client was the limit even at %.6g %s", knee->fail,
-                 unit);
+        snprintf(text, text_size, "no answer: the client was the limit even at %s %s", fail, unit);
     else if (knee->pass == 0)
-        snprintf(text, text_size, "no rate keeps p99 under %.4g ms: even %.6g %s fail (%s)", slo_ms,
-                 knee->fail > 0 ? knee->fail : knee->rate, unit, why);
+        snprintf(text, text_size, "no rate keeps p99 under %.4g ms: even %s %s fail (%s)", slo_ms,
+                 fail, unit, why);
     else if (knee->fail == 0)
-        snprintf(text, text_size, "at least %.6g %s with p99 under %.4g ms: no faster was tried",
-                 knee->pass, unit, slo_ms);
+        snprintf(text, text_size, "at least %s %s with p99 under %.4g ms: no faster was tried",
+                 pass, unit, slo_ms);
     else if (knee->fail_why == KNEE_CLIENT)
         snprintf(text, text_size,
-                 "at least %.6g %s with p99 under %.4g ms; at %.6g the client was "
-                 "the limit",
-                 knee->pass, unit, slo_ms, knee->fail);
+                 "at least %s %s with p99 under %.4g ms; at %s the client was the limit", pass,
+                 unit, slo_ms, fail);
     else
-        snprintf(text, text_size, "%.6g %s with p99 under %.4g ms; %.6g fail (%s)", knee->pass,
-                 unit, slo_ms, knee->fail, why);
+        snprintf(text, text_size, "%s %s with p99 under %.4g ms; %s fail (%s)", pass, unit, slo_ms,
+                 fail, why);
 }

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "tuning/host_mode.h"
+#include "tuning/knee_run.h"
 
 #define EXIT_OK 0
 #define EXIT_FAILED 1
@@ -12,9 +13,10 @@ static int run_mode(const struct tune_options *o) {
     switch (o->mode) {
     case TUNE_OPTIONS_HOST:
         return host_mode_run(o);
+    case TUNE_OPTIONS_KNEE:
+        return knee_run(o);
     case TUNE_OPTIONS_APPLY:
     case TUNE_OPTIONS_MEASURE:
-    case TUNE_OPTIONS_KNEE:
     case TUNE_OPTIONS_TRY:
         fputs("fairlead tune: not there yet\n", stderr);
         return EXIT_FAILED;

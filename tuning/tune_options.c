@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "sched/base/nearest.h"
+#include "tuning/measure_words.h"
 
 enum option_type {
     OPTION_FLAG,
@@ -78,6 +79,42 @@ static const struct option_row ROWS[] = {
     ROW_TEXT("undo", undo_file, "FILE", "",
              "where the undo script goes (default /var/lib/fairlead/undo-PROFILE-TIME.sh)"),
     ROW_TEXT("profiles", profiles, "DIR", "", "where the profiles are (default: as installed)"),
+    ROW_GROUP("Measuring, a server and a load tool of our own (--measure, --knee, --try)"),
+    ROW_COUNT("connections", connections, "N", "5000", 1, 1000000,
+              "that talk; those of --measure's memory part: --hold"),
+    ROW_COUNT("rooms-of", rooms_of, "N", "50", 1, 1000000, "members of each room"),
+    ROW_TEXT("slo", slo, "TIME", "50ms", "p99 of a delivery from its intended send time: 50ms, 1s"),
+    ROW_NUMBER("step-s", step_s, "S", "0", 0, 600,
+               "measured window of each run (0: 5 for --knee, 2.5 for --measure, 4 for --try)"),
+    ROW_FLAG("all-cpus", has_all_cpus,
+             "--knee, --try: a scheduler on every CPU, not on the first alone"),
+    ROW_TEXT("serve", serve_words, "OPTIONS", "", "further options of our own `fairlead serve`"),
+    ROW_TEXT("load", load_words, "OPTIONS", "", "further options of `fairlead load`"),
+    ROW_COUNT("port", port, "N", "17900", 1024, 32000, "servers of our own use 50 ports from here"),
+    ROW_FLAG("quiet", is_quiet, "no progress"),
+    ROW_GROUP("Questions to --measure"),
+    ROW_TEXT("from", from_file, "FILE", "",
+             "answer from the JSON of an earlier --measure, in no time"),
+    ROW_NUMBER("users", users, "N", "0", 0, 1e9, "do so many fit? (0: how many fit?)"),
+    ROW_NUMBER("messages-per-minute", messages_per_minute, "N", "1", 0, 1e6,
+               "of each user (0: how many may --users send?)"),
+    ROW_NUMBER("heartbeat-s", heartbeat_s, "S", "30", 0, 86400,
+               "between a client's heartbeats (0: none)"),
+    ROW_COUNT("hold", hold, "N", "40000", 400, 4000000,
+              "idle connections to weigh, both ends on this machine"),
+    ROW_GROUP("The search of --knee"),
+    ROW_TEXT("target", target, "URL", "", "another server, ours or not: ws://host:port/path"),
+    ROW_TEXT("control", control, "URL", "",
+             "its control plane, when it is a Fairlead: its counters are looked at, too"),
+    ROW_TEXT("scenario", scenario, "NAME", "rooms", "rooms or echo"),
+    ROW_NUMBER("rate-start", rate_start, "N", "0", 0, 1e7,
+               "first rate a second (0: 20,000 deliveries a second)"),
+    ROW_NUMBER("rate-max", rate_max, "N", "1000000", 1, 1e7, "no faster"),
+    ROW_COUNT("tries", tries, "N", "2", 1, 9, "a rate fails when it failed so often in a row"),
+    ROW_GROUP("The pairs of --try"),
+    ROW_COUNT("pairs", pairs, "N", "5", 2, 25, "runs with and without the knob"),
+    ROW_NUMBER("rate", rate, "N", "0", 0, 1e7,
+               "publishes a second (0: what takes half of a scheduler without the knob)"),
     ROW_GROUP("Result"),
     ROW_TEXT("json", json_file, "FILE", "", "write the result as JSON too (- for stdout)"),
     ROW_TEXT("html", html_file, "FILE", "", "write the result as one self-contained page"),
@@ -183,8 +220,43 @@ static bool parse_option(struct tune_options *o, int argc, char *const *argv, in
     return set_option(o, row, argv[++*at], error);
 }
 
+// "50ms", "0.2s", "50": milliseconds when nothing is said.
+static bool parse_slo(struct tune_options *o, char *error) {
+    char *end = NULL;
+    double value = strtod(o->slo, &end);
+    double unit_ms = strcmp(end, "s") == 0 ? 1000 : strcmp(end, "us") == 0 ? 0.001 : 1;
+    bool has_unit = *end == 0 || strcmp(end, "ms") == 0 || unit_ms != 1;
+    o->slo_ms = value * unit_ms;
+    if (end == o->slo || !has_unit || !(o->slo_ms > 0) || o->slo_ms > 3.6e6)
+        return fail(error, "--slo wants a time such as 50ms or 1s, not '%s'", o->slo);
+    return true;
+}
+
+static bool check_measuring(struct tune_options *o, char *error) {
+    bool measures = o->mode == TUNE_OPTIONS_MEASURE, seeks = o->mode == TUNE_OPTIONS_KNEE;
+    if (!parse_slo(o, error))
+        return false;
+    if (strcmp(o->scenario, "rooms") != 0 && strcmp(o->scenario, "echo") != 0)
+        return fail(error, "--scenario is rooms or echo, not '%s'", o->scenario);
+    if (!seeks && o->target[0])
+        return fail(error, "--target belongs to --knee; the others start a server of their own");
+    if (o->control[0] && !o->target[0])
+        return fail(error, "--control belongs to --target: whose control plane is it?");
+    if (o->target[0] && (o->serve_words[0] || o->has_all_cpus))
+        return fail(error, "--serve and --all-cpus are for a server of our own, not for --target");
+    if (!measures && o->from_file[0])
+        return fail(error, "--from belongs to --measure: --measure --from FILE --users 100000");
+    if (!measure_words_validate(o->serve_words) || !measure_words_validate(o->load_words))
+        return fail(error, "--serve and --load take at most 40 words of 190 bytes");
+    if (seeks && o->rate_start > o->rate_max)
+        return fail(error, "--rate-start %g is above --rate-max %g", o->rate_start, o->rate_max);
+    if (o->step_s == 0)
+        o->step_s = seeks ? 5 : measures ? 2.5 : 4;
+    return true;
+}
+
 // What no single option can tell.
-static bool check_together(const struct tune_options *o, char *error) {
+static bool check_together(struct tune_options *o, char *error) {
     bool applies = o->mode == TUNE_OPTIONS_APPLY;
     if (o->mode_count > 1)
         return fail(error,
@@ -193,7 +265,7 @@ static bool check_together(const struct tune_options *o, char *error) {
         return fail(error, "--dry-run belongs to --apply; nothing else changes the host");
     if (!applies && o->undo_file[0])
         return fail(error, "--undo belongs to --apply");
-    return true;
+    return check_measuring(o, error);
 }
 
 enum tune_options_outcome tune_options_parse(struct tune_options *o, int argc, char *const *argv,
@@ -255,6 +327,8 @@ void tune_options_print_help(FILE *out) {
         snprintf(text, sizeof(text), tells_default ? "%s (default %s)" : "%s", row->help,
                  row->initial);
         fprintf(out, "  %-20s ", left);
+        if (strlen(left) > 20)
+            fprintf(out, "\n%*s", 23, "");
         print_wrapped(out, text, 23, 80);
     }
     fputs("\n--help, --version.\n"

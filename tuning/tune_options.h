@@ -46,6 +46,30 @@ struct tune_options {
     bool is_dry_run;
     bool says_yes; // asks nothing
     bool is_wide;  // the commands and the arithmetic, also where nothing is wrong
+    // --measure, --knee, --try:
+    const char *target;      // "" for a server of our own
+    const char *control;     // its control plane, "" for none
+    const char *scenario;    // "rooms" or "echo"
+    const char *slo;         // as written
+    const char *serve_words; // further options of our own server
+    const char *load_words;  // and of the load tool
+    const char *from_file;   // a measurement to answer from, "" for a new one
+    double slo_ms;
+    double rate_start; // 0: by the size of rooms
+    double rate_max;
+    double rate;   // --try; 0: as much as half a CPU
+    double step_s; // 0: as the mode likes it
+    double users;  // 0: as many as fit
+    double messages_per_minute;
+    double heartbeat_s;
+    uint32_t connections;
+    uint32_t hold;
+    uint32_t rooms_of;
+    uint32_t tries;
+    uint32_t pairs;
+    uint32_t port;
+    bool has_all_cpus;
+    bool is_quiet;
 };
 
 // argv[0] is skipped. BAD: error holds a sentence.
