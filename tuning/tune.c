@@ -4,6 +4,7 @@
 
 #include "tuning/host_mode.h"
 #include "tuning/knee_run.h"
+#include "tuning/measure.h"
 
 #define EXIT_OK 0
 #define EXIT_FAILED 1
@@ -15,8 +16,9 @@ static int run_mode(const struct tune_options *o) {
         return host_mode_run(o);
     case TUNE_OPTIONS_KNEE:
         return knee_run(o);
-    case TUNE_OPTIONS_APPLY:
     case TUNE_OPTIONS_MEASURE:
+        return measure_run(o);
+    case TUNE_OPTIONS_APPLY:
     case TUNE_OPTIONS_TRY:
         fputs("fairlead tune: not there yet\n", stderr);
         return EXIT_FAILED;

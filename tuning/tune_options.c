@@ -10,6 +10,8 @@
 #include "sched/base/nearest.h"
 #include "tuning/measure_words.h"
 
+#define CONNECTIONS_MEASURED 5000 // that talk in --measure, --knee and --try
+
 enum option_type {
     OPTION_FLAG,
     OPTION_COUNT,  // uint32_t
@@ -69,7 +71,7 @@ static const struct option_row ROWS[] = {
     ROW_GROUP("The host"),
     ROW_COUNT("connections", connections, "N", "0", 0, TUNE_OPTIONS_CONNECTIONS_MAX,
               "judge by this many connections; exit 1 when they do not fit (0: as many as memory "
-              "holds)"),
+              "holds). Measuring: so many talk (0: 5,000)"),
     ROW_FLAG("wide", is_wide, "every value that was read, with the arithmetic"),
     ROW_TEXT("root", root, "DIR", "",
              "read DIR/proc, DIR/sys and DIR/etc in place of this host's (and write there)"),
@@ -80,8 +82,6 @@ static const struct option_row ROWS[] = {
              "where the undo script goes (default /var/lib/fairlead/undo-PROFILE-TIME.sh)"),
     ROW_TEXT("profiles", profiles, "DIR", "", "where the profiles are (default: as installed)"),
     ROW_GROUP("Measuring, a server and a load tool of our own (--measure, --knee, --try)"),
-    ROW_COUNT("connections", connections, "N", "5000", 1, 1000000,
-              "that talk; those of --measure's memory part: --hold"),
     ROW_COUNT("rooms-of", rooms_of, "N", "50", 1, 1000000, "members of each room"),
     ROW_TEXT("slo", slo, "TIME", "50ms", "p99 of a delivery from its intended send time: 50ms, 1s"),
     ROW_NUMBER("step-s", step_s, "S", "0", 0, 600,
@@ -250,6 +250,8 @@ static bool check_measuring(struct tune_options *o, char *error) {
         return fail(error, "--serve and --load take at most 40 words of 190 bytes");
     if (seeks && o->rate_start > o->rate_max)
         return fail(error, "--rate-start %g is above --rate-max %g", o->rate_start, o->rate_max);
+    if (o->connections == 0 && o->mode != TUNE_OPTIONS_HOST && o->mode != TUNE_OPTIONS_APPLY)
+        o->connections = CONNECTIONS_MEASURED;
     if (o->step_s == 0)
         o->step_s = seeks ? 5 : measures ? 2.5 : 4;
     return true;

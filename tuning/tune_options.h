@@ -42,7 +42,7 @@ struct tune_options {
     const char *undo_file;
     const char *json_file; // "" when none, "-" for stdout
     const char *html_file;
-    uint32_t connections; // that are wanted; 0: as many as memory holds
+    uint32_t connections; // that are wanted; 0: as many as memory holds; measuring: that talk
     bool is_dry_run;
     bool says_yes; // asks nothing
     bool is_wide;  // the commands and the arithmetic, also where nothing is wrong
@@ -62,7 +62,6 @@ struct tune_options {
     double users;  // 0: as many as fit
     double messages_per_minute;
     double heartbeat_s;
-    uint32_t connections;
     uint32_t hold;
     uint32_t rooms_of;
     uint32_t tries;
