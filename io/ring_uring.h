@@ -13,6 +13,7 @@ struct lane {
     struct io_uring uring;
     bool is_open;
     bool is_registered;       // enter_ring_fd is an index of registered rings
+    bool has_accepted;        // an accept was armed here at some time
     int event_fd;             // children: signals lane 0; lane 0: outsiders' wake
     uint32_t sqe_tail;        // prepared
     uint32_t sqe_submitted;   // the kernel's head after the last submission

@@ -40,6 +40,7 @@ static struct io_uring_sqe *prepare_accept(struct ring *ring, uint32_t lane, int
     struct io_uring_sqe *sqe =
         prepare(ring, lane, IORING_OP_ACCEPT,
                 (struct token){TOKEN_ACCEPT, acceptor.generation, acceptor.index});
+    ring_lane(ring, lane)->has_accepted = true;
     sqe->fd = listen_fd;
     // The kernel picks the descriptor. Set by hand: docs/KERNEL.md 1.
     sqe->file_index = IORING_FILE_INDEX_ALLOC;
