@@ -69,7 +69,7 @@ static const struct option_row ROWS[] = {
               "handshakes and joins under way at once"),
     ROW_NUMBER("connect-timeout-s", connect_timeout_s, "S", "10", 0.1, 600,
                "until connected and joined"),
-    ROW_NUMBER("heartbeat-s", heartbeat_s, "S", "30", 1, 3600, "between heartbeats"),
+    ROW_NUMBER("heartbeat-s", heartbeat_s, "S", "30", 0, 86400, "between heartbeats; 0: none"),
     ROW_COUNT("first-user", first_user, "N", "0", 0, 9999999,
               "users are u0000000 and up from here: tell several load tools apart"),
     ROW_COUNT("first-room", first_room, "N", "0", 0, 9999999, "rooms are bench-0 and up from here"),

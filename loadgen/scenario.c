@@ -164,9 +164,9 @@ static void send_flood(struct run *run) {
 }
 
 bool scenario_init(struct run *run, uint64_t now_ns) {
-    bool has_heartbeats = run->protocol->has_heartbeats;
-    double heartbeat_rate = (double)run->client_count / run->options.heartbeat_s;
-    schedule_init(&run->heartbeats, now_ns, has_heartbeats ? heartbeat_rate : 0);
+    bool has_heartbeats = run->protocol->has_heartbeats && run->options.heartbeat_s > 0;
+    schedule_init(&run->heartbeats, now_ns,
+                  has_heartbeats ? (double)run->client_count / run->options.heartbeat_s : 0);
     schedule_init(&run->arrivals, now_ns, 0);
     run->measure_from_ns = run->measure_to_ns = SCHEDULE_NEVER;
     run->flood_parcel = BLOCK_NONE;

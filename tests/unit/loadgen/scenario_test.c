@@ -194,6 +194,17 @@ START_TEST(scenario_heartbeats_reach_everyone_once_an_interval) {
 }
 END_TEST
 
+START_TEST(scenario_without_heartbeats_is_silent) {
+    FAKE_BEGIN("hold", "--connections", "30", "--heartbeat-s", "0");
+    fake_join_all();
+    ck_assert(scenario_init(&run, 1));
+    scenario_begin(&run, BEGIN_NS);
+    drive(1, 30 * NS_PER_S);
+    ck_assert_uint_eq(result.heartbeats, 0);
+    fake_end();
+}
+END_TEST
+
 START_TEST(scenario_flood_stops_at_its_bounds) {
     FAKE_BEGIN("rooms", "--connections", "2", "--rate", "1", "--flood", "--flood-unanswered-max",
                "200", "--heartbeat-s", "3600");
@@ -220,4 +231,5 @@ UNIT_MAIN("loadgen/scenario", scenario_rooms_publishes_at_the_rate_in_turns,
           scenario_echo_asks_each_connection_in_turn, scenario_raw_echo_sends_the_bare_payload,
           scenario_closed_echo_keeps_its_number_under_way,
           scenario_closed_rooms_publishes_when_the_last_member_has_it,
-          scenario_heartbeats_reach_everyone_once_an_interval, scenario_flood_stops_at_its_bounds)
+          scenario_heartbeats_reach_everyone_once_an_interval,
+          scenario_without_heartbeats_is_silent, scenario_flood_stops_at_its_bounds)
