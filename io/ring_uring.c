@@ -167,7 +167,8 @@ int ring_prepare_lane(struct ring *ring, uint32_t lane) {
     return ring->lanes[lane].is_open ? 0 : open_lane(ring, lane);
 }
 
-// An accept that is still armed would hold its listening socket beyond our exit (docs/KERNEL.md 11).
+// An accept that is still armed would hold its listening socket beyond our exit (docs/KERNEL.md
+// 11).
 static void cancel_all(struct ring *ring, struct lane *lane) {
     struct io_uring_sqe *sqe = lane_sqe(ring, lane);
     sqe->opcode = IORING_OP_ASYNC_CANCEL;

@@ -27,3 +27,9 @@ bench: all floors $(RUNTIME_BENCH)
 	    sh -c 'exec taskset -c "$$LAB_CLIENT_CPU" node tests/bench/run.mjs'
 bench-runtime: $(RUNTIME_BENCH)
 	@BENCH_BUILD=$(B) ROW=runtime $(BENCH_KNOBS) node tests/bench/run.mjs
+
+# Both ends of very many connections on this machine: N=1000000, HEARTBEAT_S, PUBLISHES, HOLD_S, QUIET=1.
+.PHONY: millions
+millions: all
+	@BENCH_BUILD=$(B) $(foreach k,N HEARTBEAT_S PUBLISHES HOLD_S ROOM_SIZE CONNECT_RATE QUIET,$(if $($(k)),$(k)="$($(k))")) \
+	    tests/bench/millions.sh
