@@ -3,6 +3,8 @@ PREFIX ?= /usr/local
 SYSCONFDIR ?= $(if $(filter /usr,$(PREFIX)),/etc,$(if $(filter /usr/local,$(PREFIX)),/etc,$(PREFIX)/etc))
 UNITDIR ?= $(PREFIX)/lib/systemd/system
 DOCDIR ?= $(PREFIX)/share/doc/fairlead
+# fairlead-tune looks for them at ../share/fairlead/profiles from itself.
+PROFILEDIR := $(PREFIX)/share/fairlead/profiles
 ARGS ?=
 DEPS ?= run
 
@@ -27,6 +29,11 @@ install: $(B)/fairlead $(B)/fairlead-load $(B)/fairlead-tune
 	    >$(DESTDIR)$(UNITDIR)/fairlead.service
 	chmod 644 $(DESTDIR)$(UNITDIR)/fairlead.service
 	install -m 644 README.md LICENSE $(wildcard docs/*.md) $(DESTDIR)$(DOCDIR)
+	for profile in chat hold bench; do \
+	    install -d $(DESTDIR)$(PROFILEDIR)/$$profile && \
+	    install -m 644 tuning/profiles/$$profile/*.conf $(DESTDIR)$(PROFILEDIR)/$$profile || exit 1; done
+	install -m 755 tuning/profiles/irq.sh tuning/profiles/seccomp.sh $(DESTDIR)$(PROFILEDIR)
+	install -m 644 tuning/profiles/README.md $(DESTDIR)$(PROFILEDIR)
 	$(B)/fairlead serve --print-config >$(DESTDIR)$(DOCDIR)/fairlead.yaml
 	[ -e $(DESTDIR)$(SYSCONFDIR)/fairlead/fairlead.yaml ] || \
 	    install -m 644 $(DESTDIR)$(DOCDIR)/fairlead.yaml $(DESTDIR)$(SYSCONFDIR)/fairlead/fairlead.yaml
@@ -37,7 +44,8 @@ uninstall:
 	! cmp -s $(DESTDIR)$(DOCDIR)/fairlead.yaml $(DESTDIR)$(SYSCONFDIR)/fairlead/fairlead.yaml || \
 	    rm -f $(DESTDIR)$(SYSCONFDIR)/fairlead/fairlead.yaml
 	rmdir $(DESTDIR)$(SYSCONFDIR)/fairlead 2>/dev/null || true
-	rm -rf $(DESTDIR)$(DOCDIR)
+	rm -rf $(DESTDIR)$(DOCDIR) $(DESTDIR)$(PROFILEDIR)
+	rmdir $(DESTDIR)$(PREFIX)/share/fairlead 2>/dev/null || true
 
 # The tables of docs/OPERATING.md, printed by the program.
 docs: $(B)/fairlead

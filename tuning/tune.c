@@ -2,6 +2,7 @@
 // One mode a run (tune_options.h); each has a file of its own.
 #include <stdio.h>
 
+#include "tuning/apply_mode.h"
 #include "tuning/host_mode.h"
 #include "tuning/knee_run.h"
 #include "tuning/measure.h"
@@ -14,11 +15,12 @@ static int run_mode(const struct tune_options *o) {
     switch (o->mode) {
     case TUNE_OPTIONS_HOST:
         return host_mode_run(o);
+    case TUNE_OPTIONS_APPLY:
+        return apply_mode_run(o);
     case TUNE_OPTIONS_KNEE:
         return knee_run(o);
     case TUNE_OPTIONS_MEASURE:
         return measure_run(o);
-    case TUNE_OPTIONS_APPLY:
     case TUNE_OPTIONS_TRY:
         fputs("fairlead tune: not there yet\n", stderr);
         return EXIT_FAILED;
