@@ -49,9 +49,12 @@ static bool read_value(const char *root, const char *path, char value[PROFILE_VA
     return true;
 }
 
+// Root is denied by a read-only mount, and by what belongs to another namespace. Others are denied
+// everything, which says nothing.
 static bool is_readonly(const char *root, const char *path) {
     char full[TREE_PATH_BYTES];
-    return tree_path(full, root, "%s", path) && access(full, W_OK) < 0 && errno == EROFS;
+    return tree_path(full, root, "%s", path) && access(full, W_OK) < 0 &&
+           (errno == EROFS || geteuid() == 0);
 }
 
 static void plan_value(struct apply *apply, const struct profile_setting *setting,

@@ -43,10 +43,12 @@ uint32_t tree_parse_numbers(const char *text, uint64_t numbers[3]) {
     uint32_t count = 0;
     while (count < 3) {
         text += strspn(text, " \t\n");
-        if (strncmp(text, "max", 3) == 0 || strncmp(text, "unlimited", 9) == 0 ||
-            strncmp(text, "-1", 2) == 0) {
+        size_t size = strcspn(text, " \t\n");
+        if ((size == 3 && strncmp(text, "max", 3) == 0) ||
+            (size == 9 && strncmp(text, "unlimited", 9) == 0) ||
+            (size == 2 && strncmp(text, "-1", 2) == 0)) {
             numbers[count++] = TREE_UNLIMITED;
-            text += strcspn(text, " \t\n");
+            text += size;
             continue;
         }
         char *end = NULL;

@@ -39,6 +39,8 @@ START_TEST(files_with_nonsense_are_not_known) {
         {"/proc/sys/kernel/osrelease", "strange"},
         {"/proc/self/limits", "Max open files            many few files\n"},
         {"/proc/sys/fs/file-max", "lots"},
+        {"/proc/sys/net/ipv4/tcp_ehash_entries", "-131072\n"}, // the host's, says a namespace
+        {"/proc/sys/fs/nr_open", "maximal\n"},
         {"/proc/meminfo", "MemTotal: kB\nMemAvailable:\n"},
         {"/proc/self/cgroup", "no colons\n0:\n:\n"},
         {"/proc/self/mountinfo", "short\n - \n1 2 - cgroup2\n"},
@@ -49,6 +51,8 @@ START_TEST(files_with_nonsense_are_not_known) {
     ck_assert_uint_eq(m.kernel_major, 0);
     ck_assert(!m.nofile.is_known);
     ck_assert(!machine_has(&m, MACHINE_FILE_MAX));
+    ck_assert(!machine_has(&m, MACHINE_EHASH));
+    ck_assert(!machine_has(&m, MACHINE_NR_OPEN));
     ck_assert_uint_eq(machine_memory_bytes(&m), 0);
     ck_assert_uint_eq(machine_cpu_count(&m), 1);
 }
