@@ -81,6 +81,7 @@ struct walk {
     double rank_max; // rooms that the curve is spread over
     uint32_t left;   // connections without a room
     uint32_t room;
+    uint32_t before; // connections before those of the part
 };
 
 static struct walk walk_begin(const struct layout_sizes *sizes, uint32_t connections) {
@@ -105,13 +106,34 @@ static uint32_t walk_next(struct walk *w) {
     return taken;
 }
 
+// Over the rooms of a part: past those before it, then as far as its connections reach.
+static struct walk walk_begin_part(const struct layout_sizes *sizes, uint32_t connections) {
+    if (sizes->whole_connections == 0)
+        return walk_begin(sizes, connections);
+    struct walk w = walk_begin(sizes, sizes->whole_connections);
+    while (w.room < sizes->first_room && walk_next(&w) > 0)
+        ;
+    CHECKF(w.left >= connections, "a part of %u connections, %u are left", connections, w.left);
+    w.before = sizes->whole_connections - w.left;
+    w.left = connections;
+    return w;
+}
+
+// How many connections are in the rooms before those of a part.
+static uint32_t count_before(const struct layout_sizes *sizes) {
+    if (sizes->whole_connections == 0)
+        return 0;
+    bool is_mix = sizes->min != sizes->max;
+    return is_mix ? walk_begin_part(sizes, 0).before : sizes->first_room * sizes->min;
+}
+
 uint32_t layout_count_rooms(const struct layout_sizes *sizes, uint32_t connections) {
     if (sizes->min == sizes->max)
         return (uint32_t)(((uint64_t)connections + sizes->min - 1) / sizes->min);
-    struct walk w = walk_begin(sizes, connections);
+    struct walk w = walk_begin_part(sizes, connections);
     while (walk_next(&w) > 0)
         ;
-    return w.room;
+    return w.room - sizes->first_room;
 }
 
 // --- the layout ----------------------------------------------------------------------------------
@@ -123,7 +145,7 @@ static int fill_mix(struct layout *l, struct memory_ledger *ledger,
         memory_reserve(ledger, "rooms' members", (l->room_count + 1ul) * sizeof(uint32_t));
     if (l->room_of == NULL || l->first_of == NULL)
         return -ENOMEM;
-    struct walk w = walk_begin(sizes, l->connections);
+    struct walk w = walk_begin_part(sizes, l->connections);
     uint32_t at = 0;
     for (uint32_t room = 0; room < l->room_count; room++) {
         uint32_t size = walk_next(&w);
@@ -145,6 +167,7 @@ int layout_init(struct layout *l, struct memory_ledger *ledger,
     *l = (struct layout){.connections = config->connections,
                          .room_count = layout_count_rooms(sizes, config->connections),
                          .room_size = sizes->min == sizes->max ? sizes->min : 0,
+                         .before = count_before(sizes),
                          .slow_share = config->slow_percent / 100,
                          .churn_share = config->churn_percent / 100};
     return l->room_size ? 0 : fill_mix(l, ledger, sizes);
@@ -160,8 +183,8 @@ static uint32_t part_of(uint32_t first, uint32_t size, double share) {
 
 struct layout_parts layout_parts_of(const struct layout *l, uint32_t room) {
     uint32_t first = layout_first(l, room), size = layout_size(l, room);
-    uint32_t churners = part_of(first, size, l->churn_share);
-    uint32_t slow = part_of(first, size, l->slow_share);
+    uint32_t churners = part_of(l->before + first, size, l->churn_share);
+    uint32_t slow = part_of(l->before + first, size, l->slow_share);
     if (churners > size - 1)
         churners = size - 1;
     if (slow > size - 1 - churners)

@@ -28,6 +28,9 @@ struct layout_sizes {
     uint32_t min;
     uint32_t max;    // min: rooms of one size
     double exponent; // S; 0 for one size
+    // A part of the rooms (split.h): those from first_room on, of what so many connections fill.
+    uint32_t whole_connections; // 0: no part, all of them
+    uint32_t first_room;
 };
 
 // "zipf:1.2:2-5000", or a whole number for rooms of one size. False: *sizes is unchanged.
@@ -50,6 +53,7 @@ struct layout {
     uint32_t connections;
     uint32_t room_count;
     uint32_t room_size; // of one size; 0: a mix
+    uint32_t before;    // connections of the whole before those of this part
     double slow_share;
     double churn_share;
     uint32_t *room_of;  // a mix: by connection

@@ -15,7 +15,9 @@
 #include <unistd.h>
 
 #include "io/features.h"
+#include "loadgen/agent.h"
 #include "loadgen/client.h"
+#include "loadgen/coordinator.h"
 #include "loadgen/plan_file.h"
 #include "loadgen/receive.h"
 #include "loadgen/report.h"
@@ -293,7 +295,8 @@ static void stop(struct run *run) {
 // One transition at most; false when the run is over.
 static bool step(struct run *run, uint64_t now_ns) {
     struct result *r = run->result;
-    if (interrupts > 0 && !run->is_stopping)
+    bool is_told_to_stop = interrupts > 0 || (run->session && run->session->is_stopped);
+    if (is_told_to_stop && !run->is_stopping)
         stop(run);
     switch (r->phase) {
     case RESULT_CONNECT:
@@ -301,6 +304,8 @@ static bool step(struct run *run, uint64_t now_ns) {
             return true;
         if (r->live == 0)
             return false;
+        if (run->session && !session_may_begin(run->session, r->live))
+            return true; // others still connect
         say_phase(run, "connected");
         r->phase = RESULT_WARMUP;
         scenario_begin(run, now_ns + LOAD_DELAY_NS);
@@ -351,7 +356,11 @@ static void tick(struct run *run, uint64_t now_ns) {
     stream_tick(&run->streams, (uint32_t)(now_ns / NS_PER_S));
     client_expire(run, now_ns);
     scenario_tick(run, now_ns);
+    if (run->session)
+        run->session->second = run->result->interval;
     result_snapshot(run->result, now_ns);
+    if (run->session)
+        session_send_snapshot(run->session, run->result);
     if (!run->options.is_quiet)
         report_print_progress(stderr, run->progress_is_terminal, &run->options, run->result);
 }
@@ -379,6 +388,8 @@ static void drive(struct run *run) {
     while (step(run, now_ns)) {
         uint64_t until_ns = earlier(earlier(run->next_tick_ns, step_next_ns(run, now_ns)),
                                     earlier(scenario_next_ns(run), client_next_connect_ns(run)));
+        if (run->session)
+            until_ns = earlier(until_ns, session_next_ns(run->session));
         until_ns = until_ns > now_ns ? until_ns : now_ns;
         turn(run, until_ns);
         now_ns = clock_monotonic_ns();
@@ -387,6 +398,10 @@ static void drive(struct run *run) {
         client_connect_due(run, now_ns);
         scenario_turn(run, now_ns);
         stream_flush_dirty(&run->streams);
+        if (run->session)
+            session_turn(run->session, now_ns);
+        if (run->session && run->session->is_gone)
+            break;
     }
     run->result->phase = RESULT_DONE;
 }
@@ -451,7 +466,11 @@ static int run_load(struct run *run, const struct load_options *options) {
     receive_finish(run);
     struct verdict verdict;
     verdict_decide(&verdict, options, run->result);
-    bool is_whole = report(run, &verdict);
+    bool is_whole = true;
+    if (run->session)
+        session_send_result(run->session, run->result, &verdict);
+    else
+        is_whole = report(run, &verdict);
     close_all(run);
     return verdict.code == VERDICT_OK && !is_whole ? VERDICT_FAILED : verdict.code;
 }
@@ -472,8 +491,122 @@ static bool make_plan(struct plan *plan, struct load_options *options) {
     return false;
 }
 
+// --- several machines ----------------------------------------------------------------------------
+
+static void show_second(void *context, const struct result *r) {
+    const struct run *run = context;
+    if (!run->options.is_quiet)
+        report_print_progress(stderr, run->progress_is_terminal, &run->options, r);
+}
+
+static void say_go(void *context, const struct result *r) {
+    struct run *run = context;
+    run->result->live = r->live;
+    say_phase(run, "connected");
+}
+
+// The run by agents, its report here.
+static int run_by_agents(struct run *run, const struct load_options *options, int argc,
+                         char *const *argv) {
+    char error[COORDINATOR_ERROR_BYTES] = "";
+    run->options = *options;
+    run->progress_is_terminal = isatty(STDERR_FILENO) && !options->is_quiet;
+    prepare_process();
+    if (!can_write(options->json_file) || !can_write(options->histogram_file))
+        return VERDICT_USAGE;
+    print_start(run);
+    struct coordinator_config config = {.options = options,
+                                        .argc = argc,
+                                        .argv = argv,
+                                        .interrupts = &interrupts,
+                                        .on_second = show_second,
+                                        .on_go = say_go,
+                                        .context = run};
+    enum verdict_code code = coordinator_run(&config, run->result, error);
+    if (code != VERDICT_OK) {
+        fprintf(stderr, "%sfairlead load: %s\n", run->progress_is_terminal ? "\r\033[K" : "",
+                error);
+        return code;
+    }
+    struct verdict verdict;
+    verdict_decide(&verdict, options, run->result);
+    bool is_whole = report(run, &verdict);
+    return verdict.code == VERDICT_OK && !is_whole ? VERDICT_FAILED : verdict.code;
+}
+
+// In an agent's child: the part that the coordinator ordered, in place of what main was given.
+static bool read_order(struct session *s, struct load_options *options, struct plan *plan) {
+    char error[LOAD_OPTIONS_ERROR_BYTES];
+    const char *cpus = options->cpus, *sources = options->sources;
+    char word[2][512];
+    snprintf(word[0], sizeof(word[0]), "--cpus=%s", cpus);
+    snprintf(word[1], sizeof(word[1]), "--sources=%s", sources);
+    if (!session_add_word(s, word[0]) || !session_add_word(s, word[1]) ||
+        !session_add_word(s, "--quiet")) {
+        fprintf(stderr, "fairlead load: no memory for the order\n");
+        return false;
+    }
+    enum load_options_outcome outcome = load_options_parse(options, s->argc, s->argv, error);
+    if (outcome != LOAD_OPTIONS_RUN) {
+        fprintf(stderr, "fairlead load: %s\n",
+                outcome == LOAD_OPTIONS_BAD ? error : "the order asks for no run");
+        return false;
+    }
+    if (options->plan_file != NULL && strncmp(options->plan_file, "/proc/self/fd/", 14) != 0) {
+        fprintf(stderr, "fairlead load: the order names a file of this machine\n");
+        return false;
+    }
+    if (!make_plan(plan, options))
+        return false;
+    if (split_run(options, plan, s->part, s->parts, error))
+        return true;
+    fprintf(stderr, "fairlead load: %s\n", error);
+    return false;
+}
+
+// --- main ----------------------------------------------------------------------------------------
+
+static int run_here(struct load_options *options, const struct plan *plan, struct session *session,
+                    int argc, char *const *argv) {
+    struct run *run = calloc(1, sizeof(*run));
+    struct result *result = calloc(1, sizeof(*result));
+    struct target_set *targets = calloc(1, sizeof(*targets));
+    int code = VERDICT_CLIENT_LIMIT;
+    if (run == NULL || result == NULL || targets == NULL) {
+        fprintf(stderr, "fairlead load: no memory\n");
+    } else {
+        result_init(result);
+        run->result = result;
+        run->targets = targets;
+        run->plan = plan;
+        run->session = session;
+        code =
+            options->agents[0] ? run_by_agents(run, options, argc, argv) : run_load(run, options);
+        memory_release_all(&run->ledger);
+        result_fini(result);
+    }
+    free(targets);
+    free(result);
+    free(run);
+    return code;
+}
+
+static int be_agent(struct load_options *options, struct plan *plan) {
+    static struct session session; // too large for a stack frame
+    int code = agent_wait(options, &session);
+    if (code != AGENT_RUN)
+        return code;
+    code = read_order(&session, options, plan) ? run_here(options, plan, &session, 0, NULL)
+                                               : VERDICT_USAGE;
+    if (!session.has_ended)
+        agent_fail(&session, (enum verdict_code)code);
+    session_close(&session);
+    return code;
+}
+
 int main(int argc, char **argv) {
-    struct load_options options;
+    static struct load_options options; // these, too
+    static struct plan plan;
     char error[LOAD_OPTIONS_ERROR_BYTES];
     switch (load_options_parse(&options, argc, argv, error)) {
     case LOAD_OPTIONS_HELP:
@@ -488,25 +621,9 @@ int main(int argc, char **argv) {
     case LOAD_OPTIONS_RUN:
         break;
     }
-    static struct plan plan; // too large for a stack frame
+    if (options.is_agent)
+        return be_agent(&options, &plan);
     if (!make_plan(&plan, &options))
         return VERDICT_USAGE;
-    struct run *run = calloc(1, sizeof(*run));
-    struct result *result = calloc(1, sizeof(*result));
-    struct target_set *targets = calloc(1, sizeof(*targets));
-    if (run == NULL || result == NULL || targets == NULL) {
-        fprintf(stderr, "fairlead load: no memory\n");
-        return VERDICT_CLIENT_LIMIT;
-    }
-    result_init(result);
-    run->result = result;
-    run->targets = targets;
-    run->plan = &plan;
-    int code = run_load(run, &options);
-    memory_release_all(&run->ledger);
-    free(targets);
-    result_fini(result);
-    free(result);
-    free(run);
-    return code;
+    return run_here(&options, &plan, NULL, argc, argv);
 }

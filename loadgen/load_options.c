@@ -28,6 +28,7 @@ struct option_row {
     double min;
     double max;
     enum option_type type;
+    bool stays; // on a group's title: its options are not passed on to agents
 };
 
 #define AT(field) .offset = offsetof(struct load_options, field)
@@ -48,6 +49,9 @@ struct option_row {
 #define ROW_GROUP(title)                                                                           \
     { .name = NULL, .help = title }
 
+#define ROW_GROUP_HERE(title)                                                                      \
+    { .name = NULL, .help = title, .stays = true }
+
 #define DAY_S 86400.0
 
 static const struct option_row ROWS[] = {
@@ -59,8 +63,6 @@ static const struct option_row ROWS[] = {
              "(default " LOAD_OPTIONS_TARGET_DEFAULT "; --raw-echo: path /echo)"},
     ROW_COUNT("spread-destinations", spread_destinations, "N", "0", 0, 254,
               "connect to 127.0.0.1 … 127.0.0.N in turn: the server must listen on all of them"),
-    ROW_TEXT("sources", sources, "LIST", "",
-             "local addresses to connect from: 10.0.0.1,10.0.0.9 or 127.9.8.1-127.9.8.20"),
     ROW_GROUP("Connections"),
     ROW_COUNT("connections", connections, "N", "200", 1, LOAD_OPTIONS_CONNECTIONS_MAX,
               "how many to open"),
@@ -130,7 +132,9 @@ static const struct option_row ROWS[] = {
     ROW_NUMBER("straggler-s", straggler_s, "S", "2", 0, 600,
                "at the end, wait until nothing has come for this long (ten times that at most)"),
     ROW_FLAG("hold-until-signal", holds_until_signal, "hold: until Ctrl-C instead of duration-s"),
-    ROW_GROUP("Result"),
+    ROW_NUMBER("send-lag-max-ms", send_lag_max_ms, "MS", "10", 0.1, 1e5,
+               "the client was the limit when p99 of its own lateness is above"),
+    ROW_GROUP_HERE("Result"),
     ROW_TEXT("json", json_file, "FILE", "", "write the result as JSON too (- for stdout)"),
     ROW_TEXT("histogram", histogram_file, "FILE", "",
              "write the latency distribution (HdrHistogram's text form)"),
@@ -141,10 +145,17 @@ static const struct option_row ROWS[] = {
     ROW_NUMBER("expect-p99-ms", expect_p99_ms, "MS", "0", 0, 3.6e6,
                "another word for --expect 'p99<=MSms' (0: no expectation)"),
     ROW_FLAG("fail-on-gap", fails_on_gap, "exit 1 when the server announced lost messages, too"),
-    ROW_NUMBER("send-lag-max-ms", send_lag_max_ms, "MS", "10", 0.1, 1e5,
-               "the client was the limit when p99 of its own lateness is above"),
-    ROW_GROUP("This process"),
+    ROW_GROUP_HERE("This machine"),
     ROW_TEXT("cpus", cpus, "LIST", "", "pin to these CPUs: 1 or 0-3"),
+    ROW_TEXT("sources", sources, "LIST", "",
+             "local addresses to connect from: 10.0.0.1,10.0.0.9 or 127.9.8.1-127.9.8.20"),
+    ROW_GROUP_HERE("Several machines"),
+    ROW_TEXT("agents", agents, "LIST", "",
+             "the run is spread over these: host:port,host:port, each a `fairlead load agent`"),
+    ROW_TEXT("listen", listen, "ADDRESS:PORT", "127.0.0.1:9700", "agent: wait here"),
+    ROW_FLAG("allow-remote", allows_remote,
+             "agent: listen on addresses that other machines reach, too: whoever reaches it can "
+             "make this machine send load"),
 };
 
 #define ROW_TOTAL (sizeof(ROWS) / sizeof(ROWS[0]))
@@ -344,7 +355,59 @@ bool load_options_is_given(const struct load_options *o, const char *name) {
     return is_given(o, row);
 }
 
+// The title of a row's group says whether it stays.
+static bool row_stays(const struct option_row *row) {
+    while (row->name != NULL)
+        row--;
+    return row->stays;
+}
+
+static const struct option_row *row_of_word(const char *word) {
+    if (strncmp(word, "--", 2) != 0)
+        return NULL;
+    return lookup_row(word + 2, strcspn(word + 2, "="));
+}
+
+bool load_options_stays(const char *word) {
+    const struct option_row *row = row_of_word(word);
+    return (row != NULL && row_stays(row)) || strcmp(word, "agent") == 0;
+}
+
+const char *load_options_first_travelling(const struct load_options *o) {
+    for (size_t i = 0; i < ROW_TOTAL; i++)
+        if (ROWS[i].name != NULL && is_given(o, &ROWS[i]) && !row_stays(&ROWS[i]))
+            return ROWS[i].name;
+    return NULL;
+}
+
+int load_options_list_travelling(int argc, char *const *argv, char **words, int max) {
+    int count = 0;
+    for (int at = 1; at < argc; at++) {
+        const struct option_row *row = row_of_word(argv[at]);
+        bool has_value_behind =
+            row != NULL && row->type != OPTION_FLAG && strchr(argv[at], '=') == NULL;
+        const char *value = has_value_behind && at + 1 < argc ? argv[++at] : NULL;
+        const char *name = argv[value ? at - 1 : at];
+        if (row != NULL && row_stays(row))
+            continue;
+        size_t size = strlen(name) + (value ? strlen(value) + 1 : 0) + 1;
+        char *word = count < max ? malloc(size) : NULL;
+        if (word == NULL) {
+            while (count > 0)
+                free(words[--count]);
+            return -1;
+        }
+        snprintf(word, size, "%s%s%s", name, value ? "=" : "", value ? value : "");
+        words[count++] = word;
+    }
+    return count;
+}
+
 static bool parse_word(struct load_options *o, const char *word, char *error) {
+    if (strcmp(word, "agent") == 0) {
+        o->is_agent = true;
+        return true;
+    }
     if (strstr(word, "://")) {
         note_given(o, lookup_row("target", strlen("target")));
         return add_target(o, word, error);
@@ -416,7 +479,8 @@ static void print_wrapped(FILE *out, const char *text, int indent, int width) {
 
 void load_options_print_help(FILE *out) {
     fputs("usage: fairlead load [hold|echo|rooms|storm|slow] [ws://host:port/path ...] [options]\n"
-          "       fairlead load mix FILE.yaml [ws://host:port/path ...] [options]\n\n"
+          "       fairlead load mix FILE.yaml [ws://host:port/path ...] [options]\n"
+          "       fairlead load agent [--listen ADDRESS:PORT] [--cpus LIST] [--sources LIST]\n\n"
           "Drives a server with many connections and tells what they saw. Without arguments: a\n"
           "10-second example against " LOAD_OPTIONS_TARGET_DEFAULT ".\n\n"
           "  rooms  fan-out: rooms of --room-size, some members publish, all check what arrives\n"
@@ -424,7 +488,8 @@ void load_options_print_help(FILE *out) {
           "  hold   connect, join, keep alive with heartbeats\n"
           "  storm  rooms; --cut-percent of the connections are reset at once and come back\n"
           "  slow   rooms; --slow-percent of the members read at --slow-bytes-per-s\n"
-          "  mix    phases with rates, ramps, churn, cuts, slow readers from a YAML file\n",
+          "  mix    phases with rates, ramps, churn, cuts, slow readers from a YAML file\n"
+          "  agent  waits for a run with --agents and takes its part of it\n",
           out);
     for (size_t i = 0; i < ROW_TOTAL; i++) {
         const struct option_row *row = &ROWS[i];

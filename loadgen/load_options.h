@@ -4,6 +4,7 @@
 //     fairlead load [hold|echo|rooms|storm|slow] [ws://host:port/path ...] [--option value |
 //     --option=value]...
 //     fairlead load mix FILE.yaml [...]
+//     fairlead load agent [--listen ADDRESS:PORT]
 //
 // Pure but for name resolution, which is target.h's. Views point into argv, those of a plan's file
 // into the struct that they were set in: copies borrow from it. Errors: one sentence that says what
@@ -55,8 +56,12 @@ struct load_options {
     uint32_t target_count;                         // at least 1
     const char *sources;                           // list of local addresses, "" when none
     const char *cpus;                              // list of CPUs, "" when not pinned
-    const char *event;                             // of publishes
-    const char *json_file;                         // "" when none
+    const char *agents;                            // that the run is spread over, "" when none
+    const char *listen;                            // where an agent waits
+    bool is_agent;                                 // waits for coordinators
+    bool allows_remote;
+    const char *event;     // of publishes
+    const char *json_file; // "" when none
     const char *histogram_file;
     uint32_t spread_destinations; // 0: targets as they are
     uint32_t connections;
@@ -123,6 +128,17 @@ MUST_USE bool load_options_check(struct load_options *o, char error[LOAD_OPTIONS
 
 // True when argv or a plan's file names this option.
 bool load_options_is_given(const struct load_options *o, const char *name);
+
+// True when this word of a command line, "--name" or "--name=value", is of the machine where it is
+// typed: it is not passed on to agents, and they refuse it.
+bool load_options_stays(const char *word);
+
+// The first option given that does not stay; NULL when there is none.
+const char *load_options_first_travelling(const struct load_options *o);
+
+// The words of a good command line that are passed on to agents, as --name=value, --flag or words;
+// they are the caller's to free. How many; -1 when memory is out or there are more than `max`.
+int load_options_list_travelling(int argc, char *const *argv, char **words, int max);
 
 // How many edits make one name of the other, for "did you mean".
 uint32_t load_options_edits(const char *a, const char *b);

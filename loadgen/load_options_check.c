@@ -119,11 +119,33 @@ static bool check_open_loop(const struct load_options *o, char *error) {
     return true;
 }
 
+// --- several machines ----------------------------------------------------------------------------
+
+static bool check_agents(const struct load_options *o, char *error) {
+    static const char *const of_one_machine[] = {"cpus", "sources"};
+    const char *other = load_options_first_travelling(o);
+    if (o->is_agent && other != NULL)
+        return load_options_fail(error,
+                                 "--%s is for the run with --agents to give; an agent takes "
+                                 "--listen, --allow-remote, --cpus and --sources",
+                                 other);
+    if (o->is_agent && o->agents[0] != 0)
+        return load_options_fail(error, "an agent has no agents of its own: without --agents");
+    if (!o->is_agent && (load_options_is_given(o, "listen") || o->allows_remote))
+        return load_options_fail(error,
+                                 "--listen and --allow-remote belong to `fairlead load agent`");
+    for (size_t i = 0; o->agents[0] != 0 && i < 2; i++)
+        if (load_options_is_given(o, of_one_machine[i]))
+            return load_options_fail(error, "--%s is of one machine: give it to each agent",
+                                     of_one_machine[i]);
+    return true;
+}
+
 bool load_options_check(struct load_options *o, char error[LOAD_OPTIONS_ERROR_BYTES]) {
     bool can_be_closed = o->scenario <= LOAD_OPTIONS_ROOMS;
     o->is_closed |= o->rate == 0 && o->rate_end < 0 && can_be_closed;
     if (!check_belongings(o, error) || !read_words(o, error) || !check_open_loop(o, error) ||
-        !read_sizes(o, error) || !check_event(o, error))
+        !read_sizes(o, error) || !check_event(o, error) || !check_agents(o, error))
         return false;
     if (o->talkers > o->sizes.max)
         return load_options_fail(error, "--talkers %u is more than %s %u", o->talkers,

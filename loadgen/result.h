@@ -175,6 +175,22 @@ struct result_phase_row {
     struct histogram *latency;
 };
 
+#define RESULT_PARTS_MAX 64
+#define RESULT_PART_ADDRESS_BYTES 96
+
+// What one agent of several did: for the report, so that a slow one is seen. Does not travel.
+struct result_part {
+    char address[RESULT_PART_ADDRESS_BYTES];
+    uint32_t wanted;
+    uint32_t live_max;
+    uint64_t sent;
+    uint64_t received;
+    uint64_t lag_p99_ns;
+    uint64_t late_max_ns;
+    double cpu;                      // share of one core in the window
+    char limit[RESULT_DETAIL_BYTES]; // empty when its client was not the limit
+};
+
 struct result {
     enum result_phase phase;
     uint64_t begin_ns;
@@ -195,6 +211,9 @@ struct result {
     struct result_interval intervals[RESULT_INTERVALS_MAX];
     uint32_t phase_row_count;
     struct result_phase_row phase_rows[RESULT_PHASES_MAX];
+
+    uint32_t part_count; // 0: this process did it alone; else the verdict on clients is theirs
+    struct result_part parts[RESULT_PARTS_MAX];
 
     RESULT_HISTOGRAMS(RESULT_FIELD_HISTOGRAM)
     struct histogram interval; // latency, since the last snapshot

@@ -205,8 +205,8 @@ static json_t *encode_phases(const struct result *r, bool has_latency) {
     return finish(rows, fits);
 }
 
-json_t *result_wire_encode(const struct result *r, enum result_wire_extent extent) {
-    bool is_all = extent == RESULT_WIRE_ALL;
+json_t *result_wire_encode(const struct result *r, const struct histogram *second) {
+    bool is_all = second == NULL;
     json_t *window = json_object(), *o = json_object();
     bool fits = o != NULL && window != NULL &&
                 put_table(window, WINDOW_FIELDS, FIELD_COUNT(WINDOW_FIELDS), &r->window);
@@ -216,7 +216,7 @@ json_t *result_wire_encode(const struct result *r, enum result_wire_extent exten
            put(o, "failures", encode_failures(r)) &&
            put(o, "detail_of", json_string(result_failure_name(r->detail_of))) &&
            put_u64(o, "interval_count", r->interval_count) &&
-           put(o, "interval", encode_histogram(&r->interval)) &&
+           put(o, "interval", encode_histogram(is_all ? &r->interval : second)) &&
            put(o, "phases", encode_phases(r, is_all));
     uint32_t first = is_all || r->interval_stored == 0 ? 0 : r->interval_stored - 1;
     fits = fits && put(o, "intervals", encode_intervals(r, first));

@@ -28,13 +28,9 @@
 #define RESULT_WIRE_CELL_MAX (1ull << 56) // a cell's count, and a histogram's
 #define RESULT_WIRE_LEVEL_MAX (1u << 26)  // of connections, of failures by cause
 
-enum result_wire_extent {
-    RESULT_WIRE_ALL,
-    RESULT_WIRE_SNAPSHOT,
-};
-
-// The caller's to decref. NULL when memory is out.
-MUST_USE json_t *result_wire_encode(const struct result *r, enum result_wire_extent extent);
+// The whole result, or a snapshot with `second`, the latencies since the one before; NULL: the
+// whole. The caller's to decref; NULL when memory is out.
+MUST_USE json_t *result_wire_encode(const struct result *r, const struct histogram *second);
 
 // `r` is initialised by this. False: error holds a sentence, and r is empty.
 MUST_USE bool result_wire_decode(struct result *r, const json_t *json,

@@ -16,6 +16,7 @@
 #include "loadgen/result.h"
 #include "loadgen/scan.h"
 #include "loadgen/schedule.h"
+#include "loadgen/session.h"
 #include "loadgen/target.h"
 #include "sched/base/clock.h"
 #include "sched/base/rng.h"
@@ -75,6 +76,7 @@ enum run_numbers {
 struct run {
     struct load_options options;
     const struct plan *plan;
+    struct session *session; // with the coordinator; NULL: this process is alone
     const struct protocol *protocol;
     struct result *result;
     struct target_set *targets;

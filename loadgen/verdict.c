@@ -37,7 +37,10 @@ struct expect_seen verdict_seen(const struct verdict *v, const struct result *r)
 static void find_client_limit(struct verdict *v, const struct load_options *o,
                               const struct result *r) {
     double lag_p99_ms = (double)histogram_quantile_ns(&r->send_lag, HISTOGRAM_P99) / 1e6;
-    if (v->cpu >= VERDICT_CPU_MAX && !o->has_flood)
+    if (r->part_count > 0) // each agent judged itself: a sum of CPUs says nothing
+        snprintf(v->limit_cause, sizeof(v->limit_cause), "%.*s", (int)sizeof(v->limit_cause) - 1,
+                 r->limit);
+    else if (v->cpu >= VERDICT_CPU_MAX && !o->has_flood)
         snprintf(v->limit_cause, sizeof(v->limit_cause), "its own CPU was %.0f %% busy",
                  v->cpu * 100);
     else if (!o->is_closed && lag_p99_ms > o->send_lag_max_ms)

@@ -40,7 +40,7 @@ START_TEST(layout_refuses_sizes_that_are_none) {
         "Zipf:1:2-5",
         "zipf:1:2-4294967296",
     };
-    struct layout_sizes sizes = {7, 8, 9};
+    struct layout_sizes sizes = {.min = 7, .max = 8, .exponent = 9};
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         ck_assert_msg(!layout_parse_sizes(&sizes, bad[i]), "'%s' was taken", bad[i]);
         ck_assert(sizes.min == 7 && sizes.max == 8 && sizes.exponent == 9);
