@@ -20,6 +20,7 @@
 #include "loadgen/coordinator.h"
 #include "loadgen/plan_file.h"
 #include "loadgen/receive.h"
+#include "loadgen/record.h"
 #include "loadgen/report.h"
 #include "loadgen/scenario.h"
 
@@ -608,6 +609,10 @@ int main(int argc, char **argv) {
     static struct load_options options; // these, too
     static struct plan plan;
     char error[LOAD_OPTIONS_ERROR_BYTES];
+    if (argc > 1 && strcmp(argv[1], "record") == 0) {
+        prepare_process();
+        return record_main(argc - 1, argv + 1, &interrupts);
+    }
     switch (load_options_parse(&options, argc, argv, error)) {
     case LOAD_OPTIONS_HELP:
         load_options_print_help(stdout);
