@@ -156,16 +156,20 @@ describe("a room's messages", { concurrency: 2 }, () => {
 });
 
 describe("requests", { concurrency: 2 }, () => {
-  for (const [name, extra, target] of [["Phoenix pings", [], "url"], ["WebSocket echoes", ["--raw-echo"], "echoUrl"]]) {
+  for (const [name, extra, target, server] of [
+    ["Phoenix pings", [], "url", []],
+    ["WebSocket echoes", ["--raw-echo"], "echoUrl", []],
+    ["TCP echoes", [], "tcpUrl", ["--speaks", "tcp-echo", "--message-bytes", "64"]],
+  ]) {
     it(`${name}: nothing wrong is nothing wrong`, async () => {
-      const { run, told, messages } = await runWith([], ["echo", ...ECHO, ...extra], target);
+      const { run, told, messages } = await runWith(server, ["echo", ...ECHO, ...extra], target);
       assertNoFault(run);
       assert.equal(messages.sent_all, told.requests);
       assert.equal(messages.received_all, told.replies);
     });
 
     it(`${name}: a dropped reply is an unanswered request`, async () => {
-      const { run, told, checks, messages } = await runWith(["--drop-one-in", "50"], ["echo", ...ECHO, ...extra], target);
+      const { run, told, checks, messages } = await runWith([...server, "--drop-one-in", "50"], ["echo", ...ECHO, ...extra], target);
       assert.ok(told.dropped > 5);
       assert.equal(messages.unanswered, told.dropped);
       assert.equal(messages.received_all, told.replies);
@@ -177,7 +181,7 @@ describe("requests", { concurrency: 2 }, () => {
 
     it(`${name}: a second reply is a duplicate and answers nothing else`, async () => {
       // Held for 20 ms several requests of a connection are under way at once.
-      const { run, told, checks, messages } = await runWith(["--duplicate-one-in", "20", "--delay-ms", "20"],
+      const { run, told, checks, messages } = await runWith([...server, "--duplicate-one-in", "20", "--delay-ms", "20"],
         ["echo", "--connections", "4", "--rate", "600", "--warmup-s", "0.5", "--duration-s", "2", "--straggler-s", "1.5", ...extra], target);
       assert.ok(told.duplicated > 5);
       assert.equal(checks.duplicates, told.duplicated);
@@ -187,7 +191,7 @@ describe("requests", { concurrency: 2 }, () => {
     });
 
     it(`${name}: replies in another order than the requests are out of order`, async () => {
-      const { run, told, checks, messages } = await runWith(["--reorder-one-in", "20", "--delay-ms", "20"],
+      const { run, told, checks, messages } = await runWith([...server, "--reorder-one-in", "20", "--delay-ms", "20"],
         ["echo", "--connections", "4", "--rate", "600", "--warmup-s", "0.5", "--duration-s", "2", "--straggler-s", "1.5", ...extra], target);
       assert.ok(told.reordered > 5);
       assert.equal(checks.disordered, told.reordered);

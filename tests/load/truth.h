@@ -68,9 +68,10 @@ struct truth_options {
     uint64_t refuse_again; // each user's first attempts after its first join, by 503
     double close_at_s;     // from the first request or publish; 0: never
     uint64_t close_code;
-    uint64_t queue_bytes_max; // a member behind by more gets a gap in the end; 0: no bound
-    uint64_t message_bytes;   // tcp-echo
-    bool has_no_numbers;      // as phoenix itself: no sequence numbers
+    uint64_t queue_bytes_max;   // a member behind by more gets a gap in the end; 0: no bound
+    uint64_t message_bytes;     // tcp-echo
+    uint64_t send_buffer_bytes; // of the kernel, on the listener; 0: as it is
+    bool has_no_numbers;        // as phoenix itself: no sequence numbers
     bool ignores_heartbeats;
     bool answers_no_publish;
 };
@@ -88,8 +89,9 @@ struct truth_options {
     X(deliveries) /* broadcasts said, duplicates included */                                       \
     X(replies)    /* answers to requests said, duplicates included */                              \
     X(dropped)                                                                                     \
-    X(dropped_last)     /* of those: nothing was said to that member afterwards */                 \
-    X(dropped_messages) /* publishes that at least one member did not get */                       \
+    X(dropped_last)      /* of those: nothing was said to that member afterwards */                \
+    X(dropped_messages)  /* publishes that at least one member did not get */                      \
+    X(dropped_worst_ppm) /* of one publish's members: the most that did not get it */              \
     X(duplicated)                                                                                  \
     X(reordered)       /* said after newer ones */                                                 \
     X(reordered_whole) /* after --reorder-distance of them */                                      \

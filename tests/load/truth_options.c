@@ -35,6 +35,7 @@ static const struct option_row ROWS[] = {
     ROW("--close-code", OPTION_COUNT, close_code),
     ROW("--queue-bytes-max", OPTION_COUNT, queue_bytes_max),
     ROW("--message-bytes", OPTION_COUNT, message_bytes),
+    ROW("--send-buffer-bytes", OPTION_COUNT, send_buffer_bytes),
     ROW("--no-numbers", OPTION_FLAG, has_no_numbers),
     ROW("--no-heartbeats", OPTION_FLAG, ignores_heartbeats),
     ROW("--no-publish-replies", OPTION_FLAG, answers_no_publish),

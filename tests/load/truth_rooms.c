@@ -279,11 +279,14 @@ static void on_publish(struct truth *truth, uint32_t fd, const struct truth_mess
         abort();
     struct truth_buffer frame = {0};
     truth_wire_frame(&frame, 1, text, (size_t)size);
-    bool is_whole = true;
+    uint64_t dropped = 0;
     truth->counts.due += room->member_count;
     for (uint32_t i = 0; i < room->member_count; i++)
-        is_whole &= deliver(truth, room->members[i], &frame, room->number);
-    truth->counts.dropped_messages += !is_whole;
+        dropped += !deliver(truth, room->members[i], &frame, room->number);
+    uint64_t dropped_ppm = room->member_count ? dropped * 1000000 / room->member_count : 0;
+    truth->counts.dropped_messages += dropped > 0;
+    if (dropped_ppm > truth->counts.dropped_worst_ppm)
+        truth->counts.dropped_worst_ppm = dropped_ppm;
     truth_buffer_fini(&frame);
     free(text);
 }

@@ -396,6 +396,9 @@ static void open_listener(struct truth *truth) {
         die("not an IPv4 address");
     setsockopt(truth->listen_fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
     setsockopt(truth->listen_fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+    int buffer_bytes = (int)truth->options.send_buffer_bytes;
+    if (buffer_bytes > 0)
+        setsockopt(truth->listen_fd, SOL_SOCKET, SO_SNDBUF, &buffer_bytes, sizeof(buffer_bytes));
     if (bind(truth->listen_fd, (struct sockaddr *)&address, sizeof(address)) < 0)
         die("bind");
     if (listen(truth->listen_fd, 4096) < 0)
