@@ -24,8 +24,10 @@ static bool take_old(struct verify_member *m, struct verify_totals *totals, uint
                      bool is_ordered) {
     uint64_t below = m->highest - number;
     if (below >= VERIFY_WINDOW) {
-        totals->disordered++;
-        return false;
+        totals->disordered += is_ordered;
+        if (!is_ordered && totals->lost > 0)
+            totals->lost--;
+        return !is_ordered;
     }
     uint64_t bit = 1ull << below;
     if (m->window & bit) {

@@ -46,8 +46,8 @@ describe("a room's messages", { concurrency: 2 }, () => {
   });
 
   it("one delivery in 10,000 dropped: those, and no other, are lost", async () => {
-    const seen = await runWith(["--drop-one-in", "10000"], ["rooms", "--connections", "200", "--room-size", "100", "--rate", "300",
-      "--warmup-s", "0.5", "--duration-s", "3", "--straggler-s", "1.5"]);
+    const seen = await runWith(["--drop-one-in", "10000"], ["rooms", "--connections", "100", "--room-size", "100", "--rate", "200",
+      "--warmup-s", "0.5", "--duration-s", "3", "--straggler-s", "2.5"]);
     assert.ok(seen.told.dropped > 0, "the seed drops some");
     assertSameTraffic(seen);
     zeroBut(seen.checks, { lost: seen.told.dropped - seen.told.dropped_last, missing: seen.told.dropped_last });

@@ -130,6 +130,7 @@ struct truth_conn {
     bool is_echo;   // path /echo, or tcp-echo
     bool is_ending; // what is queued still leaves, then it is closed
     bool waits_to_write;
+    bool is_dirty; // in the list of those that have something to write at the turn's end
     uint32_t generation;
     uint32_t user;         // TRUTH_USERS_MAX: not one of ours
     uint32_t room;         // index, or TRUTH_NO_ROOM
@@ -169,6 +170,8 @@ struct truth {
     uint64_t random;     // state of the generator
     uint64_t begin_ns;   // the first request or publish; 0: none yet
     uint64_t held_count; // connections that hold a delivery back
+    uint32_t *dirty;
+    uint32_t dirty_count;
     int epoll_fd;
     int listen_fd;
     struct truth_parcel *first; // what is held for --delay-ms, in order

@@ -133,12 +133,28 @@ static void write_out(struct truth *truth, uint32_t fd) {
         shutdown((int)fd, SHUT_WR);
 }
 
+// One write for all that was said to a connection within a turn: behind, it catches up.
+static void write_dirty(struct truth *truth) {
+    for (uint32_t i = 0; i < truth->dirty_count; i++) {
+        struct truth_conn *conn = &truth->conns[truth->dirty[i]];
+        conn->is_dirty = false;
+        if (conn->is_open)
+            write_out(truth, truth->dirty[i]);
+    }
+    truth->dirty_count = 0;
+}
+
 static void put_out(struct truth *truth, uint32_t fd, const uint8_t *data, size_t size) {
     struct truth_conn *conn = &truth->conns[fd];
     if (size == 0)
         conn->is_ending = true;
     truth_buffer_append(&conn->out, data, size);
-    write_out(truth, fd);
+    if (conn->is_dirty)
+        return;
+    if (truth->dirty_count == truth->conn_max)
+        write_dirty(truth);
+    conn->is_dirty = true;
+    truth->dirty[truth->dirty_count++] = fd;
 }
 
 void truth_say(struct truth *truth, uint32_t fd, const uint8_t *data, size_t size) {
@@ -383,6 +399,7 @@ static void serve(struct truth *truth) {
                 (events[i].events & (EPOLLIN | EPOLLERR | EPOLLHUP)))
                 on_readable(truth, fd);
         }
+        write_dirty(truth);
     }
 }
 
@@ -414,9 +431,10 @@ static void open_truth(struct truth *truth) {
     truth->random = truth->options.seed;
     truth->conns = calloc(truth->conn_max, sizeof(*truth->conns));
     truth->rooms = calloc(TRUTH_ROOMS_MAX, sizeof(*truth->rooms));
+    truth->dirty = calloc(truth->conn_max, sizeof(*truth->dirty));
     truth->users = calloc(TRUTH_USERS_MAX, sizeof(*truth->users));
     truth->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    if (!truth->conns || !truth->rooms || !truth->users || truth->epoll_fd < 0)
+    if (!truth->conns || !truth->dirty || !truth->rooms || !truth->users || truth->epoll_fd < 0)
         die("start");
     struct sigaction action = {.sa_handler = on_signal}; // no SA_RESTART: the wait must return
     sigaction(SIGTERM, &action, NULL);
@@ -451,6 +469,7 @@ static void close_truth(struct truth *truth) {
         free(parcel);
     }
     free(truth->conns);
+    free(truth->dirty);
     free(truth->rooms);
     free(truth->users);
 }

@@ -112,6 +112,18 @@ START_TEST(verify_without_order_accepts_late_ones) {
 }
 END_TEST
 
+START_TEST(verify_without_order_accepts_those_that_are_later_than_the_window) {
+    begin(0);
+    // Backlogs of two publishers, read one after the other.
+    for (uint64_t n = 1; n <= 400; n += 2)
+        ck_assert(verify_take(&m, &totals, n, false));
+    totals_are(199, 0, 0, 0);
+    for (uint64_t n = 2; n <= 400; n += 2)
+        ck_assert(verify_take(&m, &totals, n, false));
+    totals_are(0, 0, 0, 0);
+}
+END_TEST
+
 START_TEST(verify_without_watermark_starts_at_the_first_number) {
     totals = (struct verify_totals){0};
     verify_init(&m);
@@ -204,6 +216,7 @@ UNIT_MAIN("loadgen/verify", verify_finds_nothing_wrong_in_a_whole_run,
           verify_takes_a_message_from_before_the_join_as_duplicate,
           verify_counts_a_late_one_as_disordered_and_no_longer_lost, verify_window_ends_at_64,
           verify_without_order_accepts_late_ones,
+          verify_without_order_accepts_those_that_are_later_than_the_window,
           verify_without_watermark_starts_at_the_first_number, verify_counts_an_announced_gap_apart,
           verify_gap_that_leaves_a_hole_or_overlaps_is_counted_right,
           verify_refuses_a_gap_that_is_no_range, verify_agrees_with_what_was_injected_at_random)
