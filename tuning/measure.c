@@ -14,7 +14,6 @@
 #define EXIT_USAGE 2
 #define EXIT_TARGET 4
 
-#define CHECK_TIMEOUT_MS 5000
 #define FEW_SCHEDULERS_MAX 2 // with one CPU there is no second side
 
 // How many connections the server's descriptors allow, when that is less than `wanted`: it is asked
@@ -22,28 +21,19 @@
 static double descriptors_limit(const struct measure_rig *rig, uint32_t schedulers, double wanted) {
     static const char mark[] = " fit with --schedulers";
     struct child_arguments arguments = {0};
-    struct child child;
-    char ignored[CHILD_ERROR_BYTES];
+    char line[CHILD_ERROR_BYTES];
     child_argument(&arguments, "serve");
     child_argument(&arguments, "--check-config");
     child_pair(&arguments, "schedulers", "%u", schedulers);
     child_pair(&arguments, "connections-max", "%.0f", wanted);
-    struct child_order order = {.program = rig->server_path, .arguments = &arguments};
-    if (!child_start(&child, &order, ignored))
+    if (measure_server_ask(rig, &arguments, line) == 0)
         return 0;
-    uint64_t until_ns = clock_monotonic_ns() + CHECK_TIMEOUT_MS * NS_PER_MS;
-    while (!child_poll(&child, rig->stop_fd, 100) && clock_monotonic_ns() < until_ns)
-        if (measure_rig_is_stopped(rig))
-            break;
-    double limit = 0;
-    const char *at = strstr(child.tail, mark);
-    if (at != NULL) {
-        while (at > child.tail && at[-1] >= '0' && at[-1] <= '9')
-            at--;
-        limit = strtod(at, NULL);
-    }
-    child_fini(&child);
-    return limit;
+    const char *at = strstr(line, mark);
+    if (at == NULL)
+        return 0;
+    while (at > line && at[-1] >= '0' && at[-1] <= '9')
+        at--;
+    return strtod(at, NULL);
 }
 
 static void read_machine(const struct measure_rig *rig, struct measure_result *result) {

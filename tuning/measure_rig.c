@@ -20,6 +20,7 @@
 #define READY_ASK_MS 500
 #define READY_PAUSE_MS 20
 #define DRAIN_MS 150
+#define ASK_TIMEOUT_MS 5000
 #define STOP_TIMEOUT_MS 8000
 
 static const char STOPPED[] = "stopped";
@@ -233,6 +234,24 @@ bool measure_server_start(struct measure_rig *rig, const struct measure_server_o
         return true;
     measure_server_stop(server);
     return false;
+}
+
+int measure_server_ask(const struct measure_rig *rig, const struct child_arguments *arguments,
+                       char *line) {
+    struct child child;
+    struct child_order order = {.program = rig->server_path, .arguments = arguments};
+    if (!child_start(&child, &order, line))
+        return -1;
+    uint64_t until_ns = clock_monotonic_ns() + ASK_TIMEOUT_MS * NS_PER_MS;
+    while (!child_poll(&child, rig->stop_fd, READY_PAUSE_MS) && clock_monotonic_ns() < until_ns)
+        if (measure_rig_is_stopped(rig))
+            break;
+    char whole[CHILD_ERROR_BYTES];
+    child_last_line(&child, whole);
+    snprintf(line, CHILD_ERROR_BYTES, "%s", plain(whole));
+    int code = child.has_ended ? child.exit_code : -1;
+    child_fini(&child);
+    return code;
 }
 
 void measure_server_foreign(struct measure_server *server, const char *target,

@@ -105,6 +105,12 @@ MUST_USE bool measure_server_start(struct measure_rig *rig,
                                    const struct measure_server_order *order,
                                    struct measure_server *server, char *error);
 
+// Runs `fairlead serve` with these arguments to its end (--check-config), at most a few seconds.
+// Its exit code, -1 when it did not end; `line` (CHILD_ERROR_BYTES) is the last that it said on
+// stderr.
+int measure_server_ask(const struct measure_rig *rig, const struct child_arguments *arguments,
+                       char *line);
+
 // A server that is not ours, at a URL; control may be "".
 void measure_server_foreign(struct measure_server *server, const char *target, const char *control);
 

@@ -48,6 +48,15 @@ enum try_shown try_pairs_compare(const struct try_series *series) {
     return TRY_NOT_SHOWN;
 }
 
+double try_pairs_chance(uint32_t pairs) {
+    if (pairs < RUNS_MIN)
+        return 1;
+    double ways = 1; // C(2n, n)
+    for (uint32_t i = 1; i <= pairs; i++)
+        ways = ways * (pairs + i) / i;
+    return 2 / ways;
+}
+
 enum try_shown try_pairs_combine(const enum try_shown *each, uint32_t each_count) {
     bool has_better = false, has_worse = false;
     for (uint32_t i = 0; i < each_count; i++) {

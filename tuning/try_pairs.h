@@ -52,6 +52,9 @@ void try_pairs_range(const double *values, uint32_t value_count, struct try_rang
 // Wants at least two runs of each; fewer: not shown.
 enum try_shown try_pairs_compare(const struct try_series *series);
 
+// How often two equal sets of so many runs do not overlap: 2 / C(2n, n). 1 for less than two.
+double try_pairs_chance(uint32_t pairs);
+
 // Better when something is better and nothing worse; worse the other way round.
 enum try_shown try_pairs_combine(const enum try_shown *each, uint32_t each_count);
 

@@ -6,9 +6,9 @@
 #include "tuning/host_mode.h"
 #include "tuning/knee_run.h"
 #include "tuning/measure.h"
+#include "tuning/try.h"
 
 #define EXIT_OK 0
-#define EXIT_FAILED 1
 #define EXIT_USAGE 2
 
 static int run_mode(const struct tune_options *o) {
@@ -17,13 +17,12 @@ static int run_mode(const struct tune_options *o) {
         return host_mode_run(o);
     case TUNE_OPTIONS_APPLY:
         return apply_mode_run(o);
-    case TUNE_OPTIONS_KNEE:
-        return knee_run(o);
     case TUNE_OPTIONS_MEASURE:
         return measure_run(o);
+    case TUNE_OPTIONS_KNEE:
+        return knee_run(o);
     case TUNE_OPTIONS_TRY:
-        fputs("fairlead tune: not there yet\n", stderr);
-        return EXIT_FAILED;
+        return try_run(o);
     }
     UNREACHABLE();
 }

@@ -97,6 +97,15 @@ START_TEST(what_is_no_number_or_one_too_many_is_left_out) {
 }
 END_TEST
 
+START_TEST(chance_is_as_combinatorics_has_it) {
+    ck_assert(try_pairs_chance(0) == 1 && try_pairs_chance(1) == 1);
+    ck_assert(fabs(1 / try_pairs_chance(2) - 3) < 1e-9);
+    ck_assert(fabs(1 / try_pairs_chance(3) - 10) < 1e-9);
+    ck_assert(fabs(1 / try_pairs_chance(5) - 126) < 1e-9);
+    ck_assert(fabs(1 / try_pairs_chance(7) - 1716) < 1e-6);
+}
+END_TEST
+
 START_TEST(several_measures_combine) {
     const enum try_shown better[] = {TRY_NOT_SHOWN, TRY_BETTER},
                          worse[] = {TRY_WORSE, TRY_NOT_SHOWN}, mixed[] = {TRY_WORSE, TRY_BETTER},
@@ -116,4 +125,5 @@ UNIT_MAIN("tuning/try_pairs", runs_alternate_so_that_a_steady_drift_weighs_on_bo
           ranges_that_touch_or_overlap_show_nothing, single_runs_have_no_range,
           equal_sides_are_shown_as_often_as_chance_has_it,
           medians_and_ranges_of_odd_even_and_no_values,
-          what_is_no_number_or_one_too_many_is_left_out, several_measures_combine)
+          what_is_no_number_or_one_too_many_is_left_out, chance_is_as_combinatorics_has_it,
+          several_measures_combine)
