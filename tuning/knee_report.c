@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "tuning/measure_html.h"
 #include "tuning/measure_words.h"
 
 static FILE *table_of(const struct tune_options *o) {
@@ -134,5 +135,7 @@ bool knee_report_end(const struct knee_report *report, const struct tune_options
     bool is_written = true;
     if (o->json_file[0] != '\0')
         is_written = measure_words_write_json(o->json_file, report_json(report, o, sentence, code));
+    if (o->html_file[0] != '\0')
+        is_written &= measure_html_knee(report, o, sentence, code);
     return is_written;
 }

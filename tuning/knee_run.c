@@ -140,6 +140,8 @@ static void begin_rates(const struct tune_options *o, struct knee *knee) {
 }
 
 int knee_run(const struct tune_options *o) {
+    if (!measure_words_can_write(o->json_file) || !measure_words_can_write(o->html_file))
+        return EXIT_USAGE;
     struct knee_report *report = calloc(1, sizeof(*report));
     struct measure_rig rig;
     struct measure_server server = {0};

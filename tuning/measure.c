@@ -115,6 +115,8 @@ static int measure_now(const struct tune_options *o, struct measure_result *resu
 }
 
 int measure_run(const struct tune_options *o) {
+    if (!measure_words_can_write(o->json_file) || !measure_words_can_write(o->html_file))
+        return EXIT_USAGE;
     struct measure_result *result = calloc(1, sizeof(*result));
     struct measure_answers answers;
     CHECKF(result, "no memory at start-up");

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "tuning/measure_html.h"
 #include "tuning/measure_words.h"
 
 #define NS_PER_HOUR 3.6e12
@@ -211,5 +212,7 @@ bool measure_report_print(const struct measure_result *r, const struct measure_a
     if (o->json_file[0] != '\0')
         is_written =
             measure_words_write_json(o->json_file, report_json(r, answers, sentence, code));
+    if (o->html_file[0] != '\0')
+        is_written &= measure_html_measure(r, answers, o, sentence, code);
     return is_written;
 }

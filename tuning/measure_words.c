@@ -71,6 +71,17 @@ const char *measure_words_time(double ns, char text[MEASURE_WORDS_BYTES]) {
     return scaled(ns, 1000, units, 4, text);
 }
 
+bool measure_words_can_write(const char *path) {
+    if (path[0] == '\0' || strcmp(path, "-") == 0)
+        return true;
+    FILE *file = fopen(path, "ae");
+    if (file == NULL)
+        fprintf(stderr, "fairlead tune: cannot write %s: %s\n", path, strerror(errno));
+    else
+        fclose(file);
+    return file != NULL;
+}
+
 bool measure_words_write_json(const char *path, json_t *object) {
     size_t flags = JSON_INDENT(2);
     errno = 0;

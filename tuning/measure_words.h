@@ -25,6 +25,10 @@ const char *measure_words_bytes(double bytes, char text[MEASURE_WORDS_BYTES]);
 // "850 ns", "1.72 µs", "3.4 ms", "12 s". Returns text.
 const char *measure_words_time(double ns, char text[MEASURE_WORDS_BYTES]);
 
+// Before a minute is spent: whether the file of a result ("" for none, - for stdout) can be
+// written. false: told on stderr.
+MUST_USE bool measure_words_can_write(const char *path);
+
 // Takes the object; "-" is stdout. false: told on stderr.
 MUST_USE bool measure_words_write_json(const char *path, json_t *object);
 

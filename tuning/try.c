@@ -191,6 +191,8 @@ static int run_guarded(struct trial *t) {
 }
 
 int try_run(const struct tune_options *o) {
+    if (!measure_words_can_write(o->json_file) || !measure_words_can_write(o->html_file))
+        return EXIT_USAGE;
     struct trial t = {.options = o,
                       .report = calloc(1, sizeof(struct try_report)),
                       .run = calloc(1, sizeof(struct measure_run))};

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "tuning/measure_html.h"
 #include "tuning/measure_words.h"
 
 void try_report_init(struct try_report *report) {
@@ -86,8 +87,7 @@ static FILE *table_of(const struct tune_options *o) {
     return strcmp(o->json_file, "-") == 0 ? stderr : stdout;
 }
 
-static const char *value_text(const struct try_series *series, double value,
-                              char text[MEASURE_WORDS_BYTES]) {
+const char *try_report_value(const struct try_series *series, double value, char *text) {
     if (strcmp(series->unit, "ns") == 0)
         return measure_words_time(value, text);
     if (strcmp(series->unit, "B") == 0)
@@ -104,12 +104,13 @@ static double last_of(const struct try_series *series, bool is_with) {
 void try_report_run(const struct try_report *report, const struct tune_options *o, bool is_with) {
     FILE *out = table_of(o);
     char cpu[MEASURE_WORDS_BYTES], p99[MEASURE_WORDS_BYTES], memory[MEASURE_WORDS_BYTES];
-    fprintf(out, "%3u of %u  %-8s  CPU per delivery %-10s  p99 %-10s  memory %s\n",
-            report->run_count, 2 * o->pairs, is_with ? "with" : "without",
-            value_text(&report->series[TRY_CPU], last_of(&report->series[TRY_CPU], is_with), cpu),
-            value_text(&report->series[TRY_P99], last_of(&report->series[TRY_P99], is_with), p99),
-            value_text(&report->series[TRY_MEMORY], last_of(&report->series[TRY_MEMORY], is_with),
-                       memory));
+    fprintf(
+        out, "%3u of %u  %-8s  CPU per delivery %-10s  p99 %-10s  memory %s\n", report->run_count,
+        2 * o->pairs, is_with ? "with" : "without",
+        try_report_value(&report->series[TRY_CPU], last_of(&report->series[TRY_CPU], is_with), cpu),
+        try_report_value(&report->series[TRY_P99], last_of(&report->series[TRY_P99], is_with), p99),
+        try_report_value(&report->series[TRY_MEMORY], last_of(&report->series[TRY_MEMORY], is_with),
+                         memory));
     fflush(out);
 }
 
@@ -118,8 +119,9 @@ static void range_text(const struct try_series *series, const double *values, ui
     struct try_range range;
     char median[MEASURE_WORDS_BYTES], min[MEASURE_WORDS_BYTES], max[MEASURE_WORDS_BYTES];
     try_pairs_range(values, count, &range);
-    snprintf(text, 3 * MEASURE_WORDS_BYTES, "%s [%s–%s]", value_text(series, range.median, median),
-             value_text(series, range.min, min), value_text(series, range.max, max));
+    snprintf(text, 3 * MEASURE_WORDS_BYTES, "%s [%s–%s]",
+             try_report_value(series, range.median, median),
+             try_report_value(series, range.min, min), try_report_value(series, range.max, max));
 }
 
 static void print_series(FILE *out, const struct try_report *report, uint32_t measure) {
@@ -185,5 +187,7 @@ bool try_report_end(const struct try_report *report, const struct tune_options *
     bool is_written = true;
     if (o->json_file[0] != '\0')
         is_written = measure_words_write_json(o->json_file, report_json(report, sentence, code));
+    if (o->html_file[0] != '\0')
+        is_written &= measure_html_try(report, o, sentence, code);
     return is_written;
 }

@@ -40,6 +40,9 @@ enum try_shown try_report_verdict(const struct try_report *report);
 // TRY_REPORT_SENTENCE_BYTES.
 void try_report_sentence(const struct try_report *report, char *text);
 
+// A value with its unit. Returns text (MEASURE_WORDS_BYTES).
+const char *try_report_value(const struct try_series *series, double value, char *text);
+
 void try_report_run(const struct try_report *report, const struct tune_options *options,
                     bool is_with);
 
