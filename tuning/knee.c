@@ -93,7 +93,7 @@ void knee_begin(struct knee *knee) {
     knee->rate = knee->rate_start;
     knee->pass = knee->fail = 0;
     knee->fail_why = KNEE_PASS;
-    knee->failures = knee->step_count = 0;
+    knee->failures = knee->step_count = knee->client_rates = 0;
     knee->is_done = false;
 }
 
@@ -131,8 +131,10 @@ void knee_tell(struct knee *knee, enum knee_verdict verdict) {
         knee->fail = knee->rate;
         knee->fail_why = verdict;
         knee->failures = 0;
+        knee->client_rates += verdict == KNEE_CLIENT && knee->pass == 0;
         choose_next(knee);
     }
+    knee->is_done |= knee->pass == 0 && knee->client_rates >= KNEE_CLIENT_RATES_MAX;
     if (knee->step_count >= knee->step_max)
         knee->is_done = true;
 }
@@ -161,7 +163,10 @@ void knee_describe(const struct knee *knee, const char *unit, double slo_ns, cha
     if (knee->fail_why == KNEE_TARGET)
         snprintf(text, text_size, "no answer: the target is unreachable or refuses connections");
     else if (knee->pass == 0 && knee->fail_why == KNEE_CLIENT)
-        snprintf(text, text_size, "no answer: the client was the limit even at %s %s", fail, unit);
+        snprintf(text, text_size,
+                 "no answer: the client was the limit even at %s %s; is this machine busy with "
+                 "something else?",
+                 fail, unit);
     else if (knee->pass == 0)
         snprintf(text, text_size, "no rate keeps p99 under %.4g ms: even %s %s fail (%s)", slo_ms,
                  fail, unit, why);

@@ -22,6 +22,7 @@
 #define KNEE_INTERVALS_MAX 600
 #define KNEE_ACHIEVED_MIN 0.99 // of what was offered
 #define KNEE_WHY_BYTES 240
+#define KNEE_CLIENT_RATES_MAX 3
 
 // The first that holds is told. Those up to OVERFLOW are facts about the
 // server, whatever the client did; behind CLIENT stands what a busy client
@@ -77,7 +78,8 @@ struct knee {
     double pass; // the highest that passed, 0 when none did
     double fail; // the lowest that failed, 0 when none did
     enum knee_verdict fail_why;
-    uint32_t failures; // at this rate
+    uint32_t failures;     // at this rate
+    uint32_t client_rates; // that failed by the client before anything passed
     uint32_t step_count;
     bool is_done;
 };

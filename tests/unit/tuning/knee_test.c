@@ -107,6 +107,16 @@ START_TEST(a_client_at_its_limit_means_at_least) {
 }
 END_TEST
 
+START_TEST(a_client_that_is_always_the_limit_ends_it_soon) {
+    struct knee knee = search_of(1000);
+    char text[256];
+    uint32_t steps = run(&knee, &(struct server){.knee_rate = 1e5, .client_rate = 1});
+    ck_assert_uint_eq(steps, 2 * KNEE_CLIENT_RATES_MAX);
+    knee_describe(&knee, "publishes/s", SLO_NS, text, sizeof(text));
+    ck_assert_ptr_nonnull(strstr(text, "the client was the limit even at 250 publishes/s"));
+}
+END_TEST
+
 START_TEST(a_bound_that_nothing_meets_ends_at_the_lowest_rate) {
     struct knee knee = search_of(64);
     char text[256];
@@ -239,6 +249,7 @@ END_TEST
 UNIT_MAIN("tuning/knee", finds_the_knee_within_the_resolution_wherever_it_begins,
           one_failed_try_in_three_does_not_move_the_knee, noise_counts_where_a_rate_is_tried_once,
           random_failures_lower_it_seldom_and_never_raise_it, a_client_at_its_limit_means_at_least,
+          a_client_that_is_always_the_limit_ends_it_soon,
           a_bound_that_nothing_meets_ends_at_the_lowest_rate,
           the_highest_rate_is_tried_and_then_told_as_at_least,
           an_unreachable_target_ends_it_at_once, steps_are_bounded,
