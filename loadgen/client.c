@@ -12,7 +12,7 @@
 
 int client_init(struct run *run) {
     const struct load_options *o = &run->options;
-    run->protocol = o->is_raw_echo ? &PROTOCOL_WS_ECHO : &PROTOCOL_PHOENIX;
+    run->protocol = o->protocol;
     run->flood_client = o->has_flood ? o->connections : SLAB_NONE;
     run->room_count = load_options_room_count(o) + o->has_flood;
     run->clients =
@@ -60,6 +60,22 @@ bool client_all_settled(const struct run *run) {
     return run->waiting == 0 && (run->next_client == run->client_count || run->gives_up);
 }
 
+void client_enter_room(struct run *run, uint32_t index) {
+    struct client *client = &run->clients[index];
+    struct room *room = &run->rooms[run_room_of(run, index)];
+    client->member = CLIENT_IN;
+    room->live++;
+    room->stable += client_is_stable(client);
+}
+
+void client_leave_room(struct run *run, uint32_t index) {
+    struct client *client = &run->clients[index];
+    struct room *room = &run->rooms[run_room_of(run, index)];
+    client->member = CLIENT_OUT;
+    room->live--;
+    room->stable -= client_is_stable(client);
+}
+
 // --- ends ----------------------------------------------------------------------------------------
 
 static bool is_waiting(const struct client *client) {
@@ -73,7 +89,7 @@ static void leave_state(struct run *run, uint32_t index) {
     if (client->state == CLIENT_LIVE) {
         run->result->live--;
         if (client->member == CLIENT_IN || client->member == CLIENT_LEAVING)
-            run->rooms[run_room_of(run, index)].live--;
+            client_leave_room(run, index);
         run->result->unanswered += client->unanswered;
         run->outstanding -= client->unanswered;
         client->unanswered = 0;
@@ -246,9 +262,8 @@ void client_set_live(struct run *run, uint32_t index) {
     struct result *r = run->result;
     uint64_t now_ns = clock_monotonic_ns();
     client->state = CLIENT_LIVE;
-    client->member = CLIENT_IN;
     run->waiting--;
-    run->rooms[run_room_of(run, index)].live++;
+    client_enter_room(run, index);
     r->live++;
     if (r->live > r->live_max)
         r->live_max = r->live;

@@ -47,6 +47,16 @@ static inline bool client_is_member(const struct run *run, uint32_t index) {
     return client->state == CLIENT_LIVE && client->member == CLIENT_IN;
 }
 
+// A message to its room is due to it, while it is a member: it counts for first, median and last
+// receiver and for reach. Who is slow or comes and goes by our own doing does not.
+static inline bool client_is_stable(const struct client *client) {
+    return client->role == LAYOUT_PLAIN;
+}
+
+// It is in its room from now on, or out of it. Counts the room's members.
+void client_enter_room(struct run *run, uint32_t index);
+void client_leave_room(struct run *run, uint32_t index);
+
 // Counts the cause, closes the stream, and that was it for this client.
 void client_fail(struct run *run, uint32_t index, enum result_failure why, const char *format, ...)
     PRINTF_LIKE(4, 5);
@@ -60,7 +70,8 @@ MUST_USE bool client_try_push(struct run *run, uint32_t index, uint32_t parcel);
 
 struct bytes client_topic(const struct run *run, uint32_t room, char text[RUN_TOPIC_BYTES_MAX]);
 
-// Printable characters of the first line of what a server said, for an error sentence.
+// The first line of what a server said, for an error sentence: printable ASCII, ? for every other
+// byte but control characters. (A sentence must be UTF-8 wherever it is cut.)
 #define CLIENT_SHOWN_BYTES 121
 const char *client_shown(struct bytes text, char out[CLIENT_SHOWN_BYTES]);
 

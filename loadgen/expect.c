@@ -277,7 +277,7 @@ static double value_of_metric(enum expect_metric metric, const struct expect_see
     case EXPECT_refused:
         return result_refused_count(r);
     case EXPECT_reach:
-        return share(r->verify.received, r->verify.received + gone + r->verify.announced);
+        return share(r->reach_received, r->reach_due);
     case EXPECT_connections:
         return r->live_max;
     case EXPECT_rate:

@@ -1,6 +1,6 @@
 // Messages on their way: for every publish how many members it is due to, how many have it, and so
-// when the first and the last of them got it. "Last-receiver lag" is what a room feels: a message
-// is there when everybody has it.
+// when the first, the median and the last of them got it, and how many it reached. "Last-receiver
+// lag" is what a room feels: a message is there when everybody has it.
 //
 // Each room has a ring of the most recent publishes, a power of two; all rooms together at most
 // 2^20 (24 MiB). A publish that finds its place taken by one that is not complete ends that one as
@@ -34,6 +34,9 @@ struct flight_table {
     uint64_t begun;
     uint64_t complete;
     uint64_t incomplete;
+    uint64_t due;              // receivers of all messages that are complete or incomplete
+    uint64_t received;         // of them: those that were reached
+    uint32_t missed_worst_ppm; // of one message: the largest share not reached, in millionths
 };
 
 // Reserves in the ledger. 0, or -ENOMEM.
@@ -63,10 +66,16 @@ struct flight_receipt {
     uint64_t now_ns;
 };
 
-// One member has it (each member once: verify.h tells). Records the first and the last receiver of
-// measured messages.
+struct flight_times {
+    struct histogram *first;
+    struct histogram *median; // of an even number, the lower of the two in the middle
+    struct histogram *last;
+};
+
+// One member has it (each member once: verify.h tells). Records the first, the median and the last
+// receiver of measured messages.
 enum flight_step flight_take(struct flight_table *table, const struct flight_receipt *receipt,
-                             struct histogram *first, struct histogram *last);
+                             const struct flight_times *times);
 
 // What is still under way is incomplete.
 void flight_finish(struct flight_table *table);

@@ -59,8 +59,11 @@ static const struct option_row ROWS[] = {
     {.name = "target",
      .argument = "URL",
      .type = OPTION_TARGET,
-     .help = "ws://host:port/path; repeatable, connections take turns "
-             "(default " LOAD_OPTIONS_TARGET_DEFAULT "; --raw-echo: path /echo)"},
+     .help = "ws://host:port/path or tcp://host:port; repeatable, connections take turns "
+             "(default " LOAD_OPTIONS_TARGET_DEFAULT "; ws-echo: path /echo)"},
+    ROW_TEXT("protocol", protocol_name, "NAME", "",
+             "what is spoken there: phoenix (the default for ws://), ws-echo, tcp-echo (for "
+             "tcp://)"),
     ROW_COUNT("spread-destinations", spread_destinations, "N", "0", 0, 254,
               "connect to 127.0.0.1 … 127.0.0.N in turn: the server must listen on all of them"),
     ROW_GROUP("Connections"),
@@ -101,8 +104,7 @@ static const struct option_row ROWS[] = {
              "open loop: even, or poisson: as of many independent users"),
     ROW_COUNT("seed", seed, "N", "1", 0, UINT32_MAX,
               "of everything random (poisson, jitter): the same number, the same run"),
-    ROW_FLAG("raw-echo", is_raw_echo,
-             "echo: no Phoenix; each WebSocket message is expected back as it was"),
+    ROW_FLAG("raw-echo", is_raw_echo, "another word for --protocol ws-echo"),
     ROW_FLAG("flood", has_flood,
              "one more connection sends `ping` as fast as it can, beside the measured ones"),
     ROW_COUNT("flood-unanswered-max", flood_unanswered_max, "N", "1024", 64, 1000000000,
@@ -343,8 +345,10 @@ bool load_options_set(struct load_options *o, const char *name, const char *text
     const char *kept = keep_text(o, text);
     if (kept == NULL)
         return load_options_fail(error, "options of more than %d bytes", LOAD_OPTIONS_TEXTS_BYTES);
-    if (row->type == OPTION_TARGET)
-        o->target_count = 0; // the default
+    if (row->type == OPTION_TARGET && o->has_default_target) {
+        o->target_count = 0;
+        o->has_default_target = false;
+    }
     note_given(o, row);
     return set_option(o, row, kept, error);
 }
@@ -451,9 +455,9 @@ enum load_options_outcome load_options_parse(struct load_options *o, int argc, c
         if (is_option ? !parse_option(o, argc, argv, &at, error) : !parse_word(o, argv[at], error))
             return LOAD_OPTIONS_BAD;
     }
-    if (o->target_count == 0)
-        o->targets[o->target_count++] =
-            o->is_raw_echo ? "ws://127.0.0.1:8080/echo" : LOAD_OPTIONS_TARGET_DEFAULT;
+    o->has_default_target = o->target_count == 0;
+    if (o->has_default_target)
+        o->targets[o->target_count++] = LOAD_OPTIONS_TARGET_DEFAULT;
     return load_options_check(o, error) ? LOAD_OPTIONS_RUN : LOAD_OPTIONS_BAD;
 }
 
@@ -478,13 +482,13 @@ static void print_wrapped(FILE *out, const char *text, int indent, int width) {
 }
 
 void load_options_print_help(FILE *out) {
-    fputs("usage: fairlead load [hold|echo|rooms|storm|slow] [ws://host:port/path ...] [options]\n"
-          "       fairlead load mix FILE.yaml [ws://host:port/path ...] [options]\n"
+    fputs("usage: fairlead load [hold|echo|rooms|storm|slow] [URL ...] [options]\n"
+          "       fairlead load mix FILE.yaml [URL ...] [options]\n"
           "       fairlead load agent [--listen ADDRESS:PORT] [--cpus LIST] [--sources LIST]\n\n"
           "Drives a server with many connections and tells what they saw. Without arguments: a\n"
           "10-second example against " LOAD_OPTIONS_TARGET_DEFAULT ".\n\n"
           "  rooms  fan-out: rooms of --room-size, some members publish, all check what arrives\n"
-          "  echo   request and reply: Phoenix `ping`, or with --raw-echo any WebSocket message\n"
+          "  echo   request and reply: Phoenix `ping`, or what any echo server sends back\n"
           "  hold   connect, join, keep alive with heartbeats\n"
           "  storm  rooms; --cut-percent of the connections are reset at once and come back\n"
           "  slow   rooms; --slow-percent of the members read at --slow-bytes-per-s\n"

@@ -20,12 +20,14 @@
 #include "loadgen/backoff.h"
 #include "loadgen/expect.h"
 #include "loadgen/layout.h"
+#include "loadgen/protocol.h"
 #include "sched/base/check.h"
 
 #define LOAD_OPTIONS_TARGETS_MAX 64
 #define LOAD_OPTIONS_SOURCES_MAX 1024
 #define LOAD_OPTIONS_ERROR_BYTES 512
 #define LOAD_OPTIONS_TARGET_DEFAULT "ws://127.0.0.1:8080/socket/websocket"
+#define LOAD_OPTIONS_TARGET_DEFAULT_ECHO "ws://127.0.0.1:8080/echo"
 
 // The fixed fields of a payload take 55 bytes (stamp.h).
 #define LOAD_OPTIONS_PAYLOAD_BYTES_MIN 55
@@ -68,10 +70,13 @@ struct load_options {
     uint32_t connecting_max; // handshakes under way at once
     double connect_rate;     // a second
     double connect_timeout_s;
-    double rate;     // a second, all connections together; 0: closed loop
-    uint32_t closed; // requests in flight, 0: one per connection that sends
-    bool is_closed;  // --closed given, or --rate 0
-    bool is_raw_echo;
+    double rate;                     // a second, all connections together; 0: closed loop
+    uint32_t closed;                 // requests in flight, 0: one per connection that sends
+    bool is_closed;                  // --closed given, or --rate 0
+    bool is_raw_echo;                // another word for --protocol ws-echo
+    const char *protocol_name;       // "": chosen by the URLs
+    const struct protocol *protocol; // what is spoken: set by load_options_check
+    bool has_default_target;
     bool has_flood;
     uint32_t flood_unanswered_max; // at least one parcel of 64
     bool is_quiet;
@@ -153,7 +158,7 @@ const char *load_options_scenario_name(enum load_scenario scenario);
 
 // True when something may be published and what arrives is checked: rooms, storm, slow, mix.
 static inline bool load_options_publishes(const struct load_options *o) {
-    return o->scenario >= LOAD_OPTIONS_ROOMS && !o->is_raw_echo;
+    return o->scenario >= LOAD_OPTIONS_ROOMS && o->protocol->has_rooms;
 }
 
 // How many rooms the run fills. Of a mix of sizes: O(rooms).

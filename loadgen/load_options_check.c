@@ -64,6 +64,61 @@ static bool check_event(const struct load_options *o, char *error) {
     return true;
 }
 
+// --- what is spoken ------------------------------------------------------------------------------
+
+static bool refuse_protocol(const struct load_options *o, char *error) {
+    const char *nearest = protocol_at(0)->name;
+    char names[160] = "";
+    size_t size = 0;
+    for (size_t i = 0; protocol_at(i) != NULL; i++) {
+        const char *name = protocol_at(i)->name;
+        if (load_options_edits(o->protocol_name, name) <
+            load_options_edits(o->protocol_name, nearest))
+            nearest = name;
+        size += (size_t)snprintf(names + size, sizeof(names) - size, "%s%s", i ? ", " : "", name);
+    }
+    return load_options_fail(error, "no protocol '%s'; did you mean %s? (%s)", o->protocol_name,
+                             nearest, names);
+}
+
+// By its name, by --raw-echo, or by the first URL.
+static bool choose_protocol(struct load_options *o, char *error) {
+    o->protocol = o->is_raw_echo ? &PROTOCOL_WS_ECHO : protocol_of_url(o->targets[0]);
+    if (o->protocol_name[0] != 0)
+        o->protocol = protocol_lookup(o->protocol_name);
+    if (o->protocol == NULL && o->protocol_name[0] != 0)
+        return refuse_protocol(o, error);
+    if (o->protocol == NULL) // target.h tells what is wrong with the URL
+        o->protocol = &PROTOCOL_PHOENIX;
+    if (o->is_raw_echo && o->protocol != &PROTOCOL_WS_ECHO)
+        return load_options_fail(error, "--raw-echo means --protocol ws-echo, and --protocol is %s",
+                                 o->protocol->name);
+    o->is_raw_echo = o->protocol == &PROTOCOL_WS_ECHO;
+    if (o->has_default_target && o->is_raw_echo)
+        o->targets[0] = LOAD_OPTIONS_TARGET_DEFAULT_ECHO;
+    if (o->has_default_target && !protocol_takes_url(o->protocol, o->targets[0]))
+        return load_options_fail(error, "the protocol %s wants a target: %s://host:port",
+                                 o->protocol->name, o->protocol->scheme);
+    return true;
+}
+
+static bool check_protocol(const struct load_options *o, char *error) {
+    const struct protocol *p = o->protocol;
+    bool wants_rooms = o->scenario >= LOAD_OPTIONS_ROOMS && o->scenario != LOAD_OPTIONS_MIX;
+    for (uint32_t i = 0; i < o->target_count; i++)
+        if (!protocol_takes_url(p, o->targets[i]) && protocol_of_url(o->targets[i]) != NULL)
+            return load_options_fail(error, "the protocol %s wants %s:// URLs, not %.200s", p->name,
+                                     p->scheme, o->targets[i]);
+    if (wants_rooms && !p->has_rooms)
+        return load_options_fail(error, "the protocol %s has no rooms; say echo, or hold", p->name);
+    if (o->scenario == LOAD_OPTIONS_ECHO && !p->has_requests)
+        return load_options_fail(error, "the protocol %s has no requests to echo", p->name);
+    if (o->has_flood && p->encode_flood == NULL)
+        return load_options_fail(error, "--flood sends Phoenix pings, which %s has none of",
+                                 p->name);
+    return true;
+}
+
 // --- what belongs to which scenario --------------------------------------------------------------
 
 #define IN(scenario) (1u << LOAD_OPTIONS_##scenario)
@@ -94,13 +149,8 @@ static bool check_belongings(const struct load_options *o, char *error) {
             return load_options_fail(error, "--%s belongs to %s, not to %s", b->option, b->text,
                                      scenario_of(o));
     }
-    if (o->is_raw_echo && o->scenario != LOAD_OPTIONS_ECHO)
-        return load_options_fail(error, "--raw-echo belongs to the scenario echo");
     if (o->burst > 1 && (!load_options_publishes(o) || o->is_closed))
         return load_options_fail(error, "--burst belongs to the open loop of the scenario rooms");
-    if (o->has_flood && o->is_raw_echo)
-        return load_options_fail(error,
-                                 "--flood sends Phoenix pings, which --raw-echo has none of");
     if (o->scenario == LOAD_OPTIONS_MIX && o->plan_file == NULL)
         return load_options_fail(error, "mix wants a file of phases: fairlead load mix day.yaml");
     return true;
@@ -144,8 +194,9 @@ static bool check_agents(const struct load_options *o, char *error) {
 bool load_options_check(struct load_options *o, char error[LOAD_OPTIONS_ERROR_BYTES]) {
     bool can_be_closed = o->scenario <= LOAD_OPTIONS_ROOMS;
     o->is_closed |= o->rate == 0 && o->rate_end < 0 && can_be_closed;
-    if (!check_belongings(o, error) || !read_words(o, error) || !check_open_loop(o, error) ||
-        !read_sizes(o, error) || !check_event(o, error) || !check_agents(o, error))
+    if (!choose_protocol(o, error) || !check_protocol(o, error) || !check_belongings(o, error) ||
+        !read_words(o, error) || !check_open_loop(o, error) || !read_sizes(o, error) ||
+        !check_event(o, error) || !check_agents(o, error))
         return false;
     if (o->talkers > o->sizes.max)
         return load_options_fail(error, "--talkers %u is more than %s %u", o->talkers,

@@ -154,7 +154,7 @@ static bool check_bounds(const struct phase *p, uint32_t index, struct plan_faul
 static bool check_phase(const struct plan *plan, uint32_t index, const struct load_options *o,
                         struct plan_fault *fault) {
     const struct phase *p = &plan->phases[index];
-    bool has_rooms = !o->is_raw_echo;
+    bool has_rooms = o->protocol->has_rooms;
     if (!check_bounds(p, index, fault))
         return false;
     if (p->is_endless && index + 1 < plan->count)

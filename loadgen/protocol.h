@@ -57,11 +57,19 @@ struct protocol {
 
 extern const struct protocol PROTOCOL_PHOENIX;
 extern const struct protocol PROTOCOL_WS_ECHO;
+extern const struct protocol PROTOCOL_TCP_ECHO;
 
 // By its name; NULL when there is none.
 const struct protocol *protocol_lookup(const char *name);
 
-// The names with a comma between them, for help and errors.
-const char *protocol_names(void);
+// The protocol spoken at URLs of this form when nobody named one: the first of the list that takes
+// the scheme. NULL when none does.
+const struct protocol *protocol_of_url(const char *url);
+
+// True when `url` begins with the protocol's scheme and ://.
+bool protocol_takes_url(const struct protocol *protocol, const char *url);
+
+// Every protocol, in the list's order; NULL behind the last.
+const struct protocol *protocol_at(size_t position);
 
 #endif

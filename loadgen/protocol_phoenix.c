@@ -13,6 +13,7 @@
 #define JOIN_REF "1" // also the channel's join_ref, in all of its lives
 #define LEAVE_REF "2"
 #define FLOOD_REF "3"
+#define NUMBER_OF_PUBLISH 0u // in refs: requests are numbered from 1
 
 _Static_assert(STAMP_REF_BYTES_MAX <= WIRE_REF_BYTES_MAX, "a stamp is a ref that servers take");
 
@@ -26,28 +27,32 @@ static bool try_send(struct run *run, uint32_t index, const struct phoenix_messa
     return ws_client_try_send(run, index, WEBSOCKET_TEXT, writer_bytes(&w));
 }
 
-static bool try_send_stamped(struct run *run, uint32_t index, const char *event,
+static bool try_send_stamped(struct run *run, uint32_t index, bool is_publish,
                              const struct stamp *stamp) {
     size_t payload_size = run->options.payload_bytes;
     char topic[RUN_TOPIC_BYTES_MAX];
     uint8_t ref_text[STAMP_REF_BYTES_MAX];
     struct writer ref = writer_on(ref_text, sizeof(ref_text));
-    stamp_encode_ref(&ref, run->result->begin_ns, stamp);
+    struct stamp ref_stamp = *stamp;
+    if (is_publish)
+        ref_stamp.number = NUMBER_OF_PUBLISH;
+    stamp_encode_ref(&ref, run->result->begin_ns, &ref_stamp);
     stamp_encode(run->scratch, payload_size, stamp);
-    struct phoenix_message message = {.join_ref = BYTES_LITERAL(JOIN_REF),
-                                      .ref = writer_bytes(&ref),
-                                      .topic = client_topic(run, run_room_of(run, index), topic),
-                                      .event = bytes_from_string(event),
-                                      .payload = bytes_of(run->scratch, payload_size)};
+    struct phoenix_message message = {
+        .join_ref = BYTES_LITERAL(JOIN_REF),
+        .ref = writer_bytes(&ref),
+        .topic = client_topic(run, run_room_of(run, index), topic),
+        .event = bytes_from_string(is_publish ? run->options.event : "ping"),
+        .payload = bytes_of(run->scratch, payload_size)};
     return try_send(run, index, &message);
 }
 
 static bool try_request(struct run *run, uint32_t index, const struct stamp *stamp) {
-    return try_send_stamped(run, index, "ping", stamp);
+    return try_send_stamped(run, index, false, stamp);
 }
 
 static bool try_publish(struct run *run, uint32_t index, uint32_t room, const struct stamp *stamp) {
-    return try_send_stamped(run, index, run->options.event, stamp);
+    return try_send_stamped(run, index, true, stamp);
 }
 
 static bool try_heartbeat(struct run *run, uint32_t index, const struct stamp *stamp) {
@@ -119,12 +124,15 @@ static void on_join_reply(struct run *run, uint32_t index, const struct scan_mes
 static void on_timed_reply(struct run *run, uint32_t index, const struct scan_message *message,
                            const struct stamp *stamp) {
     uint64_t sequence;
+    bool is_publish = stamp->number == NUMBER_OF_PUBLISH;
     if (!is_ok(message))
         receive_rejection(run, reason_of(message));
-    else if (run->options.scenario == LOAD_OPTIONS_ROOMS &&
-             scan_number(message->payload, "seq", &sequence))
+    else if (is_publish && scan_number(message->payload, "seq", &sequence))
         receive_sequence(run, index, sequence);
-    receive_answer(run, index, stamp);
+    if (is_publish)
+        receive_accepted(run, index, stamp);
+    else
+        receive_answer(run, index, stamp);
 }
 
 static void on_reply(struct run *run, uint32_t index, const struct scan_message *message) {

@@ -18,21 +18,32 @@ static uint64_t latency_of(const struct run *run, const struct stamp *stamp) {
     return run->read_ns > stamp->intended_ns ? run->read_ns - stamp->intended_ns : 0;
 }
 
+// One reply or delivery.
+static void record_latency(struct run *run, const struct stamp *stamp) {
+    struct result *r = run->result;
+    uint64_t latency_ns = latency_of(run, stamp);
+    uint64_t lag_ns = (uint64_t)stamp->lag_us * NS_PER_US;
+    r->received_all++;
+    r->received_last_ns = run->read_ns;
+    histogram_record(&r->interval, latency_ns);
+    if (!run_is_measured(run, stamp->intended_ns))
+        return;
+    histogram_record(&r->latency, latency_ns);
+    histogram_record(&r->service, latency_ns > lag_ns ? latency_ns - lag_ns : 0);
+}
+
 // --- membership ----------------------------------------------------------------------------------
 
 void receive_joined(struct run *run, uint32_t index, uint64_t watermark) {
     struct client *client = &run->clients[index];
-    if (run->options.scenario == LOAD_OPTIONS_ROOMS) {
-        if (watermark == VERIFY_UNKNOWN)
-            verify_init(&client->verify);
-        else
-            verify_start(&client->verify, watermark);
-    }
+    if (watermark == VERIFY_UNKNOWN)
+        verify_init(&client->verify);
+    else
+        verify_start(&client->verify, watermark);
     if (client->state == CLIENT_JOINING) {
         client_set_live(run, index);
     } else if (client->member == CLIENT_MEMBER_JOINING) {
-        client->member = CLIENT_IN;
-        run->rooms[run_room_of(run, index)].live++;
+        client_enter_room(run, index);
     }
 }
 
@@ -42,8 +53,7 @@ void receive_left(struct run *run, uint32_t index) {
         receive_strange(run);
         return;
     }
-    client->member = CLIENT_OUT;
-    run->rooms[run_room_of(run, index)].live--;
+    client_leave_room(run, index);
 }
 
 // --- answers -------------------------------------------------------------------------------------
@@ -56,42 +66,61 @@ void receive_rejection(struct run *run, struct bytes reason) {
         snprintf(r->rejected_detail, sizeof(r->rejected_detail), "%s", client_shown(reason, text));
 }
 
-// Requests of one connection are meant for different times, one later than the other, so the time
-// serves as their number.
-void receive_answer(struct run *run, uint32_t index, const struct stamp *stamp) {
+// Is it the first reply to this request of the connection? One that is further behind than the
+// window is taken for it. What never comes shows as unanswered.
+static bool take_reply(struct client *client, struct verify_totals *totals, uint32_t number) {
+    totals->received++;
+    if (number > client->replied) {
+        uint32_t ahead = number - client->replied;
+        client->replied_window = (ahead < 32 ? client->replied_window << ahead : 0) | 1;
+        client->replied = number;
+        return true;
+    }
+    uint32_t behind = client->replied - number;
+    if (behind < 32 && (client->replied_window >> behind & 1)) {
+        totals->duplicates++;
+        return false;
+    }
+    client->replied_window |= behind < 32 ? 1u << behind : 0;
+    totals->disordered++;
+    return true;
+}
+
+// False when nothing was under way.
+static bool take_answer(struct run *run, uint32_t index, const struct stamp *stamp) {
     struct client *client = &run->clients[index];
-    struct result *r = run->result;
-    bool is_measured = run_is_measured(run, stamp->intended_ns);
-    bool is_echo = run->options.scenario == LOAD_OPTIONS_ECHO;
-    // A second reply answers nothing: taken from what is under way it would make the answer to
-    // another request a duplicate, too.
-    bool is_again = is_echo && stamp->intended_ns == client->verify.highest;
-    if (client->unanswered == 0 || is_again) {
-        r->verify.duplicates++;
-        return;
+    if (client->unanswered == 0) {
+        run->result->verify.duplicates++;
+        return false;
     }
     client->unanswered--;
     run->outstanding--;
     run->last_progress_ns = run->read_ns;
-    r->answered_all++;
-    r->answered += is_measured;
-    if (!is_echo)
+    run->result->answered_all++;
+    run->result->answered += run_is_measured(run, stamp->intended_ns);
+    return true;
+}
+
+void receive_accepted(struct run *run, uint32_t index, const struct stamp *stamp) {
+    (void)take_answer(run, index, stamp);
+}
+
+void receive_answer(struct run *run, uint32_t index, const struct stamp *stamp) {
+    struct client *client = &run->clients[index];
+    if (stamp->number == 0 || stamp->number > client->asked) {
+        receive_strange(run); // never asked
         return;
-    r->verify.received++;
-    r->verify.disordered += stamp->intended_ns < client->verify.highest;
-    if (stamp->intended_ns > client->verify.highest)
-        client->verify.highest = stamp->intended_ns;
-    r->received_all++;
-    r->received_last_ns = run->read_ns;
-    uint64_t latency_ns = latency_of(run, stamp);
-    histogram_record(&r->interval, latency_ns);
-    if (is_measured)
-        histogram_record(&r->latency, latency_ns);
+    }
+    if (!take_reply(client, &run->result->verify, stamp->number) || !take_answer(run, index, stamp))
+        return;
+    record_latency(run, stamp);
     scenario_on_answer(run, index, run->read_ns);
 }
 
 void receive_heartbeat(struct run *run, uint32_t index, const struct stamp *stamp) {
     run->result->heartbeats_answered++;
+    if (run_is_measured(run, stamp->intended_ns))
+        histogram_record(&run->result->heartbeat, latency_of(run, stamp));
 }
 
 void receive_flood(struct run *run) {
@@ -115,35 +144,59 @@ static void choose_numbers(struct run *run, enum run_numbers numbers) {
             verify_start(&run->clients[i].verify, 0);
 }
 
+// Is it the first time that this member gets it?
+static bool take_number(struct run *run, uint32_t index, const struct stamp *stamp,
+                        uint64_t sequence, bool is_ours) {
+    struct verify_member *member = &run->clients[index].verify;
+    struct verify_totals *totals = &run->result->verify;
+    if (UNLIKELY(run->numbers == RUN_NUMBERS_UNKNOWN))
+        choose_numbers(run, sequence ? RUN_NUMBERS_SERVER : RUN_NUMBERS_OWN);
+    if (run->numbers == RUN_NUMBERS_SERVER && sequence != 0)
+        return verify_take(member, totals, sequence, true);
+    return is_ours && verify_take(member, totals, stamp->number, run->options.talkers == 1);
+}
+
+// A reader that is throttled by ourselves: how late it is says nothing about the server.
+static void record_slow(struct run *run, const struct stamp *stamp) {
+    struct result *r = run->result;
+    r->received_all++;
+    r->received_last_ns = run->read_ns;
+    if (run_is_measured(run, stamp->intended_ns))
+        histogram_record(&r->slow, latency_of(run, stamp));
+}
+
 void receive_delivery(struct run *run, uint32_t index, const struct stamp *stamp,
                       uint64_t sequence) {
     struct result *r = run->result;
-    struct client *client = &run->clients[index];
-    uint32_t room_index = run_room_of(run, index);
-    uint64_t latency_ns = latency_of(run, stamp);
-    r->received_all++;
-    r->received_last_ns = run->read_ns;
-    histogram_record(&r->interval, latency_ns);
-    if (run_is_measured(run, stamp->intended_ns))
-        histogram_record(&r->latency, latency_ns);
-    if (UNLIKELY(run->numbers == RUN_NUMBERS_UNKNOWN))
-        choose_numbers(run, sequence ? RUN_NUMBERS_SERVER : RUN_NUMBERS_OWN);
+    const struct client *client = &run->clients[index];
     bool is_ours = stamp->publisher - run->options.first_user < run->options.connections;
-    bool is_new = true;
-    if (run->numbers == RUN_NUMBERS_SERVER && sequence != 0)
-        is_new = verify_take(&client->verify, &r->verify, sequence, true);
-    else if (is_ours)
-        is_new = verify_take(&client->verify, &r->verify, stamp->number, run->options.talkers == 1);
+    bool is_new = take_number(run, index, stamp, sequence, is_ours);
     receive_sequence(run, index, sequence);
-    struct flight_receipt receipt = {room_index, stamp->number, run->read_ns};
-    if (is_ours && is_new &&
-        flight_take(&run->flights, &receipt, &r->first, &r->last) == FLIGHT_LAST)
-        scenario_on_complete(run, room_index, run->read_ns);
+    if (UNLIKELY(client->role == LAYOUT_SLOW))
+        record_slow(run, stamp);
+    else
+        record_latency(run, stamp);
+    if (!is_ours || !is_new || !client_is_stable(client))
+        return;
+    uint32_t room = run_room_of(run, index);
+    struct flight_receipt receipt = {room, stamp->number, run->read_ns};
+    struct flight_times times = {&r->first, &r->median, &r->last};
+    if (flight_take(&run->flights, &receipt, &times) == FLIGHT_LAST)
+        scenario_on_complete(run, room, run->read_ns);
 }
 
 void receive_gap(struct run *run, uint32_t index, uint64_t from, uint64_t to) {
-    if (!verify_take_gap(&run->clients[index].verify, &run->result->verify, from, to))
+    struct client *client = &run->clients[index];
+    struct verify_totals *totals = &run->result->verify;
+    struct verify_totals before = *totals;
+    if (!verify_take_gap(&client->verify, totals, from, to)) {
         receive_strange(run);
+    } else if (client->role == LAYOUT_SLOW) {
+        run->result->slow_announced += totals->announced - before.announced;
+        run->result->slow_gap_events += totals->gap_events - before.gap_events;
+        totals->announced = before.announced;
+        totals->gap_events = before.gap_events;
+    }
 }
 
 // --- the end -------------------------------------------------------------------------------------
@@ -155,8 +208,11 @@ static void finish_member(struct run *run, uint32_t index) {
                   (run->numbers == RUN_NUMBERS_UNKNOWN && room->last_sequence == 0);
     if (is_own && run->numbers == RUN_NUMBERS_UNKNOWN)
         verify_start(&client->verify, 0);
-    verify_finish(&client->verify, &run->result->verify,
-                  is_own ? room->published : room->last_sequence);
+    uint64_t last = is_own ? room->published : room->last_sequence;
+    if (client->role != LAYOUT_SLOW)
+        verify_finish(&client->verify, &run->result->verify, last);
+    else if (client->verify.highest != VERIFY_UNKNOWN && last > client->verify.highest)
+        run->result->slow_behind += last - client->verify.highest;
 }
 
 void receive_finish(struct run *run) {
@@ -164,17 +220,21 @@ void receive_finish(struct run *run) {
     flight_finish(&run->flights);
     r->flights_complete = run->flights.complete;
     r->flights_incomplete = run->flights.incomplete;
+    r->reach_due = run->flights.due;
+    r->reach_received = run->flights.received;
+    r->missed_worst_ppm = run->flights.missed_worst_ppm;
     r->has_sequence = run->numbers == RUN_NUMBERS_SERVER;
-    r->is_order_checked =
-        run->options.scenario == LOAD_OPTIONS_ECHO || r->has_sequence || run->options.talkers == 1;
+    r->is_order_checked = run->numbers != RUN_NUMBERS_OWN || run->options.talkers == 1;
+    uint64_t asked = 0;
     for (uint32_t i = 0; i < run->options.connections; i++) {
         if (run->clients[i].state != CLIENT_LIVE)
             continue;
-        if (run->options.scenario == LOAD_OPTIONS_ROOMS)
+        asked += run->clients[i].asked;
+        if (run->protocol->has_rooms && run->clients[i].member == CLIENT_IN)
             finish_member(run, i);
         r->unanswered += run->clients[i].unanswered;
     }
     // A server that answers no publish at all owes none.
-    if (run->options.scenario == LOAD_OPTIONS_ROOMS && r->answered_all == 0)
+    if (asked == 0 && r->answered_all == 0)
         r->unanswered = 0;
 }

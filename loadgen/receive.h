@@ -18,10 +18,13 @@ void receive_joined(struct run *run, uint32_t index, uint64_t watermark);
 // The leave was answered.
 void receive_left(struct run *run, uint32_t index);
 
-// A request or publish that was meant for stamp->intended_ns has its answer.
+// A request has its answer; stamp->number tells which of the connection's.
 void receive_answer(struct run *run, uint32_t index, const struct stamp *stamp);
 
-// The answer is a refusal; receive_answer follows.
+// A publish has its answer.
+void receive_accepted(struct run *run, uint32_t index, const struct stamp *stamp);
+
+// The answer is a refusal; one of the two follows.
 void receive_rejection(struct run *run, struct bytes reason);
 
 // The server gave this number to a message of the client's room.

@@ -38,8 +38,12 @@ static void print_latencies(FILE *out, const struct load_options *o, const struc
     fprintf(out, "%-22s %14s %9s %9s %9s %9s %9s\n", "latency, ms", "count", "p50", "p90", "p99",
             "p99.9", "max");
     print_latency(out, o->scenario == LOAD_OPTIONS_ECHO ? "reply" : "delivery", &r->latency);
+    print_latency(out, "service time", &r->service);
     print_latency(out, "first receiver", &r->first);
+    print_latency(out, "median receiver", &r->median);
     print_latency(out, "last receiver", &r->last);
+    print_latency(out, "slow readers", &r->slow);
+    print_latency(out, "heartbeat", &r->heartbeat);
     print_latency(out, "own send lag", &r->send_lag);
     print_latency(out, "connect and join", &r->connect);
 }
@@ -106,8 +110,18 @@ static void print_checks(FILE *out, const struct load_options *o, const struct r
         fprintf(out, "out of order %s\n", GROUPED(r->verify.disordered));
     else
         fprintf(out, "order not checked (the server numbers nothing)\n");
-    fprintf(out, "messages      %s reached all members, %s did not\n", GROUPED(r->flights_complete),
+    fprintf(out, "messages      %s reached all members, %s did not", GROUPED(r->flights_complete),
             GROUPED(r->flights_incomplete));
+    if (r->reach_due > 0)
+        fprintf(out, "; reach %.4f %%, of the worst message %.4f %%",
+                100 * (double)r->reach_received / (double)r->reach_due,
+                100 - (double)r->missed_worst_ppm / 1e4);
+    fputc('\n', out);
+    if (r->slow.count > 0)
+        fprintf(out,
+                "slow readers  throttled by --slow-…: %s announced as lost to them (%s gaps), %s "
+                "not read at the end\n",
+                GROUPED(r->slow_announced), GROUPED(r->slow_gap_events), GROUPED(r->slow_behind));
 }
 
 void report_print_table(FILE *out, const struct load_options *o, const struct result *r,

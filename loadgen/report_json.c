@@ -29,13 +29,14 @@ static json_t *asked(const struct load_options *o) {
     json_t *targets = json_array();
     for (uint32_t i = 0; i < o->target_count; i++)
         json_array_append_new(targets, json_string(o->targets[i]));
-    return json_pack("{s:s, s:o, s:i, s:f, s:f, s:b, s:i, s:i, s:i, s:i, s:i, s:b, s:b, s:f, s:f}",
-                     "scenario", load_options_scenario_name(o->scenario), "targets", targets,
-                     "connections", (int)o->connections, "connect_rate", o->connect_rate, "rate",
-                     o->rate, "closed", (int)o->is_closed, "in_flight", (int)o->closed, "room_size",
-                     (int)o->room_size, "talkers", (int)o->talkers, "burst", (int)o->burst,
-                     "payload_bytes", (int)o->payload_bytes, "flood", (int)o->has_flood, "raw_echo",
-                     (int)o->is_raw_echo, "warmup_s", o->warmup_s, "duration_s", o->duration_s);
+    return json_pack(
+        "{s:s, s:s, s:o, s:i, s:f, s:f, s:b, s:i, s:i, s:i, s:i, s:i, s:b, s:b, s:f, s:f}",
+        "scenario", load_options_scenario_name(o->scenario), "protocol", o->protocol->name,
+        "targets", targets, "connections", (int)o->connections, "connect_rate", o->connect_rate,
+        "rate", o->rate, "closed", (int)o->is_closed, "in_flight", (int)o->closed, "room_size",
+        (int)o->room_size, "talkers", (int)o->talkers, "burst", (int)o->burst, "payload_bytes",
+        (int)o->payload_bytes, "flood", (int)o->has_flood, "raw_echo", (int)o->is_raw_echo,
+        "warmup_s", o->warmup_s, "duration_s", o->duration_s);
 }
 
 static json_t *window(const struct result *r, const struct verdict *v) {
@@ -109,6 +110,12 @@ static json_t *checks(const struct result *r) {
     json_object_set_new(o, "order_checked", json_boolean(r->is_order_checked));
     json_object_set_new(o, "messages_complete", number(r->flights_complete));
     json_object_set_new(o, "messages_incomplete", number(r->flights_incomplete));
+    json_object_set_new(o, "reach_due", number(r->reach_due));
+    json_object_set_new(o, "reach_received", number(r->reach_received));
+    json_object_set_new(o, "missed_worst_ppm", number(r->missed_worst_ppm));
+    json_object_set_new(o, "slow_announced", number(r->slow_announced));
+    json_object_set_new(o, "slow_gap_events", number(r->slow_gap_events));
+    json_object_set_new(o, "slow_behind", number(r->slow_behind));
     return o;
 }
 
@@ -143,8 +150,12 @@ int report_write_json(const char *path, const struct load_options *o, const stru
     json_t *latencies = json_object();
     json_object_set_new(latencies, o->scenario == LOAD_OPTIONS_ECHO ? "reply" : "delivery",
                         latency(&r->latency));
+    json_object_set_new(latencies, "service", latency(&r->service));
     json_object_set_new(latencies, "first_receiver", latency(&r->first));
+    json_object_set_new(latencies, "median_receiver", latency(&r->median));
     json_object_set_new(latencies, "last_receiver", latency(&r->last));
+    json_object_set_new(latencies, "slow_readers", latency(&r->slow));
+    json_object_set_new(latencies, "heartbeat", latency(&r->heartbeat));
     json_object_set_new(latencies, "send_lag", latency(&r->send_lag));
     json_object_set_new(latencies, "connect", latency(&r->connect));
     json_t *all = json_object();

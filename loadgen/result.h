@@ -45,11 +45,17 @@
     X(flood_sent, "messages", "pings of the flooding connection")                                  \
     X(flood_answered, "messages", "replies to the flooding connection")                            \
     X(flights_complete, "messages", "that reached every member of their room")                     \
-    X(flights_incomplete, "messages", "that some member did not get")
+    X(flights_incomplete, "messages", "that some member did not get")                              \
+    X(reach_due, "messages", "members of their room, summed over all messages")                    \
+    X(reach_received, "messages", "of reach_due: those that got it")                               \
+    X(slow_announced, "messages", "announced as lost to readers that --slow-... throttles")        \
+    X(slow_gap_events, "events", "such announcements")                                             \
+    X(slow_behind, "messages", "that such readers had not read when waiting ended")
 
 // X(name, unit, help): uint64_t, the largest of the parts.
 #define RESULT_PEAKS(X)                                                                            \
-    X(received_last_ns, "ns", "when the last of received_all came, CLOCK_MONOTONIC")
+    X(received_last_ns, "ns", "when the last of received_all came, CLOCK_MONOTONIC")               \
+    X(missed_worst_ppm, "millionths", "of one message's members: the most that did not get it")
 
 // X(name, help): struct histogram, adds up cell by cell.
 #define RESULT_HISTOGRAMS(X)                                                                       \

@@ -3,7 +3,7 @@
 // up and down, the protocol encodes and decodes, receive.c counts what came, scenario.c says what
 // is sent and when.
 //
-// Memory: 48 B per connection here, 32 B in the stream table, 144 B per room; a message cut by the
+// Memory: 64 B per connection here, 32 B in the stream table, 152 B per room; a message cut by the
 // end of a read holds a slot of about the payload's size plus 9 KiB until the rest comes. Nothing
 // is allocated after the start.
 #ifndef FAIRLEAD_RUN_H
@@ -11,6 +11,7 @@
 
 #include "io/stream.h"
 #include "loadgen/flight.h"
+#include "loadgen/layout.h"
 #include "loadgen/plan.h"
 #include "loadgen/protocol.h"
 #include "loadgen/result.h"
@@ -47,21 +48,26 @@ enum client_member {
 
 struct client {
     struct handle stream;        // CONNECTING … LIVE
-    struct verify_member verify; // rooms: numbers of the room; echo: refs that were answered
+    struct verify_member verify; // numbers of the room
     uint64_t connect_ns;         // when the connect was meant to begin
     uint32_t cut;                // slot in run->cuts, SLAB_NONE when nothing is cut
-    uint32_t unanswered;         // requests on their way
+    uint32_t asked;              // requests so far: the number of the last
+    uint32_t replied;            // the highest number of a request that was answered
+    uint32_t replied_window;     // bit k: replied - k was answered
+    uint32_t unanswered;         // requests and publishes on their way
     uint32_t started_ms;         // when it did begin, since the run did
     uint8_t state;               // enum client_state
     uint8_t member;              // enum client_member
-    uint8_t reserved[2];
+    uint8_t role;                // enum layout_role
+    uint8_t reserved;
 };
 
-_Static_assert(sizeof(struct client) == 48, "the memory that the header promises");
+_Static_assert(sizeof(struct client) == 64, "the memory that the header promises");
 
 struct room {
     uint64_t last_sequence; // highest of the server's numbers that anybody saw
     uint32_t live;          // members
+    uint32_t stable;        // of them: neither slow nor coming and going; messages are due to these
     uint32_t published;     // by this process
     struct scan_expected expected;
 };

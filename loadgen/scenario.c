@@ -29,10 +29,13 @@ static void note_sent(struct run *run, uint32_t index, const struct stamp *stamp
 static void send_echo(struct run *run, uint32_t index, uint64_t intended_ns) {
     struct client *client = &run->clients[index];
     struct stamp stamp = stamp_now(run, index, intended_ns);
-    if (client->state != CLIENT_LIVE || !run->protocol->try_request(run, index, &stamp))
+    stamp.number = client->asked + 1;
+    if (client->state != CLIENT_LIVE || !run->protocol->try_request(run, index, &stamp)) {
         run->result->unsendable++;
-    else
-        note_sent(run, index, &stamp);
+        return;
+    }
+    client->asked++;
+    note_sent(run, index, &stamp);
 }
 
 // The members of a room who publish are spread evenly over it.
@@ -58,10 +61,11 @@ static void send_publish(struct run *run, uint32_t room_index, uint32_t turn,
     room->published++;
     struct flight_publish publish = {.room = room_index,
                                      .number = stamp.number,
-                                     .due = room->live,
+                                     .due = room->stable,
                                      .intended_ns = intended_ns,
                                      .is_measured = run_is_measured(run, intended_ns)};
-    flight_begin(&run->flights, &publish);
+    if (publish.due > 0)
+        flight_begin(&run->flights, &publish);
     note_sent(run, index, &stamp);
 }
 

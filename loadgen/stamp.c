@@ -84,6 +84,8 @@ void stamp_encode_ref(struct writer *w, uint64_t begin_ns, const struct stamp *s
     writer_put_u64(w, stamp->intended_ns - begin_ns + STAMP_REF_BASE);
     writer_put_byte(w, '.');
     writer_put_u64(w, stamp->lag_us);
+    writer_put_byte(w, '.');
+    writer_put_u64(w, stamp->number);
 }
 
 // Decimal digits up to one that is none; false at more than 2^64 - 1 or at none.
@@ -103,15 +105,23 @@ static bool take_decimal(struct bytes *text, uint64_t *value) {
     return i > 0;
 }
 
-bool stamp_decode_ref(struct bytes text, uint64_t begin_ns, struct stamp *stamp) {
-    uint64_t since, lag_us;
-    if (!take_decimal(&text, &since) || since < STAMP_REF_BASE ||
-        since - STAMP_REF_BASE > UINT64_MAX - begin_ns || text.size == 0 || text.data[0] != '.')
+static bool take_point(struct bytes *text) {
+    if (text->size == 0 || text->data[0] != '.')
         return false;
-    text = bytes_skip(text, 1);
-    if (!take_decimal(&text, &lag_us) || text.size > 0 || lag_us > UINT32_MAX)
+    *text = bytes_skip(*text, 1);
+    return true;
+}
+
+bool stamp_decode_ref(struct bytes text, uint64_t begin_ns, struct stamp *stamp) {
+    uint64_t since, lag_us, number;
+    if (!take_decimal(&text, &since) || since < STAMP_REF_BASE ||
+        since - STAMP_REF_BASE > UINT64_MAX - begin_ns)
+        return false;
+    if (!take_point(&text) || !take_decimal(&text, &lag_us) || lag_us > UINT32_MAX ||
+        !take_point(&text) || !take_decimal(&text, &number) || number > UINT32_MAX || text.size > 0)
         return false;
     *stamp = (struct stamp){.intended_ns = since - STAMP_REF_BASE + begin_ns,
+                            .number = (uint32_t)number,
                             .lag_us = (uint32_t)lag_us};
     return true;
 }

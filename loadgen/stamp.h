@@ -9,7 +9,7 @@
 //
 // In quotes: servers that parse and print JSON again keep strings as they are, and would round such
 // numbers. A ref, of messages whose answer brings back nothing else: "<ns since the run began +
-// 1000>.<lag in us>"; below 1000 are the refs of what is not timed.
+// 1000>.<lag in us>.<number>"; below 1000 are the refs of what is not timed.
 //
 // Pure functions, any thread.
 #ifndef FAIRLEAD_STAMP_H
@@ -20,12 +20,13 @@
 
 #define STAMP_BYTES_MIN 55 // an empty "p"
 #define STAMP_REF_BASE 1000u
-#define STAMP_REF_BYTES_MAX 31 // 20 digits, a point, 10 digits
+#define STAMP_REF_BYTES_MAX 42 // 20 digits, 10, 10, and two points
 
 struct stamp {
     uint64_t intended_ns; // CLOCK_MONOTONIC
     uint32_t publisher;   // its user number
-    uint32_t number;      // of the message in its room (of this process), from 1
+    uint32_t number;      // from 1, of the message in its room (of this process); of a request on
+                          // its connection
     uint32_t lag_us;      // handed to the socket layer so much later; UINT32_MAX: that or more
 };
 
@@ -42,10 +43,10 @@ void stamp_encode(uint8_t *out, size_t size, const struct stamp *stamp);
 // spaces its members, anywhere in it (slower). Of a text cut after them it is true, too.
 MUST_USE bool stamp_decode(struct bytes text, struct stamp *stamp);
 
-// intended_ns and lag_us; intended_ns is begin_ns or later.
+// All but the publisher; intended_ns is begin_ns or later.
 void stamp_encode_ref(struct writer *w, uint64_t begin_ns, const struct stamp *stamp);
 
-// Sets those two, the others to 0. False when `text` is no such ref.
+// The publisher is 0. False when `text` is no such ref.
 MUST_USE bool stamp_decode_ref(struct bytes text, uint64_t begin_ns, struct stamp *stamp);
 
 #endif

@@ -14,15 +14,19 @@ static bool take_part(char *out, size_t capacity, const char *from, size_t size)
     return true;
 }
 
-static bool check_scheme(const char *text, char *error) {
-    if (strncmp(text, "ws://", 5) == 0)
+static bool take_scheme(const char *text, const char **host, char *error) {
+    const char *end = strstr(text, "://");
+    if (strncmp(text, "ws://", 5) == 0 || strncmp(text, "tcp://", 6) == 0) {
+        *host = end + 3;
         return true;
+    }
     if (strncmp(text, "wss://", 6) == 0 || strncmp(text, "https://", 8) == 0)
         return load_options_fail(
             error, "%.200s: TLS is not spoken by this tool; point it at the plain port", text);
     if (strncmp(text, "http://", 7) == 0)
         return load_options_fail(error, "%.200s: write ws:// instead of http://", text);
-    return load_options_fail(error, "%.200s is no URL of the form ws://host:port/path", text);
+    return load_options_fail(
+        error, "%.200s is no URL of the form ws://host:port/path or tcp://host:port", text);
 }
 
 static bool is_port(const char *text) {
@@ -34,9 +38,9 @@ static bool is_port(const char *text) {
 bool target_parse_url(struct target_url *url, const char *text,
                       char error[LOAD_OPTIONS_ERROR_BYTES]) {
     *url = (struct target_url){.port = "80"};
-    if (!check_scheme(text, error))
+    const char *host = text;
+    if (!take_scheme(text, &host, error))
         return false;
-    const char *host = text + 5;
     size_t authority_size = strcspn(host, "/?#");
     const char *path = host + authority_size;
     bool is_bracketed = host[0] == '[';
@@ -53,6 +57,10 @@ bool target_parse_url(struct target_url *url, const char *text,
         (!take_part(url->port, sizeof(url->port), after + 1, (size_t)(path - after - 1)) ||
          !is_port(url->port)))
         return load_options_fail(error, "%.200s has no port between 1 and 65535", text);
+    bool is_tcp = text[0] == 't';
+    if (is_tcp && (after[0] != ':' || (path[0] != 0 && strcmp(path, "/") != 0)))
+        return load_options_fail(error, "%.200s: tcp:// takes a port and no path: tcp://host:port",
+                                 text);
     size_t path_size = strcspn(path, "#");
     const char *slash = path[0] == '/' ? "" : "/";
     if (path_size + 1 >= sizeof(url->path))

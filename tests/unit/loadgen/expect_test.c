@@ -53,6 +53,8 @@ static void fill(void) {
     r.failures[RESULT_HTTP] = 9;
     r.failures[RESULT_RESET] = 11;
     r.live_max = 12;
+    r.reach_due = 10000;
+    r.reach_received = 9985;
     r.offered = 1000;
     r.sent = 990;
 }
@@ -129,6 +131,7 @@ START_TEST(expect_holds_nothing_of_a_latency_that_nobody_measured) {
     ck_assert_int_eq(judged("first.p99<1s"), EXPECT_UNMEASURED);
     ck_assert_str_eq(value, "not measured");
     r.verify = (struct verify_totals){0};
+    r.reach_due = 0;
     ck_assert_int_eq(judged("reach>=0%"), EXPECT_UNMEASURED);
     r.offered = 0;
     ck_assert_int_eq(judged("achieved>=0%"), EXPECT_UNMEASURED);

@@ -6,12 +6,13 @@
 
 static struct memory_ledger ledger;
 static struct flight_table table;
-static struct histogram first, last;
+static struct histogram first, median, last;
 
 static void open_table(uint32_t room_count) {
     ledger = (struct memory_ledger){0};
     ck_assert_int_eq(flight_init(&table, &ledger, room_count), 0);
     histogram_init(&first);
+    histogram_init(&median);
     histogram_init(&last);
 }
 
@@ -26,7 +27,8 @@ static void publish(uint32_t room, uint32_t number, uint32_t due, bool is_measur
 
 static enum flight_step take(uint32_t room, uint32_t number, uint64_t now_ns) {
     struct flight_receipt r = {.room = room, .number = number, .now_ns = now_ns};
-    return flight_take(&table, &r, &first, &last);
+    struct flight_times times = {&first, &median, &last};
+    return flight_take(&table, &r, &times);
 }
 
 START_TEST(flight_tells_first_and_last_receiver) {
@@ -54,6 +56,39 @@ START_TEST(flight_of_one_member_is_first_and_last_at_once) {
     ck_assert_int_eq(take(0, 1, 1500), FLIGHT_LAST);
     ck_assert_uint_eq(first.max_ns, 500);
     ck_assert_uint_eq(last.max_ns, 500);
+    memory_release_all(&ledger);
+}
+END_TEST
+
+START_TEST(flight_median_is_the_one_in_the_middle_the_lower_of_two) {
+    static const uint64_t median_of[] = {0, 1, 1, 2, 2, 3, 3};
+    for (uint32_t due = 1; due <= 6; due++) {
+        open_table(1);
+        publish(0, 1, due, true);
+        for (uint32_t i = 1; i <= due; i++)
+            take(0, 1, 1000 + i);
+        ck_assert_uint_eq(median.count, 1);
+        ck_assert_uint_eq(median.max_ns, median_of[due]);
+        memory_release_all(&ledger);
+    }
+}
+END_TEST
+
+START_TEST(flight_reach_counts_members_of_all_messages_and_the_worst_one) {
+    open_table(1);
+    publish(0, 1, 4, true);
+    publish(0, 2, 4, false);
+    publish(0, 3, 3, true);
+    for (uint32_t i = 0; i < 4; i++)
+        take(0, 1, 5000);
+    take(0, 2, 5000);
+    take(0, 3, 5000);
+    take(0, 3, 5000);
+    ck_assert_uint_eq(table.missed_worst_ppm, 0); // two are still under way
+    flight_finish(&table);
+    ck_assert_uint_eq(table.due, 11);
+    ck_assert_uint_eq(table.received, 7);
+    ck_assert_uint_eq(table.missed_worst_ppm, 750000);
     memory_release_all(&ledger);
 }
 END_TEST
@@ -116,6 +151,8 @@ END_TEST
 
 UNIT_MAIN("loadgen/flight", flight_tells_first_and_last_receiver,
           flight_of_one_member_is_first_and_last_at_once,
+          flight_median_is_the_one_in_the_middle_the_lower_of_two,
+          flight_reach_counts_members_of_all_messages_and_the_worst_one,
           flight_outside_the_window_is_counted_but_not_timed,
           flight_that_somebody_missed_is_incomplete_at_the_end,
           flight_whose_place_is_taken_is_incomplete_and_forgotten, flight_number_zero_is_no_message,

@@ -72,7 +72,13 @@ START_TEST(load_options_values_are_checked_at_their_bounds) {
 END_TEST
 
 START_TEST(load_options_that_contradict_each_other_are_refused) {
-    refuses("rooms --raw-echo", "belongs to the scenario echo");
+    refuses("rooms --raw-echo", "the protocol ws-echo has no rooms");
+    refuses("rooms tcp://h:7", "the protocol tcp-echo has no rooms");
+    refuses("echo --protocol tcp", "did you mean tcp-echo? (phoenix, ws-echo, tcp-echo)");
+    refuses("echo --protocol tcp-echo", "wants a target: tcp://host:port");
+    refuses("echo --protocol tcp-echo ws://h/", "wants tcp:// URLs, not ws://h/");
+    refuses("echo --protocol ws-echo ws://h/ tcp://h:7", "wants ws:// URLs, not tcp://h:7");
+    refuses("echo --protocol phoenix --raw-echo", "--raw-echo means --protocol ws-echo");
     refuses("echo --burst 5", "belongs to the open loop of the scenario rooms");
     refuses("rooms --burst 5 --rate 0", "belongs to the open loop");
     refuses("rooms --hold-until-signal", "belongs to the scenario hold");

@@ -113,12 +113,15 @@ START_TEST(stamp_ref_brings_time_and_lag_back) {
         for (size_t j = 0; j < sizeof(lags_us) / sizeof(lags_us[0]); j++) {
             uint8_t text[STAMP_REF_BYTES_MAX];
             struct writer w = writer_on(text, sizeof(text));
-            struct stamp back, s = {.intended_ns = 4000 + since_ns[i], .lag_us = lags_us[j]};
+            struct stamp back, s = {.intended_ns = 4000 + since_ns[i],
+                                    .number = lags_us[2 - j],
+                                    .lag_us = lags_us[j]};
             stamp_encode_ref(&w, 4000, &s);
             ck_assert(!w.overflow);
             ck_assert(stamp_decode_ref(writer_bytes(&w), 4000, &back));
             ck_assert_uint_eq(back.intended_ns, s.intended_ns);
             ck_assert_uint_eq(back.lag_us, s.lag_us);
+            ck_assert_uint_eq(back.number, s.number);
         }
 }
 END_TEST
@@ -126,17 +129,33 @@ END_TEST
 START_TEST(stamp_ref_of_another_is_refused) {
     struct stamp back;
     static const char *const bad[] = {
-        "",      "1",       "999.0",  "1000",   "1000.",           ".1",
-        "1000,", "1000.1.", "-1.0",   "1000.x", "1000.4294967296", "18446744073709551616.0",
-        " 1.0",  "1000.1 ", "0x10.0",
+        "",
+        "1",
+        "999.0.0",
+        "1000",
+        "1000.",
+        "1000.1",
+        "1000.1.",
+        ".1.1",
+        "1000,1,1",
+        "1000.1.1.",
+        "-1.0.0",
+        "1000.x.1",
+        "1000.1.x",
+        "1000.4294967296.1",
+        "1000.1.4294967296",
+        "18446744073709551616.0.0",
+        " 1000.0.0",
+        "1000.1.1 ",
+        "0x10.0.0",
     };
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
         ck_assert_msg(!ref_decodes(bad[i], 0, &back), "taken: %s", bad[i]);
     ck_assert(!stamp_decode_ref((struct bytes){NULL, 0}, 0, &back));
-    ck_assert(ref_decodes("1000.4294967295", 0, &back));
-    ck_assert(ref_decodes("1010.0", UINT64_MAX - 10, &back)); // the last time there is
+    ck_assert(ref_decodes("1000.4294967295.4294967295", 0, &back));
+    ck_assert(ref_decodes("1010.0.0", UINT64_MAX - 10, &back)); // the last time there is
     ck_assert_uint_eq(back.intended_ns, UINT64_MAX);
-    ck_assert(!ref_decodes("1011.0", UINT64_MAX - 10, &back));
+    ck_assert(!ref_decodes("1011.0.0", UINT64_MAX - 10, &back));
 }
 END_TEST
 

@@ -25,18 +25,36 @@ START_TEST(target_url_is_taken_apart) {
     url_is("ws://gate.example", "gate.example", "gate.example", "80", "/");
     url_is("ws://h:1?a=b", "h:1", "h", "1", "/?a=b");
     url_is("ws://[::1]:65535/x?y#z", "[::1]:65535", "::1", "65535", "/x?y");
+    url_is("tcp://h:7", "h:7", "h", "7", "/");
+    url_is("tcp://[::1]:7/", "[::1]:7", "::1", "7", "/");
     url_is("ws://[::1]/", "[::1]", "::1", "80", "/");
 }
 END_TEST
 
 START_TEST(target_url_that_is_none_is_refused_with_the_reason) {
     static const char *const bad[][2] = {
-        {"wss://h/", "TLS"},         {"https://h/", "TLS"},         {"http://h/", "write ws://"},
-        {"h:80", "no URL"},          {"ws://", "no host"},          {"ws://:80/", "no host"},
-        {"ws://h:0/", "no port"},    {"ws://h:65536/", "no port"},  {"ws://h:/", "no port"},
-        {"ws://h:8x/", "no port"},   {"ws://h:123456789/", "port"}, {"ws://[::1/", "no host"},
-        {"ws://[::1]x/", "no host"}, {"ws://u@h/", "no host"},      {"ws://h/a b", "space"},
+        {"wss://h/", "TLS"},
+        {"https://h/", "TLS"},
+        {"http://h/", "write ws://"},
+        {"h:80", "no URL"},
+        {"ws://", "no host"},
+        {"ws://:80/", "no host"},
+        {"ws://h:0/", "no port"},
+        {"ws://h:65536/", "no port"},
+        {"ws://h:/", "no port"},
+        {"ws://h:8x/", "no port"},
+        {"ws://h:123456789/", "port"},
+        {"ws://[::1/", "no host"},
+        {"ws://[::1]x/", "no host"},
+        {"ws://u@h/", "no host"},
+        {"ws://h/a b", "space"},
         {"ws://h/a\tb", "space"},
+        {"tcp://h", "a port and no path"},
+        {"tcp://h/", "a port and no path"},
+        {"tcp://h:7/x", "no path"},
+        {"tcp://h:7?x", "no path"},
+        {"tcp://", "no host"},
+        {"tcps://h:7", "no URL"},
     };
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         ck_assert_msg(!target_parse_url(&url, bad[i][0], error), "%s was taken", bad[i][0]);
