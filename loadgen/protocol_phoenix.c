@@ -178,25 +178,34 @@ static void on_channel_end(struct run *run, uint32_t index, const struct scan_me
                     (int)message->event.size, (const char *)message->event.data);
 }
 
+// What is no broadcast of the room in the form expected.
+static void on_other(struct run *run, uint32_t index, struct scan_message *message) {
+    if (bytes_starts_with(message->event, BYTES_LITERAL("presence_")))
+        return; // may be long, and is nothing to us
+    scan_rest(message);
+    if (bytes_equal_string(message->event, "phx_reply"))
+        on_reply(run, index, message);
+    else if (bytes_equal_string(message->event, run->options.event))
+        on_broadcast(run, index, message->payload, message->sequence);
+    else if (bytes_equal_string(message->event, "gap"))
+        on_gap(run, index, message->payload);
+    else if (bytes_equal_string(message->event, "phx_error") ||
+             bytes_equal_string(message->event, "phx_close"))
+        on_channel_end(run, index, message);
+    else
+        receive_strange(run);
+}
+
 static void on_message(struct run *run, uint32_t index, struct bytes text) {
     struct bytes payload;
     uint64_t sequence;
     struct scan_message message;
-    if (LIKELY(scan_broadcast(&run->rooms[run_room_of(run, index)].expected, text, &payload,
-                              &sequence)))
+    const struct room *room = &run->rooms[run_room_of(run, index)];
+    if (LIKELY(scan_broadcast(&room->expected, text, &payload, &sequence)))
         on_broadcast(run, index, payload, sequence);
-    else if (!scan_message(text, &message))
-        receive_strange(run);
-    else if (bytes_equal_string(message.event, "phx_reply"))
-        on_reply(run, index, &message);
-    else if (bytes_equal_string(message.event, run->options.event))
-        on_broadcast(run, index, message.payload, message.sequence);
-    else if (bytes_equal_string(message.event, "gap"))
-        on_gap(run, index, message.payload);
-    else if (bytes_equal_string(message.event, "phx_error") ||
-             bytes_equal_string(message.event, "phx_close"))
-        on_channel_end(run, index, &message);
-    else if (!bytes_starts_with(message.event, BYTES_LITERAL("presence_")))
+    else if (scan_names(text, &message))
+        on_other(run, index, &message);
+    else
         receive_strange(run);
 }
 

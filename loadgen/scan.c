@@ -116,23 +116,35 @@ static struct bytes trim_end(struct bytes text) {
     return text;
 }
 
-bool scan_message(struct bytes text, struct scan_message *message) {
+bool scan_names(struct bytes text, struct scan_message *message) {
     *message = (struct scan_message){0};
     if (!take_byte(&text, '[') || !take_name(&text, true, &message->join_ref) ||
         !take_name(&text, true, &message->ref) || !take_name(&text, false, &message->topic) ||
         !take_name(&text, false, &message->event))
         return false;
+    message->payload = text;
+    return true;
+}
+
+void scan_rest(struct scan_message *message) {
+    struct bytes text = message->payload;
     if (!take_value(&text, &message->payload))
-        return true;
+        return;
     message->payload = trim_end(message->payload);
     if (take_byte(&text, ',')) {
         struct bytes sixth;
         if (!take_value(&text, &sixth))
-            return true;
+            return;
         if (!scan_decimal(trim_end(sixth), &message->sequence))
             message->sequence = 0;
     }
     message->is_whole = take_byte(&text, ']') && text.size == 0;
+}
+
+bool scan_message(struct bytes text, struct scan_message *message) {
+    if (!scan_names(text, message))
+        return false;
+    scan_rest(message);
     return true;
 }
 

@@ -40,8 +40,15 @@ struct scan_message {
     bool is_whole;        // the array ends where the text does
 };
 
-// False when `text` does not begin like a Phoenix message. A text cut inside its payload is taken,
-// with is_whole false: of a message too large to be kept, the head tells what it was.
+// The first half of scan_message: refs, topic and event; `payload` is all that follows them. For
+// whoever does not want the rest, which may be long.
+MUST_USE bool scan_names(struct bytes text, struct scan_message *message);
+
+// The second half.
+void scan_rest(struct scan_message *message);
+
+// Both. False when `text` does not begin like a Phoenix message. A text cut inside its payload is
+// taken, with is_whole false: of a message too large to be kept, the head tells what it was.
 MUST_USE bool scan_message(struct bytes text, struct scan_message *message);
 
 // The whole number or the string that a member `key` of the object `text` holds, on its first

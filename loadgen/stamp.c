@@ -11,7 +11,8 @@ static const char TAIL[] = "\",\"p\":\"";
 
 _Static_assert(sizeof(HEAD) - 1 == DIGITS_AT, "the fixed place fits the head");
 _Static_assert(DIGITS_AT + DIGITS + sizeof(TAIL) - 1 == PADDING_AT, "and the tail");
-_Static_assert(INTENDED_DIGITS + 3 * FIELD_DIGITS == DIGITS, "four fields");
+_Static_assert(INTENDED_DIGITS + 3 * FIELD_DIGITS == DIGITS && INTENDED_DIGITS == 2 * FIELD_DIGITS,
+               "four fields");
 _Static_assert(STAMP_BYTES_MIN == PADDING_AT + 2, "the frame and its two closing bytes");
 
 static uint8_t *put_hex(uint8_t *out, uint32_t digit_count, uint64_t value) {
@@ -20,29 +21,35 @@ static uint8_t *put_hex(uint8_t *out, uint32_t digit_count, uint64_t value) {
     return out + digit_count;
 }
 
-// The value of lower-case digits; *bad is set at any other byte.
-static uint64_t get_hex(const uint8_t *in, uint32_t digit_count, bool *bad) {
-    uint64_t sum = 0;
-    uint32_t wrong = 0;
-    for (uint32_t i = 0; i < digit_count; i++) {
-        uint32_t decimal = in[i] - (uint32_t)'0';
-        uint32_t letter = in[i] - (uint32_t)'a';
-        uint32_t digit = decimal < 10 ? decimal : letter + 10;
-        wrong |= decimal >= 10 && letter >= 6;
-        sum = sum << 4 | (digit & 15);
-    }
-    *bad |= wrong;
-    return sum;
+#define BYTES_OF(value) (0x0101010101010101ull * (value)) // the same in each of eight bytes
+
+// The value of eight lower-case digits, all at once: a quarter of what a delivery costs this tool
+// was spent here when it went digit by digit. What is no such digit sets bits of *bad.
+static uint32_t get_hex8(const uint8_t *in, uint64_t *bad) {
+    uint64_t text;
+    memcpy(&text, in, sizeof(text));
+    uint64_t letters = text >> 6 & BYTES_OF(1); // 1 in each byte from 0x40 on, so in a … f
+    uint64_t nibbles = (text & BYTES_OF(0x0f)) + 9 * letters;
+    // Written back, they must give the same text: '0' + nibble, and 39 more from ten on.
+    uint64_t tens = (nibbles + BYTES_OF(6)) >> 4 & BYTES_OF(1);
+    *bad |= (nibbles & BYTES_OF(0xf0)) | (text ^ (nibbles + BYTES_OF('0') + 39 * tens));
+    // The first digit is the highest, and stands in the lowest byte.
+    nibbles = __builtin_bswap64(nibbles);
+    nibbles = (nibbles | nibbles >> 4) & 0x00ff00ff00ff00ffull;
+    nibbles = (nibbles | nibbles >> 8) & 0x0000ffff0000ffffull;
+    return (uint32_t)(nibbles | nibbles >> 16);
 }
 
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "io_uring machines that we build for");
+
 static bool get_fields(const uint8_t *in, struct stamp *stamp) {
-    bool bad = false;
-    stamp->intended_ns = get_hex(in, INTENDED_DIGITS, &bad);
-    in += INTENDED_DIGITS;
-    stamp->publisher = (uint32_t)get_hex(in, FIELD_DIGITS, &bad);
-    stamp->number = (uint32_t)get_hex(in + FIELD_DIGITS, FIELD_DIGITS, &bad);
-    stamp->lag_us = (uint32_t)get_hex(in + 2 * FIELD_DIGITS, FIELD_DIGITS, &bad);
-    return !bad;
+    uint64_t bad = 0;
+    stamp->intended_ns = (uint64_t)get_hex8(in, &bad) << 32;
+    stamp->intended_ns |= get_hex8(in + FIELD_DIGITS, &bad);
+    stamp->publisher = get_hex8(in + 2 * FIELD_DIGITS, &bad);
+    stamp->number = get_hex8(in + 3 * FIELD_DIGITS, &bad);
+    stamp->lag_us = get_hex8(in + 4 * FIELD_DIGITS, &bad);
+    return bad == 0;
 }
 
 void stamp_encode(uint8_t *out, size_t size, const struct stamp *stamp) {
