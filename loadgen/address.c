@@ -8,13 +8,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool fail(char *error, const char *format, ...) PRINTF_LIKE(2, 3);
-static bool fail(char *error, const char *format, ...) {
+#define BAD 2
+#define UNKNOWN 4
+
+static int fail(char *error, int code, const char *format, ...) PRINTF_LIKE(3, 4);
+static int fail(char *error, int code, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(error, ADDRESS_ERROR_BYTES, format, arguments);
     va_end(arguments);
-    return false;
+    return code;
 }
 
 static bool is_port(const char *text) {
@@ -46,17 +49,18 @@ static bool cut(char *copy, const char **host, const char **port) {
     return **host != 0 && is_port(*port);
 }
 
-bool address_parse(struct address *a, const char *text, size_t text_size,
-                   char error[ADDRESS_ERROR_BYTES]) {
+int address_parse(struct address *a, const char *text, size_t text_size,
+                  char error[ADDRESS_ERROR_BYTES]) {
     char copy[ADDRESS_TEXT_BYTES - 8];
     const char *host, *port;
     *a = (struct address){0};
     if (text_size >= sizeof(copy))
-        return fail(error, "'%.60s…' is too long for an address", text);
+        return fail(error, BAD, "'%.60s…' is too long for an address", text);
     memcpy(copy, text, text_size);
     copy[text_size] = 0;
     if (!cut(copy, &host, &port))
-        return fail(error, "'%.*s' is no address of the form host:port (10.0.0.2:9700, [::1]:9700)",
+        return fail(error, BAD,
+                    "'%.*s' is no address of the form host:port (10.0.0.2:9700, [::1]:9700)",
                     (int)text_size, text);
     bool is_six = strchr(host, ':') != NULL;
     snprintf(a->text, sizeof(a->text), is_six ? "[%s]:%s" : "%s:%s", host, port);
@@ -64,11 +68,11 @@ bool address_parse(struct address *a, const char *text, size_t text_size,
     struct addrinfo *found = NULL;
     int status = getaddrinfo(host, port, &hints, &found);
     if (status != 0)
-        return fail(error, "%s does not resolve: %s", host, gai_strerror(status));
+        return fail(error, UNKNOWN, "%s does not resolve: %s", host, gai_strerror(status));
     memcpy(&a->socket, found->ai_addr, found->ai_addrlen);
     a->size = found->ai_addrlen;
     freeaddrinfo(found);
-    return true;
+    return 0;
 }
 
 bool address_is_loopback(const struct address *a) {

@@ -19,9 +19,10 @@ struct address {
     char text[ADDRESS_TEXT_BYTES]; // as written, with its port
 };
 
-// False with a sentence when the text is no address, or the name does not resolve.
-MUST_USE bool address_parse(struct address *a, const char *text, size_t text_size,
-                            char error[ADDRESS_ERROR_BYTES]);
+// 0, or an exit code with a sentence: 2 when the text is no address, 4 when its name does not
+// resolve.
+MUST_USE int address_parse(struct address *a, const char *text, size_t text_size,
+                           char error[ADDRESS_ERROR_BYTES]);
 
 // Reached from this machine only.
 bool address_is_loopback(const struct address *a);

@@ -33,9 +33,10 @@ struct agent {
 
 static int open_listener(const struct load_options *o, struct address *address) {
     char error[ADDRESS_ERROR_BYTES];
-    if (!address_parse(address, o->listen, strlen(o->listen), error)) {
+    int code = address_parse(address, o->listen, strlen(o->listen), error);
+    if (code != 0) {
         fprintf(stderr, "fairlead load: --listen %s\n", error);
-        return -VERDICT_USAGE;
+        return -code;
     }
     if (!address_is_loopback(address) && !o->allows_remote) {
         fprintf(stderr,
@@ -112,7 +113,7 @@ static void refuse(const struct agent *a, int fd) {
 // In the child: signals as they were, stderr in memory, dies with its parent.
 static bool become_run(struct agent *a, pid_t parent) {
     sigprocmask(SIG_SETMASK, &a->signals_before, NULL);
-    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
     close(a->listener);
     close(a->signals);
     return getppid() == parent && dup2(a->child_stderr, STDERR_FILENO) >= 0;
@@ -167,7 +168,7 @@ static bool on_signals(struct agent *a) {
         return true;
     }
     if (a->child != 0)
-        kill(a->child, SIGTERM); // its results so far go to the coordinator
+        kill(a->child, SIGTERM); // it tells the coordinator
     while (a->child != 0 && !reap(a, 1000))
         ;
     return false;

@@ -79,6 +79,7 @@ static bool is_interrupted(const struct coordinator *c) {
 // --- greeting ------------------------------------------------------------------------------------
 
 static bool read_addresses(struct coordinator *c) {
+    c->failed_code = VERDICT_USAGE;
     char error[ADDRESS_ERROR_BYTES];
     const char *at = c->config->options->agents;
     while (*at != 0) {
@@ -86,8 +87,11 @@ static bool read_addresses(struct coordinator *c) {
         if (c->count == SPLIT_PARTS_MAX)
             return fail(c, "--agents names more than %d agents", SPLIT_PARTS_MAX);
         struct peer *peer = &c->peers[c->count];
-        if (!address_parse(&peer->address, at, size, error))
+        int code = address_parse(&peer->address, at, size, error);
+        if (code != 0) {
+            c->failed_code = (enum verdict_code)code;
             return fail(c, "--agents: %s", error);
+        }
         for (uint32_t i = 0; i < c->count; i++)
             if (memcmp(&c->peers[i].address.socket, &peer->address.socket, peer->address.size) == 0)
                 return fail(c, "--agents names %s twice", peer->address.text);
@@ -95,6 +99,7 @@ static bool read_addresses(struct coordinator *c) {
         c->count++;
         at += size + (at[size] == ',');
     }
+    c->failed_code = VERDICT_TARGET;
     return true;
 }
 
@@ -394,6 +399,9 @@ static bool take_result(struct coordinator *c, uint32_t index, const json_t *mes
     struct result *r = c->incoming;
     if (!result_wire_decode(r, json_object_get(message, "result"), error))
         return fail(c, "agent %s sent a result that is none: %s", peer->address.text, error);
+    if (json_is_true(json_object_get(message, "stopped")) && !c->has_stopped)
+        return fail(c, "agent %s was stopped on its machine before the run was over",
+                    peer->address.text);
     const char *limit = json_string_value(json_object_get(message, "limit"));
     snprintf(r->limit, sizeof(r->limit), "%s", limit ? limit : "");
     note_part(c, peer, r);
@@ -529,7 +537,7 @@ static void await_ends(struct coordinator *c) {
 
 static enum verdict_code run_all(struct coordinator *c) {
     if (!read_addresses(c))
-        return VERDICT_USAGE;
+        return c->failed_code;
     uint32_t rooms = load_options_room_count(c->config->options);
     if (rooms < c->count) {
         fail(c,
@@ -584,6 +592,8 @@ enum verdict_code coordinator_run(const struct coordinator_config *config, struc
     if (c->view != NULL)
         result_fini(c->view);
     free(c->view);
+    if (c->incoming != NULL)
+        result_fini(c->incoming);
     free(c->incoming);
     free(c->rows);
     free(c);

@@ -297,6 +297,8 @@ static void stop(struct run *run) {
 static bool step(struct run *run, uint64_t now_ns) {
     struct result *r = run->result;
     bool is_told_to_stop = interrupts > 0 || (run->session && run->session->is_stopped);
+    if (run->session)
+        run->session->is_stopped_here |= interrupts > 0;
     if (is_told_to_stop && !run->is_stopping)
         stop(run);
     switch (r->phase) {
@@ -504,6 +506,7 @@ static void say_go(void *context, const struct result *r) {
     struct run *run = context;
     run->result->live = r->live;
     say_phase(run, "connected");
+    run->result->live = 0; // the agents' results add up here
 }
 
 // The run by agents, its report here.

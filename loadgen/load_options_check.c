@@ -179,6 +179,8 @@ static bool check_agents(const struct load_options *o, char *error) {
                                  "--%s is for the run with --agents to give; an agent takes "
                                  "--listen, --allow-remote, --cpus and --sources",
                                  other);
+    if (load_options_is_given(o, "agents") && o->agents[0] == 0)
+        return load_options_fail(error, "--agents wants addresses: host:port,host:port");
     if (o->is_agent && o->agents[0] != 0)
         return load_options_fail(error, "an agent has no agents of its own: without --agents");
     if (!o->is_agent && (load_options_is_given(o, "listen") || o->allows_remote))

@@ -200,8 +200,9 @@ static void send_last(struct session *s, json_t *message) {
 }
 
 void session_send_result(struct session *s, const struct result *r, const struct verdict *v) {
-    send_last(s, json_pack("{s:s, s:s, s:o}", "type", "result", "limit", v->limit_cause, "result",
-                           result_wire_encode(r, NULL)));
+    send_last(s,
+              json_pack("{s:s, s:s, s:b, s:o}", "type", "result", "limit", v->limit_cause,
+                        "stopped", (int)s->is_stopped_here, "result", result_wire_encode(r, NULL)));
 }
 
 void session_fail(struct session *s, enum verdict_code code, const char *sentence) {

@@ -7,7 +7,8 @@
 //     agent        {"type": "connected", "live": 100} when every connection has joined or failed
 //     coordinator  {"type": "go"} when all agents have said so: the barrier
 //     coordinator  {"type": "stop"} at any time: Ctrl-C
-//     agent        {"type": "result", "result": {…}, "limit": "…"}, and the connection ends
+//     agent        {"type": "result", "result": {…}, "limit": "…", "stopped": false}, and the
+//                  connection ends
 //     agent        {"type": "error", "exit": 2, "sentence": "…"} in place of anything above
 //
 // A word may be {"file": name, "text": content}: a file of the coordinator, which the run reads
@@ -40,9 +41,10 @@ struct session {
     int file_count;
     bool has_settled; // said
     bool may_begin;
-    bool has_ended;  // a result or an error is sent
-    bool is_stopped; // the coordinator said so
-    bool is_gone;    // there is no coordinator any more: the run is for nobody
+    bool has_ended;       // a result or an error is sent
+    bool is_stopped;      // the coordinator said so
+    bool is_stopped_here; // a signal to the agent did
+    bool is_gone;         // there is no coordinator any more: the run is for nobody
     uint64_t next_poll_ns;
     struct histogram second; // latencies since the last snapshot, kept by the run for the next
 };

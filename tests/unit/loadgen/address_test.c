@@ -9,7 +9,7 @@ static struct address a;
 static char error[ADDRESS_ERROR_BYTES];
 
 static bool parse(const char *text) {
-    return address_parse(&a, text, strlen(text), error);
+    return address_parse(&a, text, strlen(text), error) == 0;
 }
 
 START_TEST(address_takes_numbers_with_and_without_a_port) {
@@ -36,6 +36,8 @@ START_TEST(address_refuses_what_is_none) {
         ck_assert_msg(!parse(bad[i]), "%s", bad[i]);
         ck_assert_uint_gt(strlen(error), 0);
     }
+    ck_assert_int_eq(address_parse(&a, "x:y", 3, error), 2);
+    ck_assert_int_eq(address_parse(&a, "no.such.host.invalid:9", 22, error), 4);
     char longest[ADDRESS_TEXT_BYTES * 2];
     memset(longest, '1', sizeof(longest) - 1);
     longest[sizeof(longest) - 1] = 0;
