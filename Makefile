@@ -14,7 +14,7 @@
 #   make tidy       layers, style and formatting, by script
 #   make install    into PREFIX=/usr/local under DESTDIR= ; make uninstall takes it away
 #   make deps       install the Debian packages that the build needs (make run does so by itself); DEPS=test|bench|dev: more
-#   make docs       bring the tables of docs/OPERATING.md up to date
+#   make docs       bring the tables of docs/OPERATING.md and docs/TUNING.md up to date
 #   make clean      remove build/
 #   make help       this text
 #

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Puts the tables that the program prints into docs/OPERATING.md, between their markers:
+# Puts the tables that the program prints into docs/OPERATING.md, between their markers, and the profiles into
+# docs/TUNING.md:
 #   docs.sh build/release/fairlead
 set -eu
 program=$1 manual=docs/OPERATING.md
@@ -12,3 +13,13 @@ for table in options metrics; do
     }" "$manual"
     rm -f "$manual.table"
 done
+
+# The values of the profiles, with their reasons, into docs/TUNING.md.
+manual=docs/TUNING.md
+tuning/profiles/table.sh >"$manual.table"
+sed -i -e "/^<!-- profiles begin -->\$/,/^<!-- profiles end -->\$/{
+    /^<!-- profiles begin -->\$/{p;r $manual.table
+    }
+    /^<!-- profiles end -->\$/!d
+}" "$manual"
+rm -f "$manual.table"

@@ -47,7 +47,7 @@ uninstall:
 	rm -rf $(DESTDIR)$(DOCDIR) $(DESTDIR)$(PROFILEDIR)
 	rmdir $(DESTDIR)$(PREFIX)/share/fairlead 2>/dev/null || true
 
-# The tables of docs/OPERATING.md, printed by the program.
+# The tables of docs/OPERATING.md, printed by the program, and of docs/TUNING.md, from the profiles.
 docs: $(B)/fairlead
 	@packaging/docs.sh $(B)/fairlead
 

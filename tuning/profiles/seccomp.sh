@@ -15,7 +15,8 @@
 #           io_uring_register  buffers, tables of descriptors, the ring's own descriptor
 #         What goes through a ring is not seen by seccomp: allow it for Fairlead's container, not for all of them.
 #         `kernel.io_uring_disabled=1` with `kernel.io_uring_group` on the host narrows it to a group besides.
-# effect: without: `fairlead serve` refuses to start and says so; with: it serves (docs/TUNING.md tells how it was tried).
+# effect: tried with runc 1.1 and a list that denies these calls: `fairlead serve` refuses to start and says why; with
+#         the list that this script makes of it, it serves.
 # check:  docker run --rm --security-opt seccomp=fairlead-seccomp.json IMAGE fairlead --version
 set -eu
 if [ $# -ne 1 ]; then
