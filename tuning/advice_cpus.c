@@ -136,11 +136,12 @@ static void rule_nic(struct advice *a, const struct machine *m, const struct mac
     advice_bounds(row, "%s packets/s", packets);
     advice_why(row,
                "Received packets are worked on by %u CPU%s%s%s, at about a microsecond each; the "
-               "server runs on %u. Fewer receiving CPUs than schedulers make one scheduler slow "
-               "for all others' packets.",
+               "server runs on %u. Fewer than half as many make some schedulers slow for all "
+               "others' packets.",
                cpus, cpus == 1 ? "" : "s", irq_cpus > 0 ? ", interrupts on " : "",
                irq_cpus > 0 ? where : "", a->schedulers);
-    if (cpus < a->schedulers && cpus < cpu_list_count(&m->cpus.online)) {
+    // With half as many and more, steering costs what it brings (profiles/irq.sh).
+    if (2 * cpus < a->schedulers) {
         row->verdict = ADVICE_MIND;
         advice_lift(row,
                     "fairlead tune --apply chat spreads interrupts, and steers what is left "

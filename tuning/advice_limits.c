@@ -9,7 +9,7 @@
 #define MAPPINGS_FIXED 1000
 
 static void limit_text(uint64_t value, char *text, size_t text_size) {
-    if (value == TREE_UNLIMITED)
+    if (value == HOST_FILE_UNLIMITED)
         snprintf(text, text_size, "unlimited");
     else
         advice_exact_text(value, text, text_size);
@@ -145,7 +145,7 @@ static void rule_memlock(struct advice *a, const struct machine *m) {
         return;
     struct advice_row *row = advice_add(a, "memlock");
     char text[32];
-    if (m->memlock.soft == TREE_UNLIMITED)
+    if (m->memlock.soft == HOST_FILE_UNLIMITED)
         snprintf(text, sizeof(text), "unlimited");
     else
         advice_bytes_text(m->memlock.soft, text, sizeof(text));

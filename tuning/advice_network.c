@@ -237,9 +237,9 @@ static void rule_slow_start(struct advice *a, const struct machine *m) {
     uint64_t value = machine_get(m, MACHINE_SLOW_START_IDLE);
     advice_value(row, "%" PRIu64, value);
     advice_bounds(row, "latency after silence");
-    advice_why(row, "1: a connection that was quiet sends ten segments (14 KB) and waits a round "
-                    "trip before more. A chat message fits; a long history after a reconnect does "
-                    "not.");
+    advice_why(row,
+               "1: a connection that was quiet sends ten segments (14 KB) and waits a round "
+               "trip before more (bbr does not). A chat message fits; a long history does not.");
 }
 
 static void rule_busy_poll(struct advice *a, const struct machine *m) {

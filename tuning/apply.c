@@ -42,7 +42,7 @@ static bool is_equal(const struct profile_setting *setting, const char *a, const
 
 static bool read_value(const char *root, const char *path, char value[PROFILE_VALUE_BYTES]) {
     char text[512];
-    if (!tree_read_text(root, path, text, sizeof(text)))
+    if (!host_file_read_text(root, path, text, sizeof(text)))
         return false;
     profile_normalize(text, value);
     choose_bracketed(value);
@@ -52,8 +52,8 @@ static bool read_value(const char *root, const char *path, char value[PROFILE_VA
 // Root is denied by a read-only mount, and by what belongs to another namespace. Others are denied
 // everything, which says nothing.
 static bool is_readonly(const char *root, const char *path) {
-    char full[TREE_PATH_BYTES];
-    return tree_path(full, root, "%s", path) && access(full, W_OK) < 0 &&
+    char full[HOST_FILE_PATH_BYTES];
+    return host_file_path(full, root, "%s", path) && access(full, W_OK) < 0 &&
            (errno == EROFS || geteuid() == 0);
 }
 
@@ -123,9 +123,9 @@ static void make_sysctl_file(const struct apply *apply, struct apply_file *file)
 
 // False when what is there cannot be kept for the undo script.
 static bool read_before(struct apply_file *file, const char *root, const char *path) {
-    char full[TREE_PATH_BYTES];
+    char full[HOST_FILE_PATH_BYTES];
     file->before[0] = 0;
-    FILE *in = tree_path(full, root, "%s", path) ? fopen(full, "re") : NULL;
+    FILE *in = host_file_path(full, root, "%s", path) ? fopen(full, "re") : NULL;
     file->existed = in != NULL;
     if (in == NULL)
         return errno == ENOENT || errno == ENOTDIR;
@@ -145,9 +145,9 @@ static bool has_place(const char *root, enum profile_file file) {
         [PROFILE_LIMITS] = "/etc/security/limits.d",
         [PROFILE_SERVICE] = "/etc/systemd/system",
     };
-    char full[TREE_PATH_BYTES];
+    char full[HOST_FILE_PATH_BYTES];
     struct stat status;
-    return tree_path(full, root, "%s", PLACES[file]) && stat(full, &status) == 0 &&
+    return host_file_path(full, root, "%s", PLACES[file]) && stat(full, &status) == 0 &&
            S_ISDIR(status.st_mode);
 }
 
@@ -184,8 +184,8 @@ bool apply_plan(struct apply *apply, const struct profile *profile, const char *
     apply->value_count = apply->file_count = apply->change_count = 0;
     char text[64];
     uint64_t kib[3] = {0};
-    if (tree_read_line(root, "/proc/meminfo", "MemTotal:", text, sizeof(text)))
-        tree_parse_numbers(text, kib);
+    if (host_file_read_line(root, "/proc/meminfo", "MemTotal:", text, sizeof(text)))
+        host_file_parse_numbers(text, kib);
     for (uint32_t i = 0; i < profile->count; i++)
         // "16 GiB" is what the shop says; the kernel keeps some of it for itself.
         plan_value(apply, &profile->settings[i], kib[0] * 1024 / 15 * 16);
@@ -272,7 +272,7 @@ static void refuse(struct apply_value *value, int error, const char *now, FILE *
 static bool run_value(struct apply *apply, struct apply_value *value, FILE *out) {
     char line[PROFILE_VALUE_BYTES + 1], now[PROFILE_VALUE_BYTES];
     snprintf(line, sizeof(line), "%s\n", value->wanted);
-    int status = tree_write_text(apply->root, value->setting->path, line, false);
+    int status = host_file_write_text(apply->root, value->setting->path, line, false);
     if (status < 0) {
         refuse(value, -status, "", out);
         return false;
@@ -286,9 +286,9 @@ static bool run_value(struct apply *apply, struct apply_value *value, FILE *out)
 
 static bool run_file(struct apply *apply, struct apply_file *file, FILE *out) {
     const char *target = profile_target(file->file);
-    int status = tree_make_parents(apply->root, target);
+    int status = host_file_make_parents(apply->root, target);
     if (status == 0)
-        status = tree_write_text(apply->root, target, file->after, true);
+        status = host_file_write_text(apply->root, target, file->after, true);
     if (status == 0)
         return true;
     file->state = APPLY_REFUSED;

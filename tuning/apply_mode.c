@@ -29,21 +29,21 @@ static bool ask(uint32_t change_count) {
 }
 
 // 0, or -errno.
-static int choose_undo_path(const struct tune_options *o, char path[TREE_PATH_BYTES]) {
-    char name[TREE_PATH_BYTES], stamp[32];
+static int choose_undo_path(const struct tune_options *o, char path[HOST_FILE_PATH_BYTES]) {
+    char name[HOST_FILE_PATH_BYTES], stamp[32];
     time_t now = time(NULL);
     struct tm utc;
     if (o->undo_file[0] != 0)
-        return tree_path(path, o->undo_file, "%s", "") ? 0 : -ENAMETOOLONG;
+        return host_file_path(path, o->undo_file, "%s", "") ? 0 : -ENAMETOOLONG;
     strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%SZ", gmtime_r(&now, &utc));
-    if (!tree_path(name, "", UNDO_FOLDER "/undo-%s-%s.sh", o->profile, stamp) ||
-        !tree_path(path, o->root, "%s", name))
+    if (!host_file_path(name, "", UNDO_FOLDER "/undo-%s-%s.sh", o->profile, stamp) ||
+        !host_file_path(path, o->root, "%s", name))
         return -ENAMETOOLONG;
-    return tree_make_parents(o->root, name);
+    return host_file_make_parents(o->root, name);
 }
 
 static int change(const struct tune_options *o, struct apply *apply) {
-    char path[TREE_PATH_BYTES], when[40];
+    char path[HOST_FILE_PATH_BYTES], when[40];
     time_t now = time(NULL);
     struct tm utc;
     int status = choose_undo_path(o, path);
@@ -103,7 +103,7 @@ int apply_mode_run(const struct tune_options *o) {
     struct apply *apply = calloc(1, sizeof(*apply));
     CHECKF(profile != NULL && apply != NULL, "no memory for %zu bytes",
            sizeof(*profile) + sizeof(*apply));
-    char folder[TREE_PATH_BYTES], error[PROFILE_ERROR_BYTES];
+    char folder[HOST_FILE_PATH_BYTES], error[PROFILE_ERROR_BYTES];
     bool is_ready = profile_find_folder(o->profiles, folder, error) &&
                     profile_load(profile, folder, o->profile, o->root, error) &&
                     profile_load_cards(profile, o->root, error) &&

@@ -38,20 +38,22 @@ void machine_sysctl_name(enum machine_sysctl which, char *name, size_t name_size
 }
 
 static void read_sysctls(struct machine *machine, const char *root) {
-    char path[TREE_PATH_BYTES];
+    char path[HOST_FILE_PATH_BYTES];
     for (uint32_t i = 0; i < MACHINE_SYSCTL_COUNT; i++)
-        if (tree_path(path, "", "/proc/sys/%s", SYSCTLS[i].path))
-            machine->sysctls[i].count = tree_read_numbers(root, path, machine->sysctls[i].values);
+        if (host_file_path(path, "", "/proc/sys/%s", SYSCTLS[i].path))
+            machine->sysctls[i].count =
+                host_file_read_numbers(root, path, machine->sysctls[i].values);
     // An empty answer leaves "" behind, which is what unknown looks like.
-    (void)!tree_read_text(root, "/proc/sys/net/ipv4/tcp_congestion_control", machine->congestion,
-                          sizeof(machine->congestion));
-    (void)!tree_read_text(root, "/proc/sys/net/ipv4/tcp_available_congestion_control",
-                          machine->congestion_available, sizeof(machine->congestion_available));
+    (void)!host_file_read_text(root, "/proc/sys/net/ipv4/tcp_congestion_control",
+                               machine->congestion, sizeof(machine->congestion));
+    (void)!host_file_read_text(root, "/proc/sys/net/ipv4/tcp_available_congestion_control",
+                               machine->congestion_available,
+                               sizeof(machine->congestion_available));
 }
 
 static void read_kernel(struct machine *machine, const char *root) {
-    if (!tree_read_text(root, "/proc/sys/kernel/osrelease", machine->kernel,
-                        sizeof(machine->kernel)))
+    if (!host_file_read_text(root, "/proc/sys/kernel/osrelease", machine->kernel,
+                             sizeof(machine->kernel)))
         return;
     if (sscanf(machine->kernel, "%u.%u", &machine->kernel_major, &machine->kernel_minor) != 2)
         machine->kernel_major = 0;
@@ -60,8 +62,8 @@ static void read_kernel(struct machine *machine, const char *root) {
 static void read_limit(struct machine_limit *limit, const char *root, const char *name) {
     char text[128];
     uint64_t numbers[3];
-    if (!tree_read_line(root, "/proc/self/limits", name, text, sizeof(text)) ||
-        tree_parse_numbers(text, numbers) < 2)
+    if (!host_file_read_line(root, "/proc/self/limits", name, text, sizeof(text)) ||
+        host_file_parse_numbers(text, numbers) < 2)
         return;
     *limit = (struct machine_limit){.is_known = true, .soft = numbers[0], .hard = numbers[1]};
 }
@@ -69,8 +71,8 @@ static void read_limit(struct machine_limit *limit, const char *root, const char
 static uint64_t read_kib(const char *root, const char *path, const char *name) {
     char text[64];
     uint64_t numbers[3] = {0};
-    if (!tree_read_line(root, path, name, text, sizeof(text)) ||
-        tree_parse_numbers(text, numbers) == 0)
+    if (!host_file_read_line(root, path, name, text, sizeof(text)) ||
+        host_file_parse_numbers(text, numbers) == 0)
         return 0;
     return numbers[0] * KIB;
 }
@@ -83,7 +85,8 @@ static void read_memory(struct machine *machine, const char *root) {
     memory->swap_bytes = read_kib(root, path, "SwapTotal:");
     memory->hugepage_bytes = read_kib(root, path, "Hugetlb:");
     char text[128];
-    if (!tree_read_text(root, "/sys/kernel/mm/transparent_hugepage/enabled", text, sizeof(text)))
+    if (!host_file_read_text(root, "/sys/kernel/mm/transparent_hugepage/enabled", text,
+                             sizeof(text)))
         return;
     const char *open = strchr(text, '['); // "always [madvise] never"
     if (open != NULL)
@@ -93,7 +96,7 @@ static void read_memory(struct machine *machine, const char *root) {
 
 static void read_cpu_list(struct cpu_list *list, const char *root, const char *path) {
     char text[2048];
-    if (!tree_read_text(root, path, text, sizeof(text)) || !cpu_list_decode(list, text))
+    if (!host_file_read_text(root, path, text, sizeof(text)) || !cpu_list_decode(list, text))
         *list = (struct cpu_list){0};
 }
 
@@ -102,16 +105,16 @@ static void read_cpus(struct machine *machine, const char *root) {
     uint64_t smt = 0;
     read_cpu_list(&machine->cpus.online, root, "/sys/devices/system/cpu/online");
     read_cpu_list(&machine->cpus.isolated, root, "/sys/devices/system/cpu/isolated");
-    if (!tree_read_line(root, "/proc/self/status", "Cpus_allowed_list:", text, sizeof(text)) ||
+    if (!host_file_read_line(root, "/proc/self/status", "Cpus_allowed_list:", text, sizeof(text)) ||
         !cpu_list_decode(&machine->cpus.allowed, text))
         machine->cpus.allowed = machine->cpus.online;
-    if (tree_read_number(root, "/sys/devices/system/cpu/smt/active", &smt))
+    if (host_file_read_number(root, "/sys/devices/system/cpu/smt/active", &smt))
         machine->cpus.has_smt = smt == 1;
 }
 
 static void read_nodes(struct machine *machine, const char *root) {
     struct cpu_list nodes; // node numbers, written the same way
-    char path[TREE_PATH_BYTES], name[48];
+    char path[HOST_FILE_PATH_BYTES], name[48];
     read_cpu_list(&nodes, root, "/sys/devices/system/node/online");
     machine->node_count = cpu_list_count(&nodes);
     uint32_t found = 0;
@@ -132,9 +135,9 @@ static void read_nodes(struct machine *machine, const char *root) {
 static void read_permissions(struct machine *machine, const char *root) {
     char text[64];
     const char *path = "/proc/self/status";
-    if (tree_read_line(root, path, "Seccomp:", text, sizeof(text)))
+    if (host_file_read_line(root, path, "Seccomp:", text, sizeof(text)))
         machine->is_seccomp_filtered = strtoul(text, NULL, 10) == 2;
-    if (tree_read_line(root, path, "CapEff:", text, sizeof(text)))
+    if (host_file_read_line(root, path, "CapEff:", text, sizeof(text)))
         machine->is_privileged = strtoull(text, NULL, 16) >> CAP_SYS_ADMIN_BIT & 1;
 }
 
@@ -142,7 +145,7 @@ static void read_permissions(struct machine *machine, const char *root) {
 // waiting.
 static void read_softnet(struct machine *machine, const char *root) {
     char line[512];
-    FILE *file = tree_open(root, "/proc/net/softnet_stat");
+    FILE *file = host_file_open(root, "/proc/net/softnet_stat");
     while (file != NULL && fgets(line, sizeof(line), file)) {
         unsigned int processed, dropped;
         if (sscanf(line, "%x %x", &processed, &dropped) == 2)

@@ -7,7 +7,7 @@
 #define FAIRLEAD_MACHINE_H
 
 #include "tuning/cpu_list.h"
-#include "tuning/tree.h"
+#include "tuning/host_file.h"
 
 #define MACHINE_NICS_MAX 16
 #define MACHINE_NODES_MAX 16
@@ -65,7 +65,7 @@ struct machine_numbers {
 
 struct machine_limit {
     bool is_known;
-    uint64_t soft; // TREE_UNLIMITED: none
+    uint64_t soft; // HOST_FILE_UNLIMITED: none
     uint64_t hard;
 };
 

@@ -8,8 +8,8 @@
 
 // Where a hierarchy is mounted and where in it this process is, as files below the mount.
 struct group {
-    char mount[TREE_PATH_BYTES];
-    char path[TREE_PATH_BYTES]; // "" for the top, else "/a/b"
+    char mount[HOST_FILE_PATH_BYTES];
+    char path[HOST_FILE_PATH_BYTES]; // "" for the top, else "/a/b"
 };
 
 static bool has_word(const char *list, const char *word) {
@@ -41,11 +41,12 @@ static bool match_mount(char *line, const char *controller, char **root, char **
 }
 
 // The path of this process in the hierarchy: "4:memory:/docker/ab" or "0::/system.slice/x".
-static bool read_own_path(const char *root, const char *controller, char path[TREE_PATH_BYTES]) {
+static bool read_own_path(const char *root, const char *controller,
+                          char path[HOST_FILE_PATH_BYTES]) {
     char *line = NULL;
     size_t capacity = 0;
     bool is_found = false;
-    FILE *file = tree_open(root, "/proc/self/cgroup");
+    FILE *file = host_file_open(root, "/proc/self/cgroup");
     while (file != NULL && !is_found && getline(&line, &capacity, file) > 0) {
         char *first = strchr(line, ':');
         char *second = first ? strchr(first + 1, ':') : NULL;
@@ -55,7 +56,7 @@ static bool read_own_path(const char *root, const char *controller, char path[TR
         second[1 + strcspn(second + 1, "\n")] = 0;
         is_found = controller[0] == 0 ? first[1] == 0 : has_word(first + 1, controller);
         if (is_found)
-            snprintf(path, TREE_PATH_BYTES, "%s", second + 1);
+            snprintf(path, HOST_FILE_PATH_BYTES, "%s", second + 1);
     }
     free(line);
     if (file != NULL)
@@ -66,13 +67,13 @@ static bool read_own_path(const char *root, const char *controller, char path[TR
 // controller "" is version 2. A container without a namespace of its own sees a path that is below
 // the mount's root, or is the root.
 static bool find_group(struct group *group, const char *root, const char *controller) {
-    char own[TREE_PATH_BYTES];
+    char own[HOST_FILE_PATH_BYTES];
     if (!read_own_path(root, controller, own))
         return false;
     char *line = NULL, *mount_root = NULL, *mount = NULL;
     size_t capacity = 0;
     bool is_found = false;
-    FILE *file = tree_open(root, "/proc/self/mountinfo");
+    FILE *file = host_file_open(root, "/proc/self/mountinfo");
     while (file != NULL && !is_found && getline(&line, &capacity, file) > 0)
         is_found = match_mount(line, controller, &mount_root, &mount);
     if (is_found) {
@@ -96,14 +97,14 @@ static bool go_up(struct group *group) {
     return true;
 }
 
-static bool file_of(const struct group *group, const char *name, char path[TREE_PATH_BYTES]) {
-    return tree_path(path, "", "%s%s/%s", group->mount, group->path, name);
+static bool file_of(const struct group *group, const char *name, char path[HOST_FILE_PATH_BYTES]) {
+    return host_file_path(path, "", "%s%s/%s", group->mount, group->path, name);
 }
 
 static bool number_of(const struct group *group, const char *root, const char *name,
                       uint64_t *number) {
-    char path[TREE_PATH_BYTES];
-    return file_of(group, name, path) && tree_read_number(root, path, number);
+    char path[HOST_FILE_PATH_BYTES];
+    return file_of(group, name, path) && host_file_read_number(root, path, number);
 }
 
 struct memory_files {
@@ -121,13 +122,13 @@ static void read_memory(struct machine_cgroup *cgroup, const char *root, struct 
                         const struct memory_files *files) {
     do {
         uint64_t limit = 0, used = 0, cache[3] = {0};
-        char path[TREE_PATH_BYTES], text[64];
+        char path[HOST_FILE_PATH_BYTES], text[64];
         if (!number_of(&group, root, files->limit, &limit) || limit >= V1_UNLIMITED ||
             !number_of(&group, root, files->used, &used))
             continue;
         if (file_of(&group, "memory.stat", path) &&
-            tree_read_line(root, path, files->cache, text, sizeof(text)) &&
-            tree_parse_numbers(text, cache) > 0 && cache[0] < used)
+            host_file_read_line(root, path, files->cache, text, sizeof(text)) &&
+            host_file_parse_numbers(text, cache) > 0 && cache[0] < used)
             used -= cache[0];
         uint64_t left = limit > used ? limit - used : 0;
         if (cgroup->has_memory_limit && left >= cgroup->memory_left_bytes)
@@ -139,7 +140,7 @@ static void read_memory(struct machine_cgroup *cgroup, const char *root, struct 
 }
 
 static void take_quota(struct machine_cgroup *cgroup, uint64_t quota, uint64_t period) {
-    if (quota == TREE_UNLIMITED || quota == 0 || period == 0)
+    if (quota == HOST_FILE_UNLIMITED || quota == 0 || period == 0)
         return;
     double cpus = (double)quota / (double)period;
     if (cgroup->cpus == 0 || cpus < cgroup->cpus) {
@@ -151,8 +152,8 @@ static void take_quota(struct machine_cgroup *cgroup, uint64_t quota, uint64_t p
 static void read_cpu_v2(struct machine_cgroup *cgroup, const char *root, struct group group) {
     do {
         uint64_t numbers[3];
-        char path[TREE_PATH_BYTES];
-        if (file_of(&group, "cpu.max", path) && tree_read_numbers(root, path, numbers) == 2)
+        char path[HOST_FILE_PATH_BYTES];
+        if (file_of(&group, "cpu.max", path) && host_file_read_numbers(root, path, numbers) == 2)
             take_quota(cgroup, numbers[0], numbers[1]);
     } while (go_up(&group));
 }
@@ -169,7 +170,7 @@ static void read_cpu_v1(struct machine_cgroup *cgroup, const char *root, struct 
 static void read_tasks(struct machine_cgroup *cgroup, const char *root, struct group group) {
     do {
         uint64_t limit = 0, used = 0;
-        if (!number_of(&group, root, "pids.max", &limit) || limit == TREE_UNLIMITED)
+        if (!number_of(&group, root, "pids.max", &limit) || limit == HOST_FILE_UNLIMITED)
             continue;
         if (cgroup->has_tasks_limit && limit >= cgroup->tasks_max)
             continue;

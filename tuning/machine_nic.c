@@ -6,25 +6,26 @@
 #include <string.h>
 
 static DIR *open_folder(const char *root, const char *path) {
-    char full[TREE_PATH_BYTES];
-    return tree_path(full, root, "%s", path) ? opendir(full) : NULL;
+    char full[HOST_FILE_PATH_BYTES];
+    return host_file_path(full, root, "%s", path) ? opendir(full) : NULL;
 }
 
 static void read_steering(struct machine_nic *nic, const char *root, const char *queue) {
-    char path[TREE_PATH_BYTES], text[512];
+    char path[HOST_FILE_PATH_BYTES], text[512];
     struct cpu_list cpus;
-    if (!tree_path(path, "", "/sys/class/net/%s/queues/%s/rps_cpus", nic->name, queue) ||
-        !tree_read_text(root, path, text, sizeof(text)) || !cpu_list_decode_mask(&cpus, text) ||
-        cpu_list_count(&cpus) == 0)
+    if (!host_file_path(path, "", "/sys/class/net/%s/queues/%s/rps_cpus", nic->name, queue) ||
+        !host_file_read_text(root, path, text, sizeof(text)) ||
+        !cpu_list_decode_mask(&cpus, text) || cpu_list_count(&cpus) == 0)
         return;
     nic->rps_queues++;
     cpu_list_add(&nic->rps_cpus, &cpus);
 }
 
 static void read_queues(struct machine_nic *nic, const char *root) {
-    char path[TREE_PATH_BYTES];
-    DIR *folder =
-        tree_path(path, "", "/sys/class/net/%s/queues", nic->name) ? open_folder(root, path) : NULL;
+    char path[HOST_FILE_PATH_BYTES];
+    DIR *folder = host_file_path(path, "", "/sys/class/net/%s/queues", nic->name)
+                      ? open_folder(root, path)
+                      : NULL;
     if (folder == NULL)
         return;
     for (struct dirent *entry = readdir(folder); entry != NULL; entry = readdir(folder)) {
@@ -49,9 +50,9 @@ static bool is_receive_name(const char *name) {
 
 // The folder in /proc/irq/N that has the handler's name.
 static bool read_irq_name(const char *root, const char *irq, char name[MACHINE_NAME_BYTES * 2]) {
-    char path[TREE_PATH_BYTES];
+    char path[HOST_FILE_PATH_BYTES];
     name[0] = 0;
-    DIR *folder = tree_path(path, "", "/proc/irq/%s", irq) ? open_folder(root, path) : NULL;
+    DIR *folder = host_file_path(path, "", "/proc/irq/%s", irq) ? open_folder(root, path) : NULL;
     if (folder == NULL)
         return false;
     for (struct dirent *entry = readdir(folder); entry != NULL; entry = readdir(folder))
@@ -62,15 +63,15 @@ static bool read_irq_name(const char *root, const char *irq, char name[MACHINE_N
 }
 
 static void read_irq(struct machine_nic *nic, const char *root, const char *irq) {
-    char name[MACHINE_NAME_BYTES * 2], path[TREE_PATH_BYTES], text[256];
+    char name[MACHINE_NAME_BYTES * 2], path[HOST_FILE_PATH_BYTES], text[256];
     struct cpu_list cpus;
     if (!read_irq_name(root, irq, name) || !is_receive_name(name))
         return;
     nic->irq_count++;
     static const char *const FILES[] = {"effective_affinity_list", "smp_affinity_list"};
     for (size_t i = 0; i < 2; i++)
-        if (tree_path(path, "", "/proc/irq/%s/%s", irq, FILES[i]) &&
-            tree_read_text(root, path, text, sizeof(text)) && cpu_list_decode(&cpus, text) &&
+        if (host_file_path(path, "", "/proc/irq/%s/%s", irq, FILES[i]) &&
+            host_file_read_text(root, path, text, sizeof(text)) && cpu_list_decode(&cpus, text) &&
             cpu_list_count(&cpus) > 0) {
             cpu_list_add(&nic->irq_cpus, &cpus);
             return;
@@ -81,8 +82,8 @@ static void read_irq(struct machine_nic *nic, const char *root, const char *irq)
 static void read_irqs(struct machine_nic *nic, const char *root) {
     static const char *const FOLDERS[] = {"device/msi_irqs", "device/../msi_irqs"};
     for (size_t i = 0; i < 2 && nic->irq_count == 0; i++) {
-        char path[TREE_PATH_BYTES];
-        DIR *folder = tree_path(path, "", "/sys/class/net/%s/%s", nic->name, FOLDERS[i])
+        char path[HOST_FILE_PATH_BYTES];
+        DIR *folder = host_file_path(path, "", "/sys/class/net/%s/%s", nic->name, FOLDERS[i])
                           ? open_folder(root, path)
                           : NULL;
         if (folder == NULL)
@@ -96,22 +97,22 @@ static void read_irqs(struct machine_nic *nic, const char *root) {
 }
 
 static void read_nic(struct machine_nic *nic, const char *root, const char *name) {
-    char path[TREE_PATH_BYTES], text[64];
+    char path[HOST_FILE_PATH_BYTES], text[64];
     *nic = (struct machine_nic){.node = -1, .speed_mbit = -1};
     snprintf(nic->name, sizeof(nic->name), "%.31s", name);
     DIR *device =
-        tree_path(path, "", "/sys/class/net/%s/device", name) ? open_folder(root, path) : NULL;
+        host_file_path(path, "", "/sys/class/net/%s/device", name) ? open_folder(root, path) : NULL;
     nic->is_virtual = device == NULL;
     if (device != NULL)
         closedir(device);
-    if (tree_path(path, "", "/sys/class/net/%s/operstate", name) &&
-        tree_read_text(root, path, text, sizeof(text)))
+    if (host_file_path(path, "", "/sys/class/net/%s/operstate", name) &&
+        host_file_read_text(root, path, text, sizeof(text)))
         nic->is_up = strcmp(text, "up") == 0;
-    if (tree_path(path, "", "/sys/class/net/%s/speed", name) &&
-        tree_read_text(root, path, text, sizeof(text)) && text[0])
+    if (host_file_path(path, "", "/sys/class/net/%s/speed", name) &&
+        host_file_read_text(root, path, text, sizeof(text)) && text[0])
         nic->speed_mbit = strtoll(text, NULL, 10);
-    if (tree_path(path, "", "/sys/class/net/%s/device/numa_node", name) &&
-        tree_read_text(root, path, text, sizeof(text)) && text[0])
+    if (host_file_path(path, "", "/sys/class/net/%s/device/numa_node", name) &&
+        host_file_read_text(root, path, text, sizeof(text)) && text[0])
         nic->node = (int32_t)strtol(text, NULL, 10);
     read_queues(nic, root);
     if (!nic->is_virtual)

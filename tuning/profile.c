@@ -72,8 +72,8 @@ void profile_wanted(const struct profile_setting *setting, const char *current,
     snprintf(wanted, PROFILE_VALUE_BYTES, "%s", setting->value);
     if (setting->rule == PROFILE_EXACTLY || !is_numbers(current) || !is_numbers(setting->value))
         return;
-    uint32_t count = tree_parse_numbers(current, have);
-    if (count == 0 || count != tree_parse_numbers(setting->value, want))
+    uint32_t count = host_file_parse_numbers(current, have);
+    if (count == 0 || count != host_file_parse_numbers(setting->value, want))
         return;
     size_t used = 0;
     for (uint32_t i = 0; i < count; i++) {
@@ -199,13 +199,13 @@ static bool decode_pair(struct profile *profile, char *line, const struct fields
 // "w /sys/… - - - - value": a setting for each file that the pattern finds.
 static bool decode_write(struct profile *profile, char *line, const struct fields *fields,
                          struct place place, const char *root, char *error) {
-    char pattern[PROFILE_KEY_BYTES], value[PROFILE_VALUE_BYTES], full[TREE_PATH_BYTES];
+    char pattern[PROFILE_KEY_BYTES], value[PROFILE_VALUE_BYTES], full[HOST_FILE_PATH_BYTES];
     if (sscanf(line, "w %255s - - - - %159[^\n]", pattern, value) != 2 ||
         strncmp(pattern, "/sys/", 5) != 0 || strstr(pattern, "..") != NULL)
         return fail(error, "%s:%u: want `w /sys/FILE - - - - VALUE`, not '%s'", place.file,
                     place.line, line);
     glob_t found = {0};
-    if (!tree_path(full, root, "%s", pattern) || glob(full, 0, NULL, &found) != 0)
+    if (!host_file_path(full, root, "%s", pattern) || glob(full, 0, NULL, &found) != 0)
         found.gl_pathc = 0;
     bool is_ok = true;
     for (size_t i = 0; i < found.gl_pathc && is_ok; i++) {
@@ -257,11 +257,11 @@ bool profile_decode_sysctl(struct profile *profile, const char *file, const char
 
 // A folder is one of profiles when it has these.
 static bool is_profiles(const char *folder) {
-    char path[TREE_PATH_BYTES];
-    return tree_path(path, folder, "/irq.sh") && access(path, R_OK) == 0;
+    char path[HOST_FILE_PATH_BYTES];
+    return host_file_path(path, folder, "/irq.sh") && access(path, R_OK) == 0;
 }
 
-bool profile_find_folder(const char *given, char folder[TREE_PATH_BYTES],
+bool profile_find_folder(const char *given, char folder[HOST_FILE_PATH_BYTES],
                          char error[PROFILE_ERROR_BYTES]) {
     static const char *const BESIDE[] = {
         "/../share/fairlead/profiles", // PREFIX/bin/fairlead-tune
@@ -269,7 +269,7 @@ bool profile_find_folder(const char *given, char folder[TREE_PATH_BYTES],
     };
     char program[PATH_MAX];
     if (given[0] != 0) {
-        if (is_profiles(given) && tree_path(folder, given, "%s", ""))
+        if (is_profiles(given) && host_file_path(folder, given, "%s", ""))
             return true;
         return fail(error, "--profiles %s: there are no profiles (no irq.sh)", given);
     }
@@ -279,19 +279,20 @@ bool profile_find_folder(const char *given, char folder[TREE_PATH_BYTES],
     if (slash != NULL)
         *slash = 0;
     for (size_t i = 0; i < sizeof(BESIDE) / sizeof(BESIDE[0]); i++)
-        if (tree_path(folder, program, "%s", BESIDE[i]) && is_profiles(folder))
+        if (host_file_path(folder, program, "%s", BESIDE[i]) && is_profiles(folder))
             return true;
     return fail(error, "no profiles beside %s; --profiles DIR names their folder", program);
 }
 
 // The nearest of the folders that have a sysctl.conf, and all of them.
 static bool refuse_name(const char *folder, const char *name, char *error) {
-    char all[256] = "", best[64] = "chat", path[TREE_PATH_BYTES];
+    char all[256] = "", best[64] = "chat", path[HOST_FILE_PATH_BYTES];
     DIR *entries = opendir(folder);
     for (struct dirent *entry = entries ? readdir(entries) : NULL; entry != NULL;
          entry = readdir(entries)) {
         if (entry->d_name[0] == '.' || strlen(entry->d_name) >= sizeof(best) ||
-            !tree_path(path, folder, "/%s/sysctl.conf", entry->d_name) || access(path, R_OK) != 0)
+            !host_file_path(path, folder, "/%s/sysctl.conf", entry->d_name) ||
+            access(path, R_OK) != 0)
             continue;
         size_t used = strlen(all);
         snprintf(all + used, sizeof(all) - used, "%s%s", used ? ", " : "", entry->d_name);
@@ -305,16 +306,16 @@ static bool refuse_name(const char *folder, const char *name, char *error) {
 
 bool profile_load(struct profile *profile, const char *folder, const char *name, const char *root,
                   char error[PROFILE_ERROR_BYTES]) {
-    char path[TREE_PATH_BYTES];
+    char path[HOST_FILE_PATH_BYTES];
     *profile = (struct profile){.name = name};
-    if (!tree_path(profile->folder, folder, "%s", ""))
+    if (!host_file_path(profile->folder, folder, "%s", ""))
         return fail(error, "the folder's name is too long");
     if (name[0] == 0 || strpbrk(name, "/.") != NULL ||
-        !tree_path(path, folder, "/%s/sysctl.conf", name) || access(path, R_OK) != 0)
+        !host_file_path(path, folder, "/%s/sysctl.conf", name) || access(path, R_OK) != 0)
         return refuse_name(folder, name, error);
     for (uint32_t i = 0; i < PROFILE_FILE_COUNT; i++) {
         char *text = profile->contents[i];
-        if (!tree_path(path, folder, "/%s/%s", name, FILES[i].source))
+        if (!host_file_path(path, folder, "/%s/%s", name, FILES[i].source))
             return fail(error, "the folder's name is too long");
         FILE *file = fopen(path, "re");
         if (file == NULL)
@@ -354,9 +355,9 @@ static bool take_plan(struct profile *profile, char *line, char *error) {
 
 bool profile_load_cards(struct profile *profile, const char *root,
                         char error[PROFILE_ERROR_BYTES]) {
-    char script[TREE_PATH_BYTES], quoted[SHELL_WORD_BYTES], prefix[SHELL_WORD_BYTES];
+    char script[HOST_FILE_PATH_BYTES], quoted[SHELL_WORD_BYTES], prefix[SHELL_WORD_BYTES];
     char command[2 * SHELL_WORD_BYTES + 64], line[1024];
-    if (!tree_path(script, profile->folder, "/irq.sh") || !shell_quote(script, quoted) ||
+    if (!host_file_path(script, profile->folder, "/irq.sh") || !shell_quote(script, quoted) ||
         !shell_quote(root, prefix))
         return fail(error, "the folder's name is too long");
     snprintf(command, sizeof(command), "FAIRLEAD_ROOT=%s exec sh %s plan", prefix, quoted);

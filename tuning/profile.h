@@ -6,7 +6,7 @@
 #ifndef FAIRLEAD_PROFILE_H
 #define FAIRLEAD_PROFILE_H
 
-#include "tuning/tree.h"
+#include "tuning/host_file.h"
 
 #define PROFILE_SETTINGS_MAX 512 // interrupts of cards among them
 #define PROFILE_KEY_BYTES 256
@@ -40,7 +40,7 @@ enum profile_file {
 
 struct profile {
     const char *name; // "chat", "hold", "bench"
-    char folder[TREE_PATH_BYTES];
+    char folder[HOST_FILE_PATH_BYTES];
     struct profile_setting settings[PROFILE_SETTINGS_MAX];
     uint32_t count;
     char contents[PROFILE_FILE_COUNT][PROFILE_CONTENT_BYTES];
@@ -51,7 +51,7 @@ const char *profile_target(enum profile_file file);
 const char *profile_help(enum profile_file file);
 
 // The folder of the profiles: `given`, or that beside this program, as installed or as built.
-MUST_USE bool profile_find_folder(const char *given, char folder[TREE_PATH_BYTES],
+MUST_USE bool profile_find_folder(const char *given, char folder[HOST_FILE_PATH_BYTES],
                                   char error[PROFILE_ERROR_BYTES]);
 
 // Reads all files of a profile. Patterns of tmpfiles.conf are looked up under `root`, one setting

@@ -9,8 +9,9 @@
 
 static bool print_call(FILE *out, const char *function, const char *root, const char *path,
                        const char *text) {
-    char full[TREE_PATH_BYTES], file[SHELL_WORD_BYTES], value[SHELL_WORD_BYTES];
-    if (!tree_path(full, root, "%s", path) || !shell_quote(full, file) || !shell_quote(text, value))
+    char full[HOST_FILE_PATH_BYTES], file[SHELL_WORD_BYTES], value[SHELL_WORD_BYTES];
+    if (!host_file_path(full, root, "%s", path) || !shell_quote(full, file) ||
+        !shell_quote(text, value))
         return false;
     fprintf(out, "%s %s %s\n", function, file, value);
     return true;
@@ -33,10 +34,10 @@ static void print_quoted(FILE *out, const char *text) {
 }
 
 static bool print_file(FILE *out, const struct apply *apply, const struct apply_file *file) {
-    char full[TREE_PATH_BYTES], quoted[SHELL_WORD_BYTES];
+    char full[HOST_FILE_PATH_BYTES], quoted[SHELL_WORD_BYTES];
     if (file->state != APPLY_CHANGE)
         return true;
-    if (!tree_path(full, apply->root, "%s", profile_target(file->file)) ||
+    if (!host_file_path(full, apply->root, "%s", profile_target(file->file)) ||
         !shell_quote(full, quoted))
         return false;
     fprintf(out, "%s %s ", file->existed ? "put_file" : "remove_file", quoted);

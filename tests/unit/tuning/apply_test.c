@@ -52,13 +52,13 @@ static const struct apply_value *value_of(const char *wanted) {
 
 static const char *text_of(const char *path) {
     static char text[PROFILE_CONTENT_BYTES];
-    ck_assert_msg(tree_read_text(tree.root, path, text, sizeof(text)), "%s", path);
+    ck_assert_msg(host_file_read_text(tree.root, path, text, sizeof(text)), "%s", path);
     return text;
 }
 
 static bool is_there(const char *path) {
     char text[8];
-    return tree_read_text(tree.root, path, text, sizeof(text));
+    return host_file_read_text(tree.root, path, text, sizeof(text));
 }
 
 START_TEST(a_plan_changes_nothing_and_names_every_state) {
@@ -146,10 +146,10 @@ END_TEST
 
 START_TEST(one_refusal_does_not_stop_the_rest) {
     begin();
-    char path[TREE_PATH_BYTES], *text = NULL;
+    char path[HOST_FILE_PATH_BYTES], *text = NULL;
     size_t size = 0;
     // Replaced by a folder behind the plan's back: cannot be written, by root neither.
-    ck_assert(tree_path(path, tree.root, "/proc/sys/fs/file-max"));
+    ck_assert(host_file_path(path, tree.root, "/proc/sys/fs/file-max"));
     ck_assert_int_eq(remove(path), 0);
     ck_assert_int_eq(mkdir(path, 0755), 0);
     FILE *out = open_memstream(&text, &size);
@@ -177,11 +177,11 @@ START_TEST(an_undo_script_is_never_overwritten) {
 END_TEST
 
 START_TEST(an_undo_script_that_cannot_says_so) {
-    char undo[128], path[TREE_PATH_BYTES];
+    char undo[128], path[HOST_FILE_PATH_BYTES];
     begin();
     snprintf(undo, sizeof(undo), "%s/undo.sh", tree.root);
     ck_assert_int_eq(undo_write(&a, undo, "today"), 0);
-    ck_assert(tree_path(path, tree.root, "/proc/sys/fs/file-max"));
+    ck_assert(host_file_path(path, tree.root, "/proc/sys/fs/file-max"));
     ck_assert_int_eq(remove(path), 0);
     ck_assert_int_eq(mkdir(path, 0755), 0);
     fake_tree_put(&tree, "/proc/sys/net/core/somaxconn", "7\n");

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "tests/unit/unit.h"
-#include "tuning/tree.h"
+#include "tuning/host_file.h"
 
 struct fake_file {
     const char *path;
@@ -22,8 +22,8 @@ struct fake_tree {
 };
 
 static inline void fake_tree_put(const struct fake_tree *tree, const char *path, const char *text) {
-    ck_assert_int_eq(tree_make_parents(tree->root, path), 0);
-    ck_assert_int_eq(tree_write_text(tree->root, path, text, true), 0);
+    ck_assert_int_eq(host_file_make_parents(tree->root, path), 0);
+    ck_assert_int_eq(host_file_write_text(tree->root, path, text, true), 0);
 }
 
 static inline void fake_tree_init(struct fake_tree *tree) {

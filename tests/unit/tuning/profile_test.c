@@ -106,7 +106,7 @@ START_TEST(unknown_names_get_the_nearest) {
     ck_assert_ptr_eq(strstr(error, "no profile 'bensh'; did you mean bench? (there are "), error);
     ck_assert(!profile_load(&p, "tuning/profiles", "", "", error));
     ck_assert(!profile_load(&p, "tuning/profiles", "../profiles/chat", "", error));
-    char folder[TREE_PATH_BYTES];
+    char folder[HOST_FILE_PATH_BYTES];
     ck_assert(!profile_find_folder("/nonexistent", folder, error));
     ck_assert_str_eq(error, "--profiles /nonexistent: there are no profiles (no irq.sh)");
 }

@@ -1,4 +1,4 @@
-#include "tuning/tree.h"
+#include "tuning/host_file.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -9,25 +9,25 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-bool tree_path(char path[TREE_PATH_BYTES], const char *root, const char *format, ...) {
-    int used = snprintf(path, TREE_PATH_BYTES, "%s", root);
-    if (used < 0 || used >= TREE_PATH_BYTES)
+bool host_file_path(char path[HOST_FILE_PATH_BYTES], const char *root, const char *format, ...) {
+    int used = snprintf(path, HOST_FILE_PATH_BYTES, "%s", root);
+    if (used < 0 || used >= HOST_FILE_PATH_BYTES)
         return false;
     va_list arguments;
     va_start(arguments, format);
-    int more = vsnprintf(path + used, (size_t)(TREE_PATH_BYTES - used), format, arguments);
+    int more = vsnprintf(path + used, (size_t)(HOST_FILE_PATH_BYTES - used), format, arguments);
     va_end(arguments);
-    return more >= 0 && more < TREE_PATH_BYTES - used;
+    return more >= 0 && more < HOST_FILE_PATH_BYTES - used;
 }
 
-FILE *tree_open(const char *root, const char *path) {
-    char full[TREE_PATH_BYTES];
-    return tree_path(full, root, "%s", path) ? fopen(full, "re") : NULL;
+FILE *host_file_open(const char *root, const char *path) {
+    char full[HOST_FILE_PATH_BYTES];
+    return host_file_path(full, root, "%s", path) ? fopen(full, "re") : NULL;
 }
 
-bool tree_read_text(const char *root, const char *path, char *text, size_t text_size) {
+bool host_file_read_text(const char *root, const char *path, char *text, size_t text_size) {
     text[0] = 0;
-    FILE *file = tree_open(root, path);
+    FILE *file = host_file_open(root, path);
     if (file == NULL)
         return false;
     size_t size = fread(text, 1, text_size - 1, file);
@@ -39,7 +39,7 @@ bool tree_read_text(const char *root, const char *path, char *text, size_t text_
     return is_read;
 }
 
-uint32_t tree_parse_numbers(const char *text, uint64_t numbers[3]) {
+uint32_t host_file_parse_numbers(const char *text, uint64_t numbers[3]) {
     uint32_t count = 0;
     while (count < 3) {
         text += strspn(text, " \t\n");
@@ -47,7 +47,7 @@ uint32_t tree_parse_numbers(const char *text, uint64_t numbers[3]) {
         if ((size == 3 && strncmp(text, "max", 3) == 0) ||
             (size == 9 && strncmp(text, "unlimited", 9) == 0) ||
             (size == 2 && strncmp(text, "-1", 2) == 0)) {
-            numbers[count++] = TREE_UNLIMITED;
+            numbers[count++] = HOST_FILE_UNLIMITED;
             text += size;
             continue;
         }
@@ -60,26 +60,28 @@ uint32_t tree_parse_numbers(const char *text, uint64_t numbers[3]) {
     return count;
 }
 
-uint32_t tree_read_numbers(const char *root, const char *path, uint64_t numbers[3]) {
+uint32_t host_file_read_numbers(const char *root, const char *path, uint64_t numbers[3]) {
     char text[128];
-    return tree_read_text(root, path, text, sizeof(text)) ? tree_parse_numbers(text, numbers) : 0;
+    return host_file_read_text(root, path, text, sizeof(text))
+               ? host_file_parse_numbers(text, numbers)
+               : 0;
 }
 
-bool tree_read_number(const char *root, const char *path, uint64_t *number) {
+bool host_file_read_number(const char *root, const char *path, uint64_t *number) {
     uint64_t numbers[3];
-    if (tree_read_numbers(root, path, numbers) == 0)
+    if (host_file_read_numbers(root, path, numbers) == 0)
         return false;
     *number = numbers[0];
     return true;
 }
 
-bool tree_read_line(const char *root, const char *path, const char *prefix, char *text,
-                    size_t text_size) {
+bool host_file_read_line(const char *root, const char *path, const char *prefix, char *text,
+                         size_t text_size) {
     char *line = NULL;
     size_t capacity = 0, prefix_size = strlen(prefix);
     bool is_found = false;
     text[0] = 0;
-    FILE *file = tree_open(root, path);
+    FILE *file = host_file_open(root, path);
     while (file != NULL && !is_found && getline(&line, &capacity, file) > 0)
         is_found = strncmp(line, prefix, prefix_size) == 0;
     if (is_found) {
@@ -92,9 +94,9 @@ bool tree_read_line(const char *root, const char *path, const char *prefix, char
     return is_found;
 }
 
-int tree_write_text(const char *root, const char *path, const char *text, bool create) {
-    char full[TREE_PATH_BYTES];
-    if (!tree_path(full, root, "%s", path))
+int host_file_write_text(const char *root, const char *path, const char *text, bool create) {
+    char full[HOST_FILE_PATH_BYTES];
+    if (!host_file_path(full, root, "%s", path))
         return -ENAMETOOLONG;
     int fd = open(full, O_WRONLY | O_TRUNC | O_CLOEXEC | (create ? O_CREAT : 0), 0644);
     if (fd < 0)
@@ -113,9 +115,9 @@ int tree_write_text(const char *root, const char *path, const char *text, bool c
     return status;
 }
 
-int tree_make_parents(const char *root, const char *path) {
-    char full[TREE_PATH_BYTES];
-    if (!tree_path(full, root, "%s", path))
+int host_file_make_parents(const char *root, const char *path) {
+    char full[HOST_FILE_PATH_BYTES];
+    if (!host_file_path(full, root, "%s", path))
         return -ENAMETOOLONG;
     for (char *slash = strchr(full + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
         *slash = 0;
