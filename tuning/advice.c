@@ -206,6 +206,8 @@ static uint64_t summarize(const struct advice *advice, bool others, char *text) 
 void advice_make(struct advice *advice, const struct machine *machine, uint64_t wanted) {
     *advice = (struct advice){.wanted = wanted, .is_wanted_asked = wanted > 0};
     advice->schedulers = machine_cpu_count(machine);
+    if (advice->schedulers > ADVICE_SCHEDULERS_MAX)
+        advice->schedulers = ADVICE_SCHEDULERS_MAX;
     if (wanted == 0)
         advice->wanted = advice_memory_connections(machine);
     advice_rules_kernel(advice, machine);

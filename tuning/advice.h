@@ -25,6 +25,12 @@
 // Descriptors that are no connections, of servers that spend one on each.
 #define ADVICE_DESCRIPTORS_RESERVED 100
 
+// Of the server itself: with one scheduler, and for each further one (docs/BENCHMARKS.md).
+#define ADVICE_FIXED_BYTES (13612ull * 1024)
+#define ADVICE_SCHEDULER_BYTES (4632ull * 1024)
+
+#define ADVICE_SCHEDULERS_MAX 60 // gateway/config.h
+
 #define ADVICE_ROWS_MAX 48
 #define ADVICE_UNBOUNDED UINT64_MAX
 #define ADVICE_SUMMARY_BYTES 512
@@ -54,7 +60,7 @@ struct advice {
     bool is_wanted_asked; // by the caller
     uint64_t connections; // that Fairlead will hold
     uint64_t connections_others;
-    uint32_t schedulers;
+    uint32_t schedulers;                       // one a CPU, ADVICE_SCHEDULERS_MAX at most
     char summary[ADVICE_SUMMARY_BYTES];        // one sentence for Fairlead
     char summary_others[ADVICE_SUMMARY_BYTES]; // and one for others
 };

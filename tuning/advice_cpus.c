@@ -8,7 +8,6 @@
 // what it is here.
 #define DELIVERIES_PER_CPU_LOW 110000
 #define DELIVERIES_PER_CPU_HIGH 550000
-#define SCHEDULERS_MAX 60       // gateway/config.h
 #define PACKETS_PER_CPU 1000000 // received, in round numbers: a microsecond each
 
 static void rule_cpus(struct advice *a, const struct machine *m) {
@@ -39,12 +38,12 @@ static void rule_cpus(struct advice *a, const struct machine *m) {
         advice_lift(row, "CPUAffinity= and AllowedCPUs= in the unit, taskset (online: %.40s)",
                     online);
     }
-    if (a->schedulers > SCHEDULERS_MAX) {
+    if (machine_cpu_count(m) > ADVICE_SCHEDULERS_MAX) {
         row->verdict = ADVICE_MIND;
         advice_lift(row,
                     "Fairlead runs %d schedulers at most: --cpus chooses which, or run "
                     "one server for each node",
-                    SCHEDULERS_MAX);
+                    ADVICE_SCHEDULERS_MAX);
     }
 }
 
@@ -55,11 +54,12 @@ static void rule_quota(struct advice *a, const struct machine *m) {
     uint32_t allowed = cpu_list_count(&m->cpus.allowed);
     advice_value(row, "%.3g CPUs", m->cgroup.cpus);
     advice_bounds(row, "stalls of up to %" PRIu64 " ms", m->cgroup.quota_period_us / 1000);
-    advice_why(row,
-               "A group that has used up its share of a period (%" PRIu64 " ms) stands still until "
-               "the next: that is the p99. %.3g CPUs' worth of time on %u CPUs; a whole number of "
-               "CPUs of its own (cpuset) never stalls.",
-               m->cgroup.quota_period_us / 1000, m->cgroup.cpus, allowed);
+    advice_why(
+        row,
+        "A group that has used up its share of a period (%" PRIu64 " ms) stands still until "
+        "the next: that is the p99. %.3g CPUs' worth of time on %u; a whole number of CPUs of "
+        "its own (cpuset) never stalls.",
+        m->cgroup.quota_period_us / 1000, m->cgroup.cpus, allowed);
     if (m->cgroup.cpus < (double)allowed) {
         row->verdict = ADVICE_MIND;
         advice_lift(row, "AllowedCPUs= in place of CPUQuota= (container: --cpuset-cpus in place of "
@@ -95,7 +95,7 @@ static void rule_nodes(struct advice *a, const struct machine *m) {
     advice_bytes_text(least_bytes, least, sizeof(least));
     advice_why(row,
                "Each scheduler touches its own memory first, so it lies on its node while that has "
-               "some (%s on the smallest); what rooms say between nodes costs more. A server for "
+               "some (the smallest: %s); what rooms say between nodes costs more. A server for "
                "each node, with its card's interrupts there, costs least.",
                least);
     row->verdict = ADVICE_MIND;

@@ -30,7 +30,7 @@ static void print_tiles(struct html_page *page, const struct machine *m, const s
         advice_count_text(a->connections_others, others, sizeof(others));
     advice_bytes_text(machine_memory_bytes(m), memory, sizeof(memory));
     advice_bytes_text(m->memory.total_bytes, total, sizeof(total));
-    snprintf(cpus, sizeof(cpus), "%u", a->schedulers);
+    snprintf(cpus, sizeof(cpus), "%u", machine_cpu_count(m));
     snprintf(note, sizeof(note), "of %s", total);
     const struct html_tile tiles[] = {
         {.label = "Fairlead",

@@ -74,7 +74,12 @@ static void rule_uring(struct advice *a, const struct machine *m) {
     advice_bounds(row, "whether Fairlead runs");
     if (m->uring == MACHINE_URING_OK) {
         advice_value(row, "works");
-        advice_why(row, "A ring was made. Servers with other engines do not need it.");
+        if (m->uring_feature_count > 0)
+            advice_value(row, "works (%u of %u)", m->uring_features_there, m->uring_feature_count);
+        advice_why(row,
+                   "A ring was made. What the server found to work: `fairlead --version`%s%.200s. "
+                   "Servers with other engines do not need it.",
+                   m->uring_missing[0] ? "; not here: " : "", m->uring_missing);
         if (is_group_only) {
             row->verdict = ADVICE_MIND;
             advice_why(row,

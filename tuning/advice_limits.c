@@ -5,6 +5,7 @@
 
 #define TASKS_BESIDE_SCHEDULERS 16 // control plane, log, supervisor, workers of the kernel
 #define LANE_CONNECTIONS_MAX 15872 // of a table of 16,384, the next below a nofile of 20,000
+#define NOFILE_USUAL 1048576       // the kernel's own fs.nr_open
 #define MAPPINGS_PER_LANE 4
 #define MAPPINGS_FIXED 1000
 
@@ -34,16 +35,21 @@ static void rule_nofile(struct advice *a, const struct machine *m) {
     else
         advice_value(row, "%s (hard %s)", soft, hard);
     advice_bounds(row, "%s · others %s", lanes, others);
-    advice_why(row,
-               "Fairlead: bounds a lane (a ring and its table of descriptors), not the server: %s "
-               "connections in up to 256 lanes for each of %u schedulers. Other servers spend one "
-               "of these on each connection: %s less %d for the rest is %s%s.",
-               lanes, a->schedulers, soft, ADVICE_DESCRIPTORS_RESERVED, others,
-               m->nofile.soft < hard_limit ? "; a program may raise its soft limit to the hard one"
-                                           : "");
+    advice_why(
+        row,
+        "Fairlead: bounds a lane (a ring and its table of descriptors), not the server: %s "
+        "connections in up to 256 lanes a scheduler, of which there %s %u. Other servers spend one "
+        "of these on each connection: %s less %d for the rest is %s%s.",
+        lanes, a->schedulers == 1 ? "is" : "are", a->schedulers, soft, ADVICE_DESCRIPTORS_RESERVED,
+        others,
+        m->nofile.soft < hard_limit ? "; a program may raise its soft limit to the hard one" : "");
     if (row->connections < a->wanted || row->connections_others < a->wanted) {
         row->verdict = ADVICE_LOW;
-        advice_lift(row, "LimitNOFILE=1048576 in the unit (shell: ulimit -n 1048576)");
+        if (hard_limit < NOFILE_USUAL)
+            advice_lift(row, "LimitNOFILE=%d in the unit (shell: ulimit -n %d)", NOFILE_USUAL,
+                        NOFILE_USUAL);
+        else
+            advice_lift(row, "more processes, or sysctl -w fs.nr_open=N and LimitNOFILE=N");
     }
     if (row->connections >= a->wanted && row->verdict == ADVICE_LOW)
         row->verdict = ADVICE_MIND; // of no consequence to Fairlead

@@ -8,7 +8,11 @@
 #define PAGE_BYTES 4096
 
 uint64_t advice_memory_connections(const struct machine *machine) {
-    return machine_memory_bytes(machine) / 100 * ADVICE_MEMORY_PERCENT / ADVICE_BYTES;
+    uint32_t schedulers = machine_cpu_count(machine);
+    schedulers = schedulers < ADVICE_SCHEDULERS_MAX ? schedulers : ADVICE_SCHEDULERS_MAX;
+    uint64_t bytes = machine_memory_bytes(machine) / 100 * ADVICE_MEMORY_PERCENT;
+    uint64_t fixed = ADVICE_FIXED_BYTES + (schedulers - 1) * ADVICE_SCHEDULER_BYTES;
+    return bytes > fixed ? (bytes - fixed) / ADVICE_BYTES : 0;
 }
 
 static void rule_memory(struct advice *a, const struct machine *m) {
@@ -19,7 +23,9 @@ static void rule_memory(struct advice *a, const struct machine *m) {
         return;
     struct advice_row *row = advice_add(a, is_cgroup ? "cgroup memory" : "memory");
     uint64_t connections = advice_memory_connections(m);
-    char text[32], limit[32], half[32], both[32];
+    char text[32], limit[32], half[32], both[32], fixed[32];
+    advice_bytes_text(ADVICE_FIXED_BYTES + (a->schedulers - 1) * ADVICE_SCHEDULER_BYTES, fixed,
+                      sizeof(fixed));
     advice_bytes_text(bytes, text, sizeof(text));
     advice_bytes_text(cgroup->memory_limit_bytes, limit, sizeof(limit));
     advice_count_text(bytes / ADVICE_BYTES / 2, half, sizeof(half));
@@ -30,16 +36,19 @@ static void rule_memory(struct advice *a, const struct machine *m) {
     if (is_cgroup)
         advice_why(row,
                    "Left of this control group's %s (its sockets count, page cache that can go "
-                   "does not): %d %% of it by %d B a connection, %d B here and %d B in the kernel.",
-                   limit, ADVICE_MEMORY_PERCENT, ADVICE_BYTES, ADVICE_USER_BYTES,
+                   "does not): %d %% of it, less %s of the server's own, by %d B a connection, "
+                   "%d B here and %d B in the kernel.",
+                   limit, ADVICE_MEMORY_PERCENT, fixed, ADVICE_BYTES, ADVICE_USER_BYTES,
                    ADVICE_KERNEL_BYTES);
     else
-        advice_why(row,
-                   "Available: %d %% of it by %d B an idle connection, %d B in Fairlead and %d B "
-                   "in the kernel (other servers: more). With the load tool on this host too: %s. "
-                   "Unless told otherwise (--connections-max) Fairlead takes half: %s.",
-                   ADVICE_MEMORY_PERCENT, ADVICE_BYTES, ADVICE_USER_BYTES, ADVICE_KERNEL_BYTES,
-                   both, half);
+        advice_why(
+            row,
+            "Available: %d %% of it, less %s of the server's own, by %d B an idle connection, "
+            "%d B in Fairlead and %d B in the kernel (other servers: more). With the load tool on "
+            "this host too: %s. "
+            "Unless told otherwise (--connections-max) Fairlead takes half: %s.",
+            ADVICE_MEMORY_PERCENT, fixed, ADVICE_BYTES, ADVICE_USER_BYTES, ADVICE_KERNEL_BYTES,
+            both, half);
     if (row->verdict == ADVICE_LOW)
         advice_lift(row, is_cgroup ? "MemoryMax= in the unit (container: --memory)"
                                    : "more memory, or fewer programs beside");

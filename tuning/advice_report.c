@@ -13,13 +13,13 @@
 
 // --- for people ----------------------------------------------------------------------------------
 
-static void print_machine(FILE *out, const struct machine *m, const struct advice *a) {
+static void print_machine(FILE *out, const struct machine *m) {
     char memory[32], total[32];
     advice_bytes_text(machine_memory_bytes(m), memory, sizeof(memory));
     advice_bytes_text(m->memory.total_bytes, total, sizeof(total));
+    uint32_t cpus = machine_cpu_count(m);
     fprintf(out, "Linux %s, %u CPU%s for the server, %s of %s memory free\n\n",
-            m->kernel[0] ? m->kernel : "(unknown)", a->schedulers, a->schedulers == 1 ? "" : "s",
-            memory, total);
+            m->kernel[0] ? m->kernel : "(unknown)", cpus, cpus == 1 ? "" : "s", memory, total);
 }
 
 static void print_summary(FILE *out, const struct advice *a) {
@@ -76,7 +76,7 @@ static void print_sysctls(FILE *out, const struct machine *m) {
 void advice_report_print(FILE *out, const struct machine *machine, const struct advice *advice,
                          bool is_wide) {
     uint32_t hidden = 0;
-    print_machine(out, machine, advice);
+    print_machine(out, machine);
     print_summary(out, advice);
     fputc('\n', out);
     wrap_print_cell(out, "limit", NAME_COLUMNS);
@@ -174,6 +174,7 @@ static json_t *encode_machine(const struct machine *m) {
                   "nofile", encode_limit(&m->nofile), "memlock", encode_limit(&m->memlock), "nproc",
                   encode_limit(&m->processes), "congestion_control", m->congestion,
                   "transparent_hugepages", m->transparent_hugepages);
+    json_object_set_new(all, "io_uring_missing", json_string(m->uring_missing));
     json_object_set_new(all, "memory",
                         json_pack("{s:o,s:o,s:o}", "total_bytes",
                                   encode_number(m->memory.total_bytes), "available_bytes",

@@ -25,6 +25,13 @@ FILE *host_file_open(const char *root, const char *path) {
     return host_file_path(full, root, "%s", path) ? fopen(full, "re") : NULL;
 }
 
+// What the kernel says is ASCII; what else a file may hold is no part of a report.
+static void make_plain(char *text) {
+    for (; *text != 0; text++)
+        if ((*text & 0x80) != 0 || (*text < ' ' && !isspace((unsigned char)*text)))
+            *text = '?';
+}
+
 bool host_file_read_text(const char *root, const char *path, char *text, size_t text_size) {
     text[0] = 0;
     FILE *file = host_file_open(root, path);
@@ -36,6 +43,7 @@ bool host_file_read_text(const char *root, const char *path, char *text, size_t 
     while (size > 0 && isspace((unsigned char)text[size - 1]))
         size--;
     text[size] = 0;
+    make_plain(text);
     return is_read;
 }
 
@@ -87,6 +95,7 @@ bool host_file_read_line(const char *root, const char *path, const char *prefix,
     if (is_found) {
         const char *rest = line + prefix_size + strspn(line + prefix_size, " \t");
         snprintf(text, text_size, "%.*s", (int)strcspn(rest, "\n"), rest);
+        make_plain(text);
     }
     free(line);
     if (file != NULL)

@@ -2,7 +2,7 @@
 // with --root, so that whole machines can be read that are not here.
 //
 // What cannot be read counts as not there: kernels and containers differ in what they show. Paths
-// begin with a slash. Any thread; no state.
+// begin with a slash; what is read and is not ASCII becomes '?'. Any thread; no state.
 #ifndef FAIRLEAD_HOST_FILE_H
 #define FAIRLEAD_HOST_FILE_H
 

@@ -1,11 +1,8 @@
 #include "tuning/machine.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "tuning/machine_parts.h"
 
@@ -155,20 +152,6 @@ static void read_softnet(struct machine *machine, const char *root) {
         fclose(file);
 }
 
-void machine_probe_uring(struct machine *machine) {
-    // struct io_uring_params, whose 120 bytes are all zero for a plain ring.
-    uint32_t params[30] = {0};
-    long fd = syscall(SYS_io_uring_setup, 2, params);
-    machine->uring_error = fd < 0 ? errno : 0;
-    if (fd >= 0)
-        close((int)fd);
-    machine->uring = fd >= 0 ? MACHINE_URING_OK
-                     : machine->uring_error == EPERM || machine->uring_error == EACCES
-                         ? MACHINE_URING_DENIED
-                     : machine->uring_error == ENOSYS ? MACHINE_URING_MISSING
-                                                      : MACHINE_URING_FAILED;
-}
-
 void machine_read(struct machine *machine, const char *root) {
     *machine = (struct machine){0};
     read_kernel(machine, root);
@@ -184,7 +167,7 @@ void machine_read(struct machine *machine, const char *root) {
     machine_cgroup_read(machine, root);
     machine_nic_read(machine, root);
     if (root[0] == 0)
-        machine_probe_uring(machine);
+        machine_uring_read(machine);
 }
 
 uint64_t machine_memory_bytes(const struct machine *machine) {

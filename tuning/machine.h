@@ -145,7 +145,10 @@ struct machine {
     bool is_seccomp_filtered;
     bool is_privileged; // CAP_SYS_ADMIN: file-max does not hold it
     enum machine_uring uring;
-    int uring_error; // errno of FAILED
+    int uring_error;              // errno of FAILED
+    uint32_t uring_feature_count; // that `fairlead --version` tried out; 0: not asked
+    uint32_t uring_features_there;
+    char uring_missing[256]; // names of the others
 };
 
 void machine_read(struct machine *machine, const char *root);

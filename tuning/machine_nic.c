@@ -125,6 +125,16 @@ static int by_name(const void *a, const void *b) {
                                                  : strcmp(left->name, right->name);
 }
 
+// The kernel allows nearly any byte in a name; reports and shells take these.
+static bool is_interface(const char *name) {
+    if (name[0] == '.' || strcmp(name, "lo") == 0 || strlen(name) >= MACHINE_NAME_BYTES)
+        return false;
+    for (; *name != 0; name++)
+        if (!isalnum((unsigned char)*name) && strchr("-_.:@", *name) == NULL)
+            return false;
+    return true;
+}
+
 void machine_nic_read(struct machine *machine, const char *root) {
     DIR *folder = open_folder(root, "/sys/class/net");
     if (folder == NULL)
@@ -132,8 +142,7 @@ void machine_nic_read(struct machine *machine, const char *root) {
     // Cards first: where there are more than the table has places, interfaces of containers go.
     for (struct dirent *entry = readdir(folder); entry != NULL; entry = readdir(folder)) {
         struct machine_nic nic;
-        if (entry->d_name[0] == '.' || strcmp(entry->d_name, "lo") == 0 ||
-            strlen(entry->d_name) >= MACHINE_NAME_BYTES)
+        if (!is_interface(entry->d_name))
             continue;
         read_nic(&nic, root, entry->d_name);
         if (machine->nic_count < MACHINE_NICS_MAX)

@@ -265,6 +265,8 @@ static bool check_together(struct tune_options *o, char *error) {
                     "--apply, --measure, --knee and --try exclude each other: one at a time");
     if (!applies && o->is_dry_run)
         return fail(error, "--dry-run belongs to --apply; nothing else changes the host");
+    if (applies && (o->json_file[0] || o->html_file[0]))
+        return fail(error, "--json and --html tell what was found; --apply has nothing for them");
     if (!applies && o->undo_file[0])
         return fail(error, "--undo belongs to --apply");
     return check_measuring(o, error);

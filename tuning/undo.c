@@ -45,6 +45,14 @@ static bool print_file(FILE *out, const struct apply *apply, const struct apply_
         print_quoted(out, file->before);
     else
         fputc('\n', out);
+    // The drop-in's folder is this service's own.
+    char *slash = strrchr(full, '/');
+    if (file->file == PROFILE_SERVICE && !file->existed && slash != NULL) {
+        *slash = 0;
+        if (!shell_quote(full, quoted))
+            return false;
+        fprintf(out, "remove_empty %s\n", quoted);
+    }
     return true;
 }
 

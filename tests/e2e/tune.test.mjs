@@ -64,7 +64,7 @@ describe("tune", () => {
       const result = JSON.parse(json.stdout);
       for (const row of result.limits) assert.ok(wide.stdout.includes(row.name), row.name);
       assert.equal(result.connections_others, 19900);
-      assert.equal(result.limits.find((row) => row.name === "memory").connections, Math.floor(Math.floor(20000000 * 1024 / 100) * 90 / 4215));
+      assert.equal(result.limits.find((row) => row.name === "memory").connections, Math.floor((20000000 * 1024 * 0.9 - (13612 + 3 * 4632) * 1024) / 4215));
       assert.match(result.summary_others, /^nofile 20,000: 19,900 connections; then memory 19\.1 GiB: 4\.37 M/);
       assert.equal(result.machine.sysctl["net.core.somaxconn"], 128);
       fitsColumns(wide.stdout);

@@ -53,12 +53,48 @@ END_TEST
 START_TEST(memory_bounds_by_bytes_per_connection) {
     make_machine();
     advice_make(&a, &m, 0);
-    ck_assert_uint_eq(row("memory")->connections, 22 * GIB / 100 * 90 / 4215);
+    ck_assert_uint_eq(row("memory")->connections,
+                      (22 * GIB / 100 * 90 - (13612 + 4632) * 1024) / 4215);
     ck_assert_uint_eq(a.connections, row("memory")->connections);
     ck_assert_uint_eq(a.wanted, a.connections);
     ck_assert_int_eq(row("memory")->verdict, ADVICE_OK);
     ck_assert_ptr_nonnull(strstr(row("memory")->why, "232 B in Fairlead"));
     ck_assert_ptr_nonnull(strstr(row("memory")->why, "3983 B in the kernel"));
+}
+END_TEST
+
+START_TEST(too_little_memory_for_the_server_itself_holds_none) {
+    make_machine();
+    uint64_t least = (13612 + 4632) * 1024 + 4215;
+    m.memory.available_bytes = (least + 89) / 90 * 100;
+    advice_make(&a, &m, 0);
+    ck_assert_uint_eq(row("memory")->connections, 1);
+    m.memory.available_bytes = least / 90 * 100 - 5000;
+    advice_make(&a, &m, 0);
+    ck_assert_uint_eq(a.connections, 0);
+    m.memory.available_bytes = 1;
+    advice_make(&a, &m, 0);
+    ck_assert_uint_eq(a.connections, 0);
+}
+END_TEST
+
+// gateway/config.h: CONFIG_SCHEDULERS_MAX.
+START_TEST(schedulers_are_one_a_cpu_up_to_the_gateways_limit) {
+    make_machine();
+    ck_assert_uint_eq(ADVICE_SCHEDULERS_MAX, CONFIG_SCHEDULERS_MAX);
+    ck_assert(cpu_list_decode(&m.cpus.allowed, "0-58"));
+    advice_make(&a, &m, 0);
+    ck_assert_uint_eq(a.schedulers, 59);
+    ck_assert(cpu_list_decode(&m.cpus.allowed, "0-59"));
+    m.cpus.online = m.cpus.allowed;
+    advice_make(&a, &m, 0);
+    ck_assert_uint_eq(a.schedulers, 60);
+    ck_assert_int_eq(row("CPUs")->verdict, ADVICE_OK);
+    ck_assert(cpu_list_decode(&m.cpus.allowed, "0-60"));
+    m.cpus.online = m.cpus.allowed;
+    advice_make(&a, &m, 0);
+    ck_assert_uint_eq(a.schedulers, 60);
+    ck_assert_int_eq(row("CPUs")->verdict, ADVICE_MIND);
 }
 END_TEST
 
@@ -73,7 +109,11 @@ START_TEST(nofile_bounds_others_at_19900_and_fairlead_by_lanes) {
     ck_assert_ptr_nonnull(strstr(a.summary_others, "nofile 20,000: 19,900 connections; then "));
     ck_assert_ptr_eq(strstr(a.summary, "memory 22 GiB: 5.04 M connections; then nofile"),
                      a.summary);
-    ck_assert_ptr_nonnull(strstr(row("nofile")->lift, "LimitNOFILE"));
+    ck_assert_ptr_nonnull(strstr(row("nofile")->lift, "LimitNOFILE=1048576"));
+    m.nofile = (struct machine_limit){true, 1048576, 1048576}; // more of the same is no cure
+    advice_make(&a, &m, 0);
+    ck_assert_ptr_null(strstr(row("nofile")->lift, "LimitNOFILE=1048576"));
+    ck_assert_ptr_nonnull(strstr(row("nofile")->lift, "fs.nr_open"));
 }
 END_TEST
 
@@ -177,7 +217,8 @@ START_TEST(a_container_is_bounded_by_its_group) {
     m.cpus.online = m.cpus.allowed;
     advice_make(&a, &m, 0);
     ck_assert_ptr_null(advice_lookup(&a, "memory"));
-    ck_assert_uint_eq(row("cgroup memory")->connections, GIB / 2 / 100 * 90 / 4215);
+    ck_assert_uint_eq(row("cgroup memory")->connections,
+                      (GIB / 2 / 100 * 90 - (13612 + 4632) * 1024) / 4215);
     ck_assert_uint_eq(a.schedulers, 2);
     ck_assert_int_eq(row("cgroup CPU quota")->verdict, ADVICE_MIND);
     ck_assert_int_eq(row("cgroup pids")->verdict, ADVICE_LOW);
@@ -333,6 +374,8 @@ START_TEST(counts_and_bytes_read_well) {
 END_TEST
 
 UNIT_MAIN("tuning/advice", nothing_known_bounds_nothing, memory_bounds_by_bytes_per_connection,
+          too_little_memory_for_the_server_itself_holds_none,
+          schedulers_are_one_a_cpu_up_to_the_gateways_limit,
           nofile_bounds_others_at_19900_and_fairlead_by_lanes, lanes_are_those_of_the_gateways_plan,
           file_max_is_low_exactly_when_it_is_below_what_is_wanted,
           more_files_in_use_than_allowed_leave_none, rows_are_ordered_by_what_is_hit_first,

@@ -1,6 +1,7 @@
 // Goal: facts are read as they stand, whatever the machine. Method: trees of machines that are not
 // here: a tiny one, a container, one with control groups of version 1, a server with two nodes.
 #include "tuning/machine.h"
+#include "tuning/machine_parts.h"
 
 #include <errno.h>
 
@@ -36,7 +37,7 @@ END_TEST
 
 START_TEST(files_with_nonsense_are_not_known) {
     static const struct fake_file files[] = {
-        {"/proc/sys/kernel/osrelease", "strange"},
+        {"/proc/sys/kernel/osrelease", "str\xc3\xa4nge\x1b[31m"},
         {"/proc/self/limits", "Max open files            many few files\n"},
         {"/proc/sys/fs/file-max", "lots"},
         {"/proc/sys/net/ipv4/tcp_ehash_entries", "-131072\n"}, // the host's, says a namespace
@@ -49,6 +50,7 @@ START_TEST(files_with_nonsense_are_not_known) {
     };
     read_tree(files, COUNT(files), NULL, 0);
     ck_assert_uint_eq(m.kernel_major, 0);
+    ck_assert_str_eq(m.kernel, "str??nge?[31m"); // a terminal is not to be spoken to
     ck_assert(!m.nofile.is_known);
     ck_assert(!machine_has(&m, MACHINE_FILE_MAX));
     ck_assert(!machine_has(&m, MACHINE_EHASH));
@@ -213,6 +215,7 @@ START_TEST(cards_come_before_interfaces_of_containers) {
         fake_tree_put(&tree, path, "up\n");
     }
     fake_tree_put(&tree, "/sys/class/net/zcard/device/vendor", "x\n");
+    fake_tree_put(&tree, "/sys/class/net/a b;\xff/device/vendor", "x\n"); // no name for a report
     machine_read(&m, tree.root);
     fake_tree_fini(&tree);
     ck_assert_uint_eq(m.nic_count, MACHINE_NICS_MAX);
@@ -229,6 +232,21 @@ START_TEST(this_machine_can_be_read) {
 }
 END_TEST
 
+START_TEST(features_are_read_from_the_servers_own_list) {
+    m = (struct machine){0};
+    machine_decode_features(&m, "fairlead 0.1.0\n");
+    machine_decode_features(&m, "\n");
+    machine_decode_features(&m, "io_uring, tried out on this kernel:\n");
+    ck_assert_uint_eq(m.uring_feature_count, 0);
+    machine_decode_features(&m, "  msg_ring           yes  wakes between schedulers\n");
+    machine_decode_features(&m, "  min_wait           no   gathering work (Linux 6.12)\n");
+    machine_decode_features(&m, "  recv_fair          no   x\n");
+    ck_assert_uint_eq(m.uring_feature_count, 3);
+    ck_assert_uint_eq(m.uring_features_there, 1);
+    ck_assert_str_eq(m.uring_missing, "min_wait, recv_fair");
+}
+END_TEST
+
 START_TEST(sysctl_names_have_dots) {
     char name[64];
     machine_sysctl_name(MACHINE_SOMAXCONN, name, sizeof(name));
@@ -242,4 +260,5 @@ UNIT_MAIN("tuning/machine", nothing_to_read_is_nothing_known, files_with_nonsens
           a_tiny_machine_is_read, limits_of_parents_hold_in_a_container,
           version_1_is_read_through_the_root_of_its_mount, version_1_without_a_limit_has_none,
           a_server_with_two_nodes_and_a_card_is_read, cards_come_before_interfaces_of_containers,
-          this_machine_can_be_read, sysctl_names_have_dots)
+          this_machine_can_be_read, features_are_read_from_the_servers_own_list,
+          sysctl_names_have_dots)

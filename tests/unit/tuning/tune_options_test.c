@@ -35,6 +35,8 @@ START_TEST(refuses_what_does_not_go_together) {
         "--knee");
     BAD("--dry-run belongs to --apply; nothing else changes the host", "--dry-run");
     BAD("--undo belongs to --apply", "--undo", "x.sh");
+    BAD("--json and --html tell what was found; --apply has nothing for them", "--apply", "chat",
+        "--json", "-");
 }
 END_TEST
 
