@@ -8,6 +8,7 @@
 #   make sim-mutations  breaks the gateway in known ways; the simulator must notice each (minutes)
 #   make bench      the rows of docs/BENCHMARKS.md, in the lab (root), 15 minutes; QUICK=1: 2 minutes
 #   make bench-runtime  its rows about actors alone, beside Erlang/OTP; 3 minutes, no root
+#   make bench-tune  does fairlead tune predict what this machine then holds? half an hour, quiet
 #   make examples   the programs of docs/RUNTIME.md, into build/release/examples/
 #   make fuzz       every decoder under libFuzzer for SECONDS=60 each (TARGET=name for one)
 #   make conformance  a public WebSocket conformance suite against the echo endpoint, where one is at hand

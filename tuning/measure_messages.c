@@ -11,6 +11,9 @@
 #define PROBE_S 1.0
 #define WARMUP_S 0.5
 #define CLIENT_LOAD_MAX 0.85
+#define MERGED_IN_FLIGHT 30
+#define MERGED_MEMBERS 100u
+#define POINTS_MAX (MODEL_FANOUTS_MAX + 1)
 #define FOREIGN_MAX 0.03  // CPUs' worth, of others on the server's CPUs
 #define ROOM_STEP 100000u // rooms of one run are not those of the next
 
@@ -23,7 +26,7 @@ struct fanout_run {
     const struct measure_server *server;
     uint32_t members;
     uint32_t first_room;
-    double rate;
+    double rate; // 0: closed loop, with MERGED_IN_FLIGHT under way in each room
     double seconds;
 };
 
@@ -34,7 +37,11 @@ static bool run_once(struct measure_rig *rig, const struct tune_options *o,
     child_pair(&arguments, "connections", "%u", o->connections);
     child_pair(&arguments, "room-size", "%u", asked->members);
     child_pair(&arguments, "first-room", "%u", asked->first_room);
-    child_pair(&arguments, "rate", "%.6f", asked->rate);
+    if (asked->rate > 0)
+        child_pair(&arguments, "rate", "%.6f", asked->rate);
+    else
+        child_pair(&arguments, "closed", "%u",
+                   MERGED_IN_FLIGHT * ((o->connections - 1) / asked->members + 1));
     child_pair(&arguments, "connect-rate", "%u", MEASURE_WORDS_CONNECT_RATE);
     child_pair(&arguments, "warmup-s", "%g", WARMUP_S);
     child_pair(&arguments, "duration-s", "%g", asked->seconds);
@@ -66,12 +73,25 @@ static void read_fanout(const struct measure_run *run, const struct fanout_run *
         .publishes_per_s = publishes / usage->seconds,
         .deliveries_per_s = run->load.received / usage->seconds,
         .process_ns = usage->server_ns / publishes,
-        .publish_ns = (is_alone ? usage->whole_ns : usage->server_ns) / publishes,
+        .measured_ns = (is_alone ? usage->whole_ns : usage->server_ns) / publishes,
+        .merge = run->has_window && run->window.sends > 0
+                     ? run->window.delivered / run->window.sends
+                     : 0,
         .server_cpu = usage->server_ns / (double)NS_PER_S / usage->seconds,
         .client_cpu = run->load.client_cpu,
         .p99_ns = run->load.p99_ns,
         .client_was_limit = run->load.client_was_limit,
     };
+    fanout->publish_ns = fanout->measured_ns;
+}
+
+// What the parts are fitted to. Counters are read a moment after the client's window begins and
+// ends, so that what they share is a ratio, not a number.
+static struct model_point point_of(const struct measure_fanout *fanout) {
+    return (struct model_point){.publishes = 1,
+                                .sends = fanout->members / fanout->merge,
+                                .deliveries = fanout->members,
+                                .cpu_ns = fanout->measured_ns};
 }
 
 // The rate that takes `share` of the server's CPUs, or what the client can bear.
@@ -107,6 +127,46 @@ static bool measure_fanout_of(struct measure_rig *rig, const struct tune_options
     return true;
 }
 
+// One more run, in which much is merged: what tells a send from what it carries.
+static bool measure_merged(struct measure_rig *rig, const struct tune_options *o,
+                           const struct measure_server *server, struct measure_run *run,
+                           struct measure_fanout *merged, struct measure_result *result,
+                           char *error) {
+    struct fanout_run asked = {
+        .server = server,
+        .members = o->connections < MERGED_MEMBERS ? o->connections : MERGED_MEMBERS,
+        .first_room = 2 * MODEL_FANOUTS_MAX * ROOM_STEP,
+        .seconds = fmin(o->step_s, 2),
+    };
+    measure_rig_say(rig, "messages to %u members, %u under way in each room, %u scheduler%s",
+                    asked.members, MERGED_IN_FLIGHT, server->schedulers,
+                    server->schedulers == 1 ? "" : "s");
+    if (!run_once(rig, o, &asked, run, error))
+        return false;
+    read_fanout(run, &asked, merged, result);
+    return true;
+}
+
+static void find_parts(struct measure_side *side, const struct measure_fanout *merged,
+                       struct measure_result *result) {
+    struct model_point points[POINTS_MAX];
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < side->fanout_count; i++)
+        if (side->fanouts[i].merge > 0)
+            points[count++] = point_of(&side->fanouts[i]);
+    if (merged->merge > 0)
+        points[count++] = point_of(merged);
+    if (!model_fit(points, count, &side->parts)) {
+        measure_remark(result, "what merging saves could not be told (%u scheduler%s)",
+                       side->schedulers, side->schedulers == 1 ? "" : "s");
+        return;
+    }
+    for (uint32_t i = 0; i < side->fanout_count; i++) {
+        struct measure_fanout *at = &side->fanouts[i];
+        at->publish_ns = model_unmerged_ns(&side->parts, at->members, at->measured_ns, at->merge);
+    }
+}
+
 bool measure_messages_run(struct measure_rig *rig, const struct tune_options *o,
                           enum measure_side_name side, struct measure_result *result, char *error) {
     static const uint32_t members[] = {1, 10, 100, 1000};
@@ -130,6 +190,10 @@ bool measure_messages_run(struct measure_rig *rig, const struct tune_options *o,
         into->fanout_count += is_good;
     }
     into->is_measured = into->fanout_count > 0;
+    struct measure_fanout merged = {0};
+    is_good = is_good && measure_merged(rig, o, &server, run, &merged, result, error);
+    if (is_good)
+        find_parts(into, &merged, result);
     measure_server_stop(&server);
     free(run);
     return is_good;

@@ -15,7 +15,8 @@ void measure_report_answer(const struct measure_result *result, const struct tun
                      .room_members = o->rooms_of,
                      .messages_per_minute = o->messages_per_minute,
                      .heartbeat_s = o->heartbeat_s,
-                     .slo_ns = o->slo_ms * 1e6},
+                     .slo_ns = o->slo_ms * 1e6,
+                     .connections = o->connections},
     };
     for (int i = 0; i < MEASURE_SIDE_COUNT; i++) {
         enum measure_side_name side = (enum measure_side_name)i;
@@ -104,21 +105,30 @@ static void print_connections(FILE *out, const struct measure_result *r,
             measure_words_time(hour_ns, text), hour_ns > 0 ? NS_PER_HOUR / hour_ns : 0.0);
 }
 
+static void print_parts(FILE *out, const struct model_parts *parts) {
+    char own[MEASURE_WORDS_BYTES], send[MEASURE_WORDS_BYTES], frame[MEASURE_WORDS_BYTES];
+    if (parts->send_ns > 0)
+        fprintf(out, "  %s a message, %s a send, %s a delivery in it\n",
+                measure_words_time(parts->own_ns, own), measure_words_time(parts->send_ns, send),
+                measure_words_time(parts->frame_ns, frame));
+}
+
 static void print_side(FILE *out, const struct measure_side *side) {
     char message[MEASURE_WORDS_BYTES], delivery[MEASURE_WORDS_BYTES], rate[MEASURE_WORDS_BYTES];
     fprintf(out, "\nThe server's CPU for a message, %u scheduler%s%s\n", side->schedulers,
             side->schedulers == 1 ? "" : "s",
             side->shares_cpu ? ", the client on the same CPUs" : "");
-    fprintf(out, "  %8s %12s %12s %14s %8s %8s\n", "members", "a message", "a delivery",
-            "deliveries/s", "server", "client");
+    fprintf(out, "  %8s %12s %12s %14s %7s %7s %7s\n", "members", "a message", "a delivery",
+            "deliveries/s", "a send", "server", "client");
     for (uint32_t i = 0; i < side->fanout_count; i++) {
         const struct measure_fanout *f = &side->fanouts[i];
-        fprintf(out, "  %8.0f %12s %12s %14s %6.0f %% %6.0f %%%s\n", f->members,
+        fprintf(out, "  %8.0f %12s %12s %14s %7.2f %5.0f %% %5.0f %%%s\n", f->members,
                 measure_words_time(f->publish_ns, message),
                 measure_words_time(f->publish_ns / f->members, delivery),
-                measure_words_count(f->deliveries_per_s, rate), f->server_cpu * 100,
+                measure_words_count(f->deliveries_per_s, rate), f->merge, f->server_cpu * 100,
                 f->client_cpu * 100, f->client_was_limit ? "  the client was late" : "");
     }
+    print_parts(out, &side->parts);
 }
 
 static void print_answer(FILE *out, const struct model_machine *machine,
@@ -133,6 +143,9 @@ static void print_answer(FILE *out, const struct model_machine *machine,
     snprintf(words, sizeof(words), "deliveries/s in rooms of %u", o->rooms_of);
     fprintf(out, "  %-34s %12s  (at %.0f %% of the CPUs)\n", words,
             measure_words_count(a->deliveries_per_s, text), a->share_max * 100);
+    snprintf(words, sizeof(words), "knee of %u connections", o->connections);
+    fprintf(out, "  %-34s %12s  deliveries/s, %.3g in a send\n", words,
+            measure_words_count(a->knee_publishes_per_s * o->rooms_of, text), a->knee_merge);
     fprintf(out, "  %-34s %12s\n", "connects/s", measure_words_count(a->connects_per_s, text));
     char label[96];
     snprintf(label, sizeof(label), "users at %s", rate_words(a, words, sizeof(words)));
@@ -165,18 +178,35 @@ static void print_table(FILE *out, const struct measure_result *r,
 // --- JSON ----------------------------------------------------------------------------------------
 
 static json_t *answer_json(const struct model_machine *machine, const struct model_answer *a) {
-    return json_pack(
-        "{s:f, s:f, s:f, s:f, s:s, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:b, s:s, s:f, "
-        "s:f, s:f, s:f}",
-        "cpus", machine->cpus, "memory_bytes", machine->memory_bytes, "connections_max",
-        machine->connections_max, "idle_connections", a->idle_connections, "idle_limit",
-        model_limit_name(a->idle_limit), "idle_memory_bytes", a->idle_memory_bytes, "idle_cpus",
-        a->idle_cpus, "share_max", a->share_max, "publishes_per_s", a->publishes_per_s,
-        "deliveries_per_s", a->deliveries_per_s, "connects_per_s", a->connects_per_s, "users",
-        a->users, "users_fit", (int)a->users_fit, "users_limit", model_limit_name(a->users_limit),
-        "users_messages_per_minute", a->users_messages_per_minute, "users_memory_bytes",
-        a->users_memory_bytes, "users_cpus", a->users_cpus, "users_deliveries_per_s",
-        a->users_deliveries_per_s);
+    const struct {
+        const char *name;
+        double value;
+    } numbers[] = {
+        {"cpus", machine->cpus},
+        {"memory_bytes", machine->memory_bytes},
+        {"connections_max", machine->connections_max},
+        {"idle_connections", a->idle_connections},
+        {"idle_memory_bytes", a->idle_memory_bytes},
+        {"idle_cpus", a->idle_cpus},
+        {"share_max", a->share_max},
+        {"publishes_per_s", a->publishes_per_s},
+        {"deliveries_per_s", a->deliveries_per_s},
+        {"connects_per_s", a->connects_per_s},
+        {"knee_publishes_per_s", a->knee_publishes_per_s},
+        {"knee_merge", a->knee_merge},
+        {"users", a->users},
+        {"users_messages_per_minute", a->users_messages_per_minute},
+        {"users_memory_bytes", a->users_memory_bytes},
+        {"users_cpus", a->users_cpus},
+        {"users_deliveries_per_s", a->users_deliveries_per_s},
+    };
+    json_t *all = json_object();
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+        json_object_set_new(all, numbers[i].name, json_real(numbers[i].value));
+    json_object_set_new(all, "idle_limit", json_string(model_limit_name(a->idle_limit)));
+    json_object_set_new(all, "users_limit", json_string(model_limit_name(a->users_limit)));
+    json_object_set_new(all, "users_fit", json_boolean(a->users_fit));
+    return all;
 }
 
 static json_t *report_json(const struct measure_result *r, const struct measure_answers *answers,

@@ -35,10 +35,17 @@ static const struct number_row NUMBERS[] = {
 #define NUMBER(field, required)                                                                    \
     { #field, offsetof(struct measure_fanout, field), required }
 static const struct number_row FANOUT_NUMBERS[] = {
-    NUMBER(members, true),     NUMBER(publish_ns, true),  NUMBER(publishes_per_s, false),
-    NUMBER(process_ns, false), NUMBER(server_cpu, false), NUMBER(deliveries_per_s, false),
-    NUMBER(p99_ns, false),     NUMBER(client_cpu, false),
+    NUMBER(members, true),          NUMBER(publish_ns, true),
+    NUMBER(publishes_per_s, false), NUMBER(measured_ns, false),
+    NUMBER(merge, false),           NUMBER(process_ns, false),
+    NUMBER(server_cpu, false),      NUMBER(deliveries_per_s, false),
+    NUMBER(p99_ns, false),          NUMBER(client_cpu, false),
 };
+#undef NUMBER
+#define NUMBER(field)                                                                              \
+    { #field, offsetof(struct model_parts, field), false }
+static const struct number_row PART_NUMBERS[] = {NUMBER(own_ns), NUMBER(send_ns), NUMBER(frame_ns),
+                                                 NUMBER(merge_max)};
 #undef NUMBER
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -62,6 +69,7 @@ bool measure_result_costs(const struct measure_result *result, enum measure_side
                                   .fixed_bytes = result->fixed_bytes,
                                   .connect_ns = result->connect_ns,
                                   .heartbeat_ns = result->heartbeat_ns,
+                                  .parts = s->parts,
                                   .fanout_count = s->is_measured ? s->fanout_count : 0};
     for (uint32_t i = 0; i < costs->fanout_count && i < MODEL_FANOUTS_MAX; i++)
         costs->fanouts[i] = (struct model_fanout){s->fanouts[i].members, s->fanouts[i].publish_ns};
@@ -84,6 +92,7 @@ static json_t *encode_side(const struct measure_side *side, double connections_m
     json_object_set_new(object, "schedulers", json_integer(side->schedulers));
     json_object_set_new(object, "shares_cpu", json_boolean(side->shares_cpu));
     json_object_set_new(object, "connections_max", json_real(connections_max));
+    encode_numbers(object, &side->parts, PART_NUMBERS, COUNT_OF(PART_NUMBERS));
     for (uint32_t i = 0; i < side->fanout_count; i++) {
         json_t *row = json_object();
         encode_numbers(row, &side->fanouts[i], FANOUT_NUMBERS, COUNT_OF(FANOUT_NUMBERS));
@@ -155,6 +164,7 @@ static bool decode_side(const json_t *object, const char *name, struct measure_s
         side->fanouts[i].client_was_limit = json_is_true(json_object_get(row, "client_was_limit"));
         side->fanout_count++;
     }
+    (void)!decode_numbers(object, &side->parts, PART_NUMBERS, COUNT_OF(PART_NUMBERS), "", error);
     side->schedulers = (uint32_t)json_integer_value(json_object_get(object, "schedulers"));
     side->shares_cpu = json_is_true(json_object_get(object, "shares_cpu"));
     *connections_max = json_number_value(json_object_get(object, "connections_max"));

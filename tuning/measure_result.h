@@ -18,9 +18,11 @@ struct measure_fanout {
     double members;
     double publishes_per_s;
     double deliveries_per_s;
-    double publish_ns; // whole CPU where it is the server's own, else its threads
-    double process_ns; // its threads
-    double server_cpu; // CPUs' worth of its threads
+    double publish_ns;  // as it would be alone; else as measured where the parts are not known
+    double measured_ns; // whole CPU where it is the server's own, else its threads
+    double merge;       // deliveries in a send; 0: not known
+    double process_ns;  // its threads
+    double server_cpu;  // CPUs' worth of its threads
     double client_cpu;
     double p99_ns;
     bool client_was_limit;
@@ -33,6 +35,7 @@ struct measure_side {
     bool is_measured;
     uint32_t schedulers;
     bool shares_cpu; // with the client
+    struct model_parts parts;
     uint32_t fanout_count;
     struct measure_fanout fanouts[MODEL_FANOUTS_MAX];
 };

@@ -310,7 +310,8 @@ void measure_server_counters(const struct measure_server *server,
             .busy = metric(text, "fairlead_publishes_busy_total", ""),
             .members = metric(text, "fairlead_members", ""),
             .delivered = metric(text, "fairlead_audit_delivered_total", ""),
-            .enters = metric(text, "fairlead_ring_enters_total", "")};
+            .enters = metric(text, "fairlead_ring_enters_total", ""),
+            .sends = metric(text, "fairlead_sends_total", "")};
     }
     control_client_answer_fini(&answer);
 }
@@ -323,6 +324,8 @@ static void on_line(void *context, const char *line) {
     const char *time = strstr(line, "monotonic_ns=");
     if (strncmp(line, "phase=connected ", 16) == 0 && time != NULL)
         client->connected_ns = strtoull(time + strlen("monotonic_ns="), NULL, 10);
+    client->has_begun |= strncmp(line, "phase=measure_begin ", 20) == 0;
+    client->has_finished |= strncmp(line, "phase=measure_end ", 18) == 0;
 }
 
 bool measure_client_start(struct measure_rig *rig, const struct measure_server *server,
@@ -396,33 +399,47 @@ static double connect_cost(const struct measure_samples *samples,
     return usage.server_ns / joined;
 }
 
-static void count_run(const struct measure_server *server, const struct measure_counters *before,
-                      struct measure_run *run) {
-    struct measure_counters after;
-    measure_server_counters(server, &after);
-    run->has_counters = before->is_known && after.is_known;
-    run->counters = (struct measure_counters){.is_known = run->has_counters,
-                                              .dropped = after.dropped - before->dropped,
-                                              .overflows = after.overflows - before->overflows,
-                                              .busy = after.busy - before->busy,
-                                              .members = after.members,
-                                              .delivered = after.delivered - before->delivered,
-                                              .enters = after.enters - before->enters};
+static struct measure_counters added(const struct measure_counters *before,
+                                     const struct measure_counters *after) {
+    return (struct measure_counters){.is_known = before->is_known && after->is_known,
+                                     .dropped = after->dropped - before->dropped,
+                                     .overflows = after->overflows - before->overflows,
+                                     .busy = after->busy - before->busy,
+                                     .members = after->members,
+                                     .delivered = after->delivered - before->delivered,
+                                     .enters = after->enters - before->enters,
+                                     .sends = after->sends - before->sends};
+}
+
+// Counters of the server at four moments of a run.
+struct moments {
+    struct measure_counters start, begin, finish, end;
+};
+
+// The client says when its window begins and ends; a moment later is early enough.
+static void note_window(const struct measure_server *server, const struct measure_client *client,
+                        struct moments *moments) {
+    if (client->has_begun && !moments->begin.is_known && !client->has_finished)
+        measure_server_counters(server, &moments->begin);
+    if (client->has_finished && moments->begin.is_known && !moments->finish.is_known)
+        measure_server_counters(server, &moments->finish);
 }
 
 bool measure_rig_run(struct measure_rig *rig, const struct measure_server *server,
                      const struct child_arguments *arguments, struct measure_run *run,
                      char *error) {
     struct measure_client client;
-    struct measure_counters before;
+    struct moments moments = {0};
     memset(run, 0, sizeof(*run));
-    measure_server_counters(server, &before);
+    measure_server_counters(server, &moments.start);
     measure_samples_take(&run->samples, &server->cpus, server->child.pid, 0);
     if (!measure_client_start(rig, server, arguments, &client, error))
         return false;
     bool is_stopped = false;
-    while (!is_stopped && !watch(rig, server, &client, &run->samples))
+    while (!is_stopped && !watch(rig, server, &client, &run->samples)) {
+        note_window(server, &client, &moments);
         is_stopped = measure_rig_is_stopped(rig);
+    }
     measure_samples_take(&run->samples, &server->cpus, server->child.pid, 0);
     run->has_load = !is_stopped && measure_load_decode(client.child.output, &run->load, error);
     if (is_stopped)
@@ -436,7 +453,11 @@ bool measure_rig_run(struct measure_rig *rig, const struct measure_server *serve
         run->connect_ns = server->child.pid > 0
                               ? connect_cost(&run->samples, server, &client, run->load.joined)
                               : NAN;
-        count_run(server, &before, run);
+        measure_server_counters(server, &moments.end);
+        run->counters = added(&moments.start, &moments.end);
+        run->has_counters = run->counters.is_known;
+        run->window = added(&moments.begin, &moments.finish);
+        run->has_window = run->window.is_known;
     }
     measure_client_stop(&client);
     return run->has_load;

@@ -67,12 +67,15 @@ struct measure_counters {
     double members;
     double delivered;
     double enters; // system calls
+    double sends;
 };
 
 struct measure_client {
     struct child child;
     uint64_t started_ns;
     uint64_t connected_ns; // 0 before
+    bool has_begun;        // its measured window
+    bool has_finished;
 };
 
 // One run of the load tool from its start to its end.
@@ -84,6 +87,8 @@ struct measure_run {
     double connect_ns; // the server's CPU until all had joined, per connection; NAN: not known
     bool has_counters;
     struct measure_counters counters; // what the run added
+    bool has_window;
+    struct measure_counters window; // what its measured window added
     struct measure_samples samples;
 };
 

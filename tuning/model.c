@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #define NS_PER_S_REAL 1e9
 
@@ -47,6 +48,112 @@ double model_publish_ns(const struct model_costs *costs, double members) {
     while (i < last && members > all[i].members)
         i++;
     return power_law(&all[i - 1], &all[i], members);
+}
+
+// --- parts ---------------------------------------------------------------------------------------
+
+#define PARTS 3
+#define PIVOT_MIN 1e-9 // of a normal equation whose columns are scaled to 1
+
+// Gauss with pivots over the parts in `used`; the others stay 0. false: they cannot be told apart.
+static bool solve(double matrix[PARTS][PARTS + 1], const bool used[PARTS], double x[PARTS]) {
+    uint32_t rows[PARTS], count = 0;
+    for (uint32_t i = 0; i < PARTS; i++)
+        if (used[i])
+            rows[count++] = i;
+    for (uint32_t step = 0; step < count; step++) {
+        uint32_t pivot = rows[step];
+        if (fabs(matrix[pivot][pivot]) < PIVOT_MIN)
+            return false;
+        for (uint32_t other = 0; other < count; other++) {
+            uint32_t row = rows[other];
+            double factor = matrix[row][pivot] / matrix[pivot][pivot];
+            for (uint32_t column = 0; row != pivot && column <= PARTS; column++)
+                matrix[row][column] -= factor * matrix[pivot][column];
+        }
+    }
+    memset(x, 0, PARTS * sizeof(*x));
+    for (uint32_t i = 0; i < count; i++)
+        x[rows[i]] = matrix[rows[i]][PARTS] / matrix[rows[i]][rows[i]];
+    return true;
+}
+
+// The normal equations of: parts · counts / cpu = 1, each column scaled to length 1.
+static void normal_equations(const struct model_point *points, uint32_t point_count,
+                             double matrix[PARTS][PARTS + 1], double scale[PARTS]) {
+    memset(matrix, 0, sizeof(double[PARTS][PARTS + 1]));
+    for (uint32_t pass = 0; pass < 2; pass++)
+        for (uint32_t p = 0; p < point_count; p++) {
+            const struct model_point *at = &points[p];
+            double row[PARTS] = {at->publishes / at->cpu_ns, at->sends / at->cpu_ns,
+                                 at->deliveries / at->cpu_ns};
+            for (uint32_t i = 0; i < PARTS; i++) {
+                scale[i] += pass == 0 ? row[i] * row[i] : 0;
+                for (uint32_t j = 0; pass == 1 && j < PARTS; j++)
+                    matrix[i][j] += row[i] * row[j] / sqrt(scale[i] * scale[j]);
+                matrix[i][PARTS] += pass == 1 ? row[i] / sqrt(scale[i]) : 0;
+            }
+        }
+}
+
+bool model_fit(const struct model_point *points, uint32_t point_count, struct model_parts *parts) {
+    bool used[PARTS] = {true, true, true};
+    *parts = (struct model_parts){0};
+    if (point_count < PARTS)
+        return false;
+    for (uint32_t round = 0; round < PARTS; round++) {
+        double matrix[PARTS][PARTS + 1], scale[PARTS] = {0}, x[PARTS];
+        normal_equations(points, point_count, matrix, scale);
+        if (!solve(matrix, used, x))
+            return false;
+        uint32_t worst = 0;
+        for (uint32_t i = 1; i < PARTS; i++)
+            worst = x[i] < x[worst] ? i : worst;
+        if (x[worst] < 0) {
+            used[worst] = false; // no part can be below zero: without it, then
+            continue;
+        }
+        *parts = (struct model_parts){.own_ns = x[0] / sqrt(scale[0]),
+                                      .send_ns = x[1] / sqrt(scale[1]),
+                                      .frame_ns = x[2] / sqrt(scale[2])};
+        for (uint32_t p = 0; p < point_count; p++)
+            parts->merge_max = fmax(parts->merge_max, points[p].deliveries / points[p].sends);
+        return isfinite(parts->own_ns + parts->send_ns + parts->frame_ns);
+    }
+    return false;
+}
+
+double model_unmerged_ns(const struct model_parts *parts, double members, double publish_ns,
+                         double merge) {
+    return merge > 1 ? publish_ns + members * parts->send_ns * (1 - 1 / merge) : publish_ns;
+}
+
+// Turns last half the bound at most: who comes as one begins waits for the next to end. What one
+// member gets within a turn leaves in one send.
+static void answer_knee(const struct model_costs *costs, const struct model_machine *machine,
+                        const struct model_question *question, struct model_answer *answer) {
+    const struct model_parts *parts = &costs->parts;
+    double members = fmin(question->room_members, question->connections);
+    double publish_ns = model_publish_ns(costs, members);
+    answer->knee_publishes_per_s =
+        machine->cpus * NS_PER_S_REAL * model_share_max(publish_ns, question->slo_ns) / publish_ns;
+    answer->knee_merge = 1;
+    double turn_s = question->slo_ns / 2 / NS_PER_S_REAL;
+    double rooms = question->connections / members;
+    double whole_ns = parts->own_ns + members * (parts->send_ns + parts->frame_ns);
+    double merge = answer->knee_publishes_per_s / rooms * turn_s;
+    if (merge <= 1 || whole_ns <= 0)
+        return;
+    // The parts are of all fan-outs together; this one's cost is what was measured.
+    double factor = publish_ns / whole_ns / NS_PER_S_REAL;
+    double sends_cpu = question->connections / turn_s * parts->send_ns * factor;
+    double rest = (parts->own_ns + members * parts->frame_ns) * factor;
+    double rate = (machine->cpus * MODEL_SHARE_MAX - sends_cpu) / fmax(rest, 1e-12);
+    rate = fmin(rate, parts->merge_max * rooms / turn_s);
+    if (rate <= answer->knee_publishes_per_s)
+        return;
+    answer->knee_publishes_per_s = rate;
+    answer->knee_merge = rate / rooms * turn_s;
 }
 
 double model_share_max(double service_ns, double slo_ns) {
@@ -151,6 +258,8 @@ void model_answer(const struct model_costs *costs, const struct model_machine *m
     answer->deliveries_per_s = answer->publishes_per_s * question->room_members;
     if (costs->connect_ns > 0)
         answer->connects_per_s = cpus_ns * MODEL_SHARE_MAX / costs->connect_ns;
+    if (question->connections > 0)
+        answer_knee(costs, machine, question, answer);
     answer_idle(costs, machine, question, answer);
     answer_users(costs, machine, question, answer);
 }

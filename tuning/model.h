@@ -10,6 +10,12 @@
 // model_share_max, because a queue in front of a server that is busy all the
 // time grows without end.
 //
+// A server that gathers what a member gets within one turn into one send ("merging") needs less for
+// a message the busier it is: of the CPU for a message to R members, `send_ns` is spent once a send
+// and member, `frame_ns` once a message and member, `own_ns` once a message. Rates without a word
+// about merging count a send for every delivery: what holds for many rooms that talk seldom. The
+// knee of a given number of connections counts with it: turns as long as half the latency bound.
+//
 // LIMITATION: no network card, no disk, and all rooms alike. Several schedulers
 // are taken to share the work evenly.
 #ifndef FAIRLEAD_MODEL_H
@@ -26,7 +32,23 @@
 
 struct model_fanout {
     double members;
-    double publish_ns; // the server's CPU for one message to so many, near full load
+    double publish_ns; // the server's CPU for one message to so many, near full load, unmerged
+};
+
+// What a message's CPU is made of; all zero: merging is not known.
+struct model_parts {
+    double own_ns;
+    double send_ns;
+    double frame_ns;
+    double merge_max; // the most messages in a send that was measured: no knee counts with more
+};
+
+// One run: what was done in it, and the CPU that it took.
+struct model_point {
+    double publishes;
+    double sends;
+    double deliveries;
+    double cpu_ns;
 };
 
 // Bytes and CPU of the server alone.
@@ -36,6 +58,7 @@ struct model_costs {
     double fixed_bytes;  // of a server that holds nothing
     double connect_ns;   // TCP, upgrade and join
     double heartbeat_ns; // of a connection that says nothing else; 0: not measured
+    struct model_parts parts;
     uint32_t fanout_count;
     struct model_fanout fanouts[MODEL_FANOUTS_MAX]; // ascending by members
 };
@@ -51,7 +74,8 @@ struct model_question {
     double room_members;        // of each room
     double messages_per_minute; // of each user; 0: as many as fit (wants users)
     double heartbeat_s;
-    double slo_ns; // p99 of a delivery; 0: none
+    double slo_ns;      // p99 of a delivery; 0: none
+    double connections; // that talk, for the knee; 0: no knee is told
 };
 
 enum model_limit {
@@ -74,6 +98,9 @@ struct model_answer {
     double deliveries_per_s; // the same, to all members
     double connects_per_s;
 
+    double knee_publishes_per_s; // of so many connections, merging and latency bound included
+    double knee_merge;           // messages in a send, there
+
     double users;                 // those asked for, or as many as fit
     enum model_limit users_limit; // what stops more, or, when they do not fit, these
     bool users_fit;
@@ -89,6 +116,15 @@ MUST_USE bool model_costs_validate(const struct model_costs *costs, char *why);
 
 // CPU of one message to `members`; at least one fan-out was measured.
 double model_publish_ns(const struct model_costs *costs, double members);
+
+// The parts by least squares of relative errors over the runs, none below zero. false: fewer than
+// three runs, or they are too much alike to tell the parts apart; `parts` is zero then.
+MUST_USE bool model_fit(const struct model_point *points, uint32_t point_count,
+                        struct model_parts *parts);
+
+// CPU of one message that was measured with `merge` messages in a send, as it would be alone.
+double model_unmerged_ns(const struct model_parts *parts, double members, double publish_ns,
+                         double merge);
 
 // How full a CPU may be when its work comes in pieces of service_ns at random
 // times and 99 % of them shall be done slo_ns after they came. 0: a single

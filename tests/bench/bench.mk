@@ -1,6 +1,7 @@
 # The measuring sticks and the runner of docs/BENCHMARKS.md.
 #   make floors     build the bare io_uring and epoll loops
 #   make bench      QUICK=1, ROW=name[,name], PAIRS=5, WINDOW_S=4, WAIT_S=60
+#   make bench-tune     does `fairlead tune --measure` predict what then happens (predict.mjs)? QUICK=1, ROUNDS=5
 #   make bench-runtime  the rows about the actor runtime alone, beside Erlang/OTP: no lab, no root
 BENCH_FLOORS := $(B)/bench/floor_uring $(B)/bench/floor_epoll
 
@@ -33,3 +34,11 @@ bench-runtime: $(RUNTIME_BENCH)
 millions: all
 	@BENCH_BUILD=$(B) $(foreach k,N HEARTBEAT_S PUBLISHES HOLD_S ROOM_SIZE CONNECT_RATE QUIET,$(if $($(k)),$(k)="$($(k))")) \
 	    tests/bench/millions.sh
+
+# Half an hour on a quiet machine; QUICK=1 tries the script. Knobs: predict.mjs.
+PREDICT_KNOBS = $(foreach k,QUICK ROUNDS HOLD MEASURE_HOLD ROOMS CONNECTIONS STEP_S SLO_MS PORT,$(if $($(k)),$(k)="$($(k))"))
+.PHONY: bench-tune
+bench-tune: all
+	@command -v node >/dev/null || \
+	    { echo "make bench-tune needs node, 18 or newer: apt-get install nodejs"; exit 1; }
+	@BENCH_BUILD=$(B) $(PREDICT_KNOBS) node tests/bench/predict.mjs

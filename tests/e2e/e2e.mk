@@ -9,5 +9,5 @@ $(E2E_MODULES): tests/e2e/package-lock.json tests/e2e/package.json
 	@touch $@
 
 .PHONY: e2e
-e2e: $(B)/fairlead $(E2E_MODULES)
+e2e: $(B)/fairlead $(B)/fairlead-load $(B)/fairlead-tune $(E2E_MODULES)
 	$(Q)MODE=$(MODE) node tests/e2e/run.mjs $(E2E)

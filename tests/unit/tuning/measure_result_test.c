@@ -25,6 +25,7 @@ static void fill(void) {
         s->schedulers = 1 + (uint32_t)side;
         s->shares_cpu = side == MEASURE_ALL;
         s->fanout_count = 2;
+        s->parts = (struct model_parts){4e3, 1500, 200, 9};
         s->fanouts[0] = (struct measure_fanout){.members = 1, .publish_ns = 5e3};
         s->fanouts[1] = (struct measure_fanout){
             .members = 100, .publish_ns = 170e3, .client_was_limit = true, .p99_ns = NAN};
@@ -48,6 +49,9 @@ START_TEST(it_reads_back_as_it_was_written) {
     struct model_costs costs;
     ck_assert(measure_result_costs(&again, MEASURE_ALL, &costs));
     ck_assert(costs.fanouts[1].members == 100);
+    ck_assert(costs.parts.own_ns == 4e3 && costs.parts.send_ns == 1500 &&
+              costs.parts.frame_ns == 200);
+    ck_assert(costs.parts.merge_max == 9);
     json_decref(json);
 }
 END_TEST

@@ -177,6 +177,88 @@ START_TEST(without_a_rate_it_tells_how_many_messages_the_users_may_send) {
 }
 END_TEST
 
+// CPU = 4 µs a message, 1.5 µs a send, 0.2 µs a delivery.
+static struct model_point point_of(double publishes, double members, double merge) {
+    double deliveries = publishes * members, sends = deliveries / merge;
+    return (struct model_point){publishes, sends, deliveries,
+                                4e3 * publishes + 1.5e3 * sends + 200 * deliveries};
+}
+
+START_TEST(parts_are_found_from_runs_that_differ) {
+    struct model_parts parts;
+    struct model_point points[] = {point_of(1e5, 1, 1), point_of(1e4, 10, 1),
+                                   point_of(1e3, 100, 1.1), point_of(100, 1000, 1.5),
+                                   point_of(2e4, 100, 12)};
+    ck_assert(model_fit(points, 5, &parts));
+    near(parts.own_ns, 4e3);
+    near(parts.send_ns, 1.5e3);
+    near(parts.frame_ns, 200);
+    near(parts.merge_max, 12);
+    for (uint32_t i = 0; i < 5; i++) // 5 % of noise, up and down in turns
+        points[i].cpu_ns *= i % 2 ? 1.05 : 0.95;
+    ck_assert(model_fit(points, 5, &parts));
+    ck_assert(fabs(parts.send_ns - 1.5e3) < 300 && fabs(parts.frame_ns - 200) < 60);
+}
+END_TEST
+
+START_TEST(parts_that_cannot_be_told_apart_are_none) {
+    struct model_parts parts;
+    struct model_point alike[] = {point_of(1e5, 10, 1), point_of(1e4, 10, 1), point_of(1e3, 10, 1)};
+    ck_assert(!model_fit(alike, 3, &parts));
+    ck_assert(parts.own_ns == 0 && parts.send_ns == 0 && parts.frame_ns == 0);
+    ck_assert(!model_fit(alike, 2, &parts));
+}
+END_TEST
+
+START_TEST(no_part_is_below_zero) {
+    struct model_parts parts;
+    struct model_point points[] = {point_of(1e5, 1, 1), point_of(1e3, 100, 1),
+                                   point_of(2e4, 100, 12)};
+    points[2].cpu_ns = 1.5e3 * points[2].sends * 0.9; // merged ones cost less than their sends
+    ck_assert(model_fit(points, 3, &parts));
+    ck_assert(parts.own_ns >= 0 && parts.send_ns >= 0 && parts.frame_ns >= 0);
+}
+END_TEST
+
+START_TEST(a_merged_run_tells_what_a_message_alone_would_cost) {
+    struct model_parts parts = {4e3, 1.5e3, 200, 12};
+    near(model_unmerged_ns(&parts, 100, 4e3 + 100 * (1.5e3 / 3 + 200), 3), 4e3 + 100 * 1.7e3);
+    near(model_unmerged_ns(&parts, 100, 5e3, 1), 5e3);
+    near(model_unmerged_ns(&parts, 100, 5e3, 0.9), 5e3); // replies beside the deliveries
+}
+END_TEST
+
+START_TEST(a_knee_counts_with_merging_where_rooms_talk_often) {
+    struct model_costs costs = round_costs();
+    costs.parts = (struct model_parts){4e3, 1.5e3, 200, 40};
+    costs.fanouts[0] = (struct model_fanout){1, 5.7e3};
+    costs.fanouts[1] = (struct model_fanout){10, 21e3};
+    costs.fanouts[2] = (struct model_fanout){1000, 1704e3};
+    struct model_question question = {.room_members = 10, .slo_ns = 50e6, .connections = 1000};
+    struct model_machine machine = machine_of(1e12, 0, 1);
+    struct model_answer answer;
+    model_answer(&costs, &machine, &question, &answer);
+    // A turn of 25 ms: 40,000 sends of 1.5 µs a second, the rest for 6 µs a message.
+    near(answer.knee_publishes_per_s, (MODEL_SHARE_MAX - 0.06) / 6e-6);
+    near(answer.knee_merge, answer.knee_publishes_per_s / 100 * 0.025);
+    costs.parts.merge_max = 20; // more was not measured: 20 in a send, 40 turns a second, 100 rooms
+    model_answer(&costs, &machine, &question, &answer);
+    near(answer.knee_publishes_per_s, 20 * 40 * 100);
+    near(answer.knee_merge, 20);
+    question.connections = 1e6; // each room talks seldom: nothing to merge
+    model_answer(&costs, &machine, &question, &answer);
+    near(answer.knee_publishes_per_s, MODEL_SHARE_MAX / 21e-6);
+    near(answer.knee_merge, 1);
+    question.connections = 1000;
+    costs.parts = (struct model_parts){0}; // not known
+    model_answer(&costs, &machine, &question, &answer);
+    near(answer.knee_publishes_per_s, MODEL_SHARE_MAX / 21e-6);
+    question.connections = 0;
+    model_answer(&costs, &machine, &question, &answer);
+    near(answer.knee_publishes_per_s, 0);
+}
+END_TEST
+
 START_TEST(an_idle_hour_is_its_heartbeats) {
     struct model_costs costs = round_costs();
     near(model_idle_hour_ns(&costs, 30), 120 * 10e3);
@@ -226,5 +308,7 @@ UNIT_MAIN("tuning/model", a_measured_fanout_costs_what_was_measured,
           less_memory_than_the_server_itself_takes_holds_nobody, rates_are_cpu_over_cost,
           users_pay_for_messages_and_heartbeats, asked_for_users_are_told_whether_they_fit,
           without_a_rate_it_tells_how_many_messages_the_users_may_send,
-          an_idle_hour_is_its_heartbeats, costs_that_cannot_be_computed_with_are_refused,
-          every_limit_has_a_name)
+          parts_are_found_from_runs_that_differ, parts_that_cannot_be_told_apart_are_none,
+          no_part_is_below_zero, a_merged_run_tells_what_a_message_alone_would_cost,
+          a_knee_counts_with_merging_where_rooms_talk_often, an_idle_hour_is_its_heartbeats,
+          costs_that_cannot_be_computed_with_are_refused, every_limit_has_a_name)
