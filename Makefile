@@ -75,8 +75,8 @@ $(B)/obj/%.o: %.c | build/host/deps_ok
 	$(Q)$(CC) $(CFLAGS_ALL) -DFAIRLEAD_VERSION='"$(VERSION)"' -c $< -o $@
 
 # What this was built from, for GET /info and for reports: these objects alone are made anew when it changes.
-$(B)/obj/gateway/control_info.o: CFLAGS_ALL += -DFAIRLEAD_BUILD_ID='"$(BUILD_ID)"'
-$(B)/obj/gateway/control_info.o: build/host/build_id
+$(B)/obj/gateway/control_info.o $(B)/obj/loadgen/environment.o: CFLAGS_ALL += -DFAIRLEAD_BUILD_ID='"$(BUILD_ID)"'
+$(B)/obj/gateway/control_info.o $(B)/obj/loadgen/environment.o: build/host/build_id
 $(if $(filter $(BUILD_ID),$(shell cat build/host/build_id 2>/dev/null)),,$(shell mkdir -p build/host && echo '$(BUILD_ID)' >build/host/build_id))
 build/host/build_id:
 	@mkdir -p $(@D) && echo '$(BUILD_ID)' >$@

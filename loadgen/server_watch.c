@@ -106,7 +106,7 @@ static bool is_same_host(const struct sockaddr *a, const struct sockaddr *b) {
                   sizeof(struct in6_addr)) == 0;
 }
 
-static bool is_loopback(const struct sockaddr *address) {
+bool server_watch_is_loopback(const struct sockaddr *address) {
     if (address->sa_family == AF_INET)
         return ntohl(((const struct sockaddr_in *)(const void *)address)->sin_addr.s_addr) >> 24 ==
                127;
@@ -115,7 +115,7 @@ static bool is_loopback(const struct sockaddr *address) {
 }
 
 bool server_watch_is_here(const struct sockaddr *address) {
-    if (is_loopback(address))
+    if (server_watch_is_loopback(address))
         return true;
     struct ifaddrs *all = NULL;
     if (getifaddrs(&all) != 0)

@@ -35,6 +35,8 @@ struct server_watch_asked {
 void server_watch_init(struct server_watch *w, const struct server_watch_asked *asked,
                        uint64_t now_ns);
 
+MUST_USE bool server_watch_is_loopback(const struct sockaddr *address);
+
 // True for loopback and for the addresses of this machine's interfaces.
 MUST_USE bool server_watch_is_here(const struct sockaddr *address);
 
