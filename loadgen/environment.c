@@ -136,7 +136,8 @@ static int ask_server(struct environment *e, const struct environment_asked *ask
         return 0;
     }
     if (is_guess)
-        snprintf(e->control, sizeof(e->control), "http://%s:%d", asked->host,
+        snprintf(e->control, sizeof(e->control),
+                 strchr(asked->host, ':') ? "http://[%s]:%d" : "http://%s:%d", asked->host,
                  ENVIRONMENT_CONTROL_PORT);
     else
         snprintf(e->control, sizeof(e->control), "%s", asked->control);
@@ -174,8 +175,8 @@ void environment_fini(struct environment *e) {
 
 const char *environment_sharing(const struct environment *e) {
     if (e->is_loopback)
-        return "client and server share this machine: over loopback the sender's CPU also does the "
-               "receiver's work in the kernel, so neither side's CPU figure is its own alone";
+        return "client and server share this machine, over loopback: neither side's CPU figure is "
+               "its own alone";
     if (e->is_here)
         return "client and server share this machine: they compete for its CPUs and memory";
     return "";
@@ -190,7 +191,7 @@ static void print_features(const struct features *features, char *text, size_t t
         FEATURES(X)
 #undef X
     };
-    char with[300] = "", without[300] = "";
+    char with[280] = "", without[280] = "";
     for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
         char *list = all[i].works ? with : without;
         size_t size = strlen(list);

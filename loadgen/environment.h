@@ -67,7 +67,7 @@ uint32_t environment_rows(const struct environment *e,
 // The caller's to json_decref.
 json_t *environment_json(const struct environment *e);
 
-// "client and server share this machine: …", "" when they do not.
+// "client and server share this machine …", "" when they do not.
 const char *environment_sharing(const struct environment *e);
 
 #endif

@@ -54,10 +54,10 @@
       position,
       title: { display: label !== "", text: label },
       grid: { color: color("--grid"), borderColor: color("--line"), drawOnChartArea: position !== "right" },
-      ticks: { maxRotation: 0, autoSkipPadding: 18, callback: number },
+      ticks: { maxRotation: 0, autoSkipPadding: 18, includeBounds: false, callback: number },
     };
     if (type === "logarithmic")
-      options.ticks.callback = value => /^[125]/.test(value.toExponential()) ? number(value) : null;
+      options.ticks.callback = value => /^[125]e/.test(value.toExponential()) ? number(value) : null;
     if (type === "percentile") {
       options.min = 1;
       options.afterBuildTicks = axis => {
@@ -67,7 +67,7 @@
       };
       options.ticks.callback = percent;
     }
-    if (type === "linear" && position !== "bottom") options.beginAtZero = true;
+    if (type === "linear" && position !== "bottom") Object.assign(options, { beginAtZero: true, grace: "4%" });
     return options;
   }
 
@@ -90,6 +90,11 @@
 
   function options(data) {
     const scales = { x: scale(data.xScale, data.xLabel, "bottom"), y: scale(data.yScale, data.yLabel, "left") };
+    if (data.yScale === "logarithmic") {
+      const all = data.series.flatMap(series => series.y).filter(y => y > 0);
+      scales.y.min = Math.min(...all) / 1.2;
+      scales.y.max = Math.max(...all) * 1.2;
+    }
     if (data.xScale === "linear") {
       const all = data.series.flatMap(series => series.x);
       scales.x.min = Math.min(...all, ...data.bands.map(band => band.from));

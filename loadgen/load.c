@@ -19,6 +19,7 @@
 #include "loadgen/client.h"
 #include "loadgen/coordinator.h"
 #include "loadgen/plan_file.h"
+#include "loadgen/observe.h"
 #include "loadgen/receive.h"
 #include "loadgen/record.h"
 #include "loadgen/report.h"
@@ -102,6 +103,10 @@ static void print_start(const struct run *run) {
     if (run->targets->chose_sources)
         fprintf(stderr, "fairlead load: connecting from %u addresses 127.9.8.1 and up\n",
                 run->targets->source_count);
+    fprintf(stderr, "fairlead load: server: %s\n", run->environment->server);
+    const char *sharing = environment_sharing(run->environment);
+    if (sharing[0] != 0)
+        fprintf(stderr, "fairlead load: %s\n", sharing);
 }
 
 // "1", "0-3" or "0,2". False with a sentence on stderr.
@@ -126,16 +131,6 @@ static bool pin(const char *list) {
         return true;
     fprintf(stderr, "fairlead load: --cpus %s: %s\n", list, strerror(errno));
     return false;
-}
-
-// Told before the run rather than after it.
-static bool can_write(const char *path) {
-    if (path[0] == 0 || strcmp(path, "-") == 0)
-        return true;
-    FILE *file = fopen(path, "a");
-    if (file == NULL)
-        fprintf(stderr, "fairlead load: %s: %s\n", path, strerror(errno));
-    return file != NULL && fclose(file) == 0;
 }
 
 static void prepare_process(void) {
@@ -229,6 +224,7 @@ static void count_window(struct run *run, uint64_t sign) {
     r->window.cpu_ns += sign * usage.cpu_ns;
     r->window.user_ns += sign * usage.user_ns;
     r->window.syscalls += sign * counter_read(&run->counters, COUNTER_SYSCALLS);
+    r->wait_ns += sign * process_watch_own_wait_ns();
     r->received += sign * r->received_all;
     r->bytes_in += sign * r->bytes_in_all;
     r->bytes_out += sign * r->bytes_out_all;
@@ -237,7 +233,7 @@ static void count_window(struct run *run, uint64_t sign) {
 // For whoever measures the server: the same moments are in the JSON. People on a terminal see the
 // phase in the progress line.
 static void say_phase(struct run *run, const char *phase) {
-    if (run->progress_is_terminal)
+    if (run->live.is_terminal && !run->options.is_quiet)
         return;
     fprintf(stderr, "phase=%s connections=%u monotonic_ns=%llu realtime_ns=%llu\n", phase,
             run->result->live, (unsigned long long)clock_monotonic_ns(),
@@ -311,6 +307,7 @@ static bool step(struct run *run, uint64_t now_ns) {
             return true; // others still connect
         say_phase(run, "connected");
         r->phase = RESULT_WARMUP;
+        run->load_from_ns = now_ns;
         scenario_begin(run, now_ns + LOAD_DELAY_NS);
         return true;
     case RESULT_WARMUP:
@@ -361,11 +358,17 @@ static void tick(struct run *run, uint64_t now_ns) {
     scenario_tick(run, now_ns);
     if (run->session)
         run->session->second = run->result->interval;
-    result_snapshot(run->result, now_ns);
+    struct result_interval *row = result_snapshot(run->result, now_ns);
+    if (row != NULL)
+        observe_second(run, row, now_ns);
     if (run->session)
         session_send_snapshot(run->session, run->result);
     if (!run->options.is_quiet)
-        report_print_progress(stderr, run->progress_is_terminal, &run->options, run->result);
+        live_draw(&run->live, &(const struct live_state){.options = &run->options,
+                                                         .result = run->result,
+                                                         .now_ns = now_ns,
+                                                         .from_ns = run->load_from_ns,
+                                                         .to_ns = run->measure_to_ns});
 }
 
 // One turn: everything that came is read before anything is sent.
@@ -422,36 +425,10 @@ static void close_all(struct run *run) {
     ring_close(run->ring);
 }
 
-// --- the end -------------------------------------------------------------------------------------
-
-// Says what did not take its part of the report. True when all did.
-static bool is_written(const char *name, int status) {
-    if (status < 0)
-        fprintf(stderr, "fairlead load: %s: %s\n", name, strerror(-status));
-    return status == 0;
-}
-
-static bool report(const struct run *run, const struct verdict *v) {
-    const struct load_options *o = &run->options;
-    bool json_on_stdout = strcmp(o->json_file, "-") == 0;
-    bool is_whole = true;
-    if (run->progress_is_terminal)
-        fputs("\r\033[K", stderr);
-    report_print_table(json_on_stdout ? stderr : stdout, o, run->result, v);
-    if (o->json_file[0])
-        is_whole &= is_written(o->json_file, report_write_json(o->json_file, o, run->result, v));
-    if (o->histogram_file[0])
-        is_whole &=
-            is_written(o->histogram_file, report_write_histogram(o->histogram_file, run->result));
-    errno = 0;
-    bool is_flushed = fflush(stdout) == 0 && !ferror(stdout);
-    return is_written("stdout", is_flushed ? 0 : errno ? -errno : -EIO) && is_whole;
-}
-
 static int run_load(struct run *run, const struct load_options *options) {
     char error[LOAD_OPTIONS_ERROR_BYTES];
     run->options = *options;
-    run->progress_is_terminal = isatty(STDERR_FILENO) && !options->is_quiet;
+    live_init(&run->live, stderr);
     int status = target_resolve(run->targets, options, error);
     if (status != 0) {
         fprintf(stderr, "fairlead load: %s\n", error);
@@ -460,8 +437,15 @@ static int run_load(struct run *run, const struct load_options *options) {
     prepare_process();
     if (!pin(options->cpus))
         return VERDICT_USAGE;
-    if (!can_write(options->json_file) || !can_write(options->histogram_file))
+    if (!report_can_write(options, error, sizeof(error))) {
+        fprintf(stderr, "fairlead load: %s\n", error);
         return VERDICT_USAGE;
+    }
+    status = observe_begin(run, error);
+    if (status != 0) {
+        fprintf(stderr, "fairlead load: %s\n", error);
+        return status;
+    }
     print_start(run);
     if (!start(run))
         return VERDICT_CLIENT_LIMIT;
@@ -469,13 +453,13 @@ static int run_load(struct run *run, const struct load_options *options) {
     receive_finish(run);
     struct verdict verdict;
     verdict_decide(&verdict, options, run->result);
-    bool is_whole = true;
+    status = verdict.code;
     if (run->session)
         session_send_result(run->session, run->result, &verdict);
     else
-        is_whole = report(run, &verdict);
+        status = observe_publish(run, &verdict);
     close_all(run);
-    return verdict.code == VERDICT_OK && !is_whole ? VERDICT_FAILED : verdict.code;
+    return status;
 }
 
 static bool make_plan(struct plan *plan, struct load_options *options) {
@@ -497,14 +481,22 @@ static bool make_plan(struct plan *plan, struct load_options *options) {
 // --- several machines ----------------------------------------------------------------------------
 
 static void show_second(void *context, const struct result *r) {
-    const struct run *run = context;
+    struct run *run = context;
     if (!run->options.is_quiet)
-        report_print_progress(stderr, run->progress_is_terminal, &run->options, r);
+        live_draw(&run->live, &(const struct live_state){.options = &run->options,
+                                                         .result = r,
+                                                         .now_ns = clock_monotonic_ns(),
+                                                         .from_ns = run->load_from_ns,
+                                                         .to_ns = run->measure_to_ns});
 }
 
 static void say_go(void *context, const struct result *r) {
     struct run *run = context;
+    struct plan_needs needs;
+    plan_measure(run->plan, &needs);
     run->result->live = r->live;
+    run->load_from_ns = clock_monotonic_ns();
+    run->measure_to_ns = run->load_from_ns + (uint64_t)(needs.duration_s * (double)NS_PER_S);
     say_phase(run, "connected");
     run->result->live = 0; // the agents' results add up here
 }
@@ -514,10 +506,21 @@ static int run_by_agents(struct run *run, const struct load_options *options, in
                          char *const *argv) {
     char error[COORDINATOR_ERROR_BYTES] = "";
     run->options = *options;
-    run->progress_is_terminal = isatty(STDERR_FILENO) && !options->is_quiet;
+    live_init(&run->live, stderr);
     prepare_process();
-    if (!can_write(options->json_file) || !can_write(options->histogram_file))
+    if (!report_can_write(options, error, sizeof(error))) {
+        fprintf(stderr, "fairlead load: %s\n", error);
         return VERDICT_USAGE;
+    }
+    // A name that only the agents can resolve is no mistake here: the server is then unknown.
+    if (target_resolve(run->targets, options, error) != 0)
+        run->targets->target_count = 0;
+    int status = observe_begin(run, error);
+    if (status != 0) {
+        fprintf(stderr, "fairlead load: %s\n", error);
+        return status;
+    }
+    run->environment->is_here = run->environment->is_loopback; // of the agents nobody knows more
     print_start(run);
     struct coordinator_config config = {.options = options,
                                         .argc = argc,
@@ -528,14 +531,13 @@ static int run_by_agents(struct run *run, const struct load_options *options, in
                                         .context = run};
     enum verdict_code code = coordinator_run(&config, run->result, error);
     if (code != VERDICT_OK) {
-        fprintf(stderr, "%sfairlead load: %s\n", run->progress_is_terminal ? "\r\033[K" : "",
-                error);
+        live_clear(&run->live);
+        fprintf(stderr, "fairlead load: %s\n", error);
         return code;
     }
     struct verdict verdict;
     verdict_decide(&verdict, options, run->result);
-    bool is_whole = report(run, &verdict);
-    return verdict.code == VERDICT_OK && !is_whole ? VERDICT_FAILED : verdict.code;
+    return observe_publish(run, &verdict);
 }
 
 // In an agent's child: the part that the coordinator ordered, in place of what main was given.
@@ -575,6 +577,8 @@ static int run_here(struct load_options *options, const struct plan *plan, struc
     struct run *run = calloc(1, sizeof(*run));
     struct result *result = calloc(1, sizeof(*result));
     struct target_set *targets = calloc(1, sizeof(*targets));
+    struct environment environment = {0};
+    char command[OBSERVE_COMMAND_BYTES];
     int code = VERDICT_CLIENT_LIMIT;
     if (run == NULL || result == NULL || targets == NULL) {
         fprintf(stderr, "fairlead load: no memory\n");
@@ -584,8 +588,11 @@ static int run_here(struct load_options *options, const struct plan *plan, struc
         run->targets = targets;
         run->plan = plan;
         run->session = session;
+        run->environment = &environment;
+        run->command = observe_join_command(command, argc, argv);
         code =
             options->agents[0] ? run_by_agents(run, options, argc, argv) : run_load(run, options);
+        environment_fini(&environment);
         memory_release_all(&run->ledger);
         result_fini(result);
     }

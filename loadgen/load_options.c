@@ -138,8 +138,13 @@ static const struct option_row ROWS[] = {
                "the client was the limit when p99 of its own lateness is above"),
     ROW_GROUP_HERE("Result"),
     ROW_TEXT("json", json_file, "FILE", "", "write the result as JSON too (- for stdout)"),
-    ROW_TEXT("histogram", histogram_file, "FILE", "",
+    ROW_TEXT("html", html_file, "FILE", "",
+             "write a page with plots: one file, nothing else needed"),
+    ROW_TEXT("csv", csv_file, "FILE", "",
+             "write a row for each second: rates, percentiles, CPU, memory"),
+    ROW_TEXT("hgrm", histogram_file, "FILE", "",
              "write the latency distribution (HdrHistogram's text form)"),
+    ROW_TEXT("histogram", histogram_file, "FILE", "", "another word for --hgrm"),
     ROW_FLAG("quiet", is_quiet, "no progress"),
     ROW_TEXT("expect", expect_text, "LIST", "",
              "exit 1 unless all of it holds: 'p99<50ms, last.p99<=80ms, loss=0, reach>=99.99%, "
@@ -147,7 +152,14 @@ static const struct option_row ROWS[] = {
     ROW_NUMBER("expect-p99-ms", expect_p99_ms, "MS", "0", 0, 3.6e6,
                "another word for --expect 'p99<=MSms' (0: no expectation)"),
     ROW_FLAG("fail-on-gap", fails_on_gap, "exit 1 when the server announced lost messages, too"),
-    ROW_GROUP_HERE("This machine"),
+    ROW_GROUP_HERE("The server's process, and this machine"),
+    ROW_TEXT(
+        "control", control, "URL", "",
+        "the server's control plane, to ask what it is (GET /info): by default port 8081 of the "
+        "target's host; none: do not ask"),
+    ROW_COUNT("server-pid", server_pid, "PID", "0", 0, 4194304,
+              "watch the CPU and memory of this process (0: ask the control plane, or look who "
+              "listens on the target's port)"),
     ROW_TEXT("cpus", cpus, "LIST", "", "pin to these CPUs: 1 or 0-3"),
     ROW_TEXT("sources", sources, "LIST", "",
              "local addresses to connect from: 10.0.0.1,10.0.0.9 or 127.9.8.1-127.9.8.20"),

@@ -65,6 +65,10 @@ struct load_options {
     const char *event;     // of publishes
     const char *json_file; // "" when none
     const char *histogram_file;
+    const char *csv_file;
+    const char *html_file;
+    const char *control; // the server's control plane: a URL, "none", "" for the target's host
+    uint32_t server_pid; // 0: found out
     uint32_t spread_destinations; // 0: targets as they are
     uint32_t connections;
     uint32_t connecting_max; // handshakes under way at once

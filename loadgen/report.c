@@ -1,6 +1,5 @@
 #include "loadgen/report.h"
 
-#include <errno.h>
 #include <string.h>
 
 #include "sched/base/clock.h"
@@ -34,18 +33,13 @@ static void print_latency(FILE *out, const char *name, const struct histogram *h
     fputc('\n', out);
 }
 
-static void print_latencies(FILE *out, const struct load_options *o, const struct result *r) {
+static void print_latencies(FILE *out, const struct report *report) {
+    struct report_latency list[REPORT_LATENCIES_MAX];
+    uint32_t count = report_list_latencies(report, list);
     fprintf(out, "%-22s %14s %9s %9s %9s %9s %9s\n", "latency, ms", "count", "p50", "p90", "p99",
             "p99.9", "max");
-    print_latency(out, o->scenario == LOAD_OPTIONS_ECHO ? "reply" : "delivery", &r->latency);
-    print_latency(out, "service time", &r->service);
-    print_latency(out, "first receiver", &r->first);
-    print_latency(out, "median receiver", &r->median);
-    print_latency(out, "last receiver", &r->last);
-    print_latency(out, "slow readers", &r->slow);
-    print_latency(out, "heartbeat", &r->heartbeat);
-    print_latency(out, "own send lag", &r->send_lag);
-    print_latency(out, "connect and join", &r->connect);
+    for (uint32_t i = 0; i < count; i++)
+        print_latency(out, list[i].title, list[i].histogram);
 }
 
 static void print_connections(FILE *out, const struct result *r, const struct verdict *v) {
@@ -124,65 +118,85 @@ static void print_checks(FILE *out, const struct load_options *o, const struct r
                 GROUPED(r->slow_announced), GROUPED(r->slow_gap_events), GROUPED(r->slow_behind));
 }
 
-void report_print_table(FILE *out, const struct load_options *o, const struct result *r,
-                        const struct verdict *v) {
-    fprintf(out, "%s\n\n", v->sentence);
+static void print_expectations(FILE *out, const struct report *report) {
+    const struct expect *e = &report->options->expect;
+    struct expect_seen seen = verdict_seen(report->verdict, report->result);
+    for (uint32_t i = 0; i < e->count; i++) {
+        char value[EXPECT_VALUE_BYTES];
+        bool holds = expect_judge(&e->terms[i], &seen, value) == EXPECT_HOLDS;
+        fprintf(out, "%-13s %s: %s, %s\n", i == 0 ? "expected" : "", e->terms[i].text, value,
+                holds ? "holds" : "DOES NOT HOLD");
+    }
+}
+
+static void print_phases(FILE *out, const struct result *r) {
+    if (r->phase_row_count < 2)
+        return;
+    fprintf(out, "%-22s %14s %9s %9s %9s %9s %9s\n", "phase", "count", "p50", "p90", "p99", "p99.9",
+            "max ms");
+    for (uint32_t i = 0; i < r->phase_row_count; i++)
+        print_latency(out, r->phase_rows[i].name, r->phase_rows[i].latency);
+}
+
+static void print_processes(FILE *out, const struct report *report) {
+    const struct result *r = report->result;
+    const struct verdict *v = report->verdict;
+    fprintf(out,
+            "client        CPU %.0f %% of one core in a window of %.1f s, waited %.1f %% for one, "
+            "its loop %.1f ms late at worst: %s\n",
+            v->cpu * 100, v->window_s, v->wait * 100, (double)r->window.late_max_ns / 1e6,
+            v->client_was_limit ? v->limit_cause : "not the limit");
+    struct report_server server;
+    if (report_measure_server(report, &server))
+        fprintf(out,
+                "server        CPU %.0f %% of one core, %.0f %% at most, %.1f MiB resident at "
+                "most (found by %s)\n",
+                server.cpu_mean * 100, server.cpu_max * 100,
+                (double)server.memory_max_bytes / (double)(1u << 20),
+                server_watch_source_name(report->server_source));
+}
+
+static void print_parts(FILE *out, const struct result *r) {
+    for (uint32_t i = 0; i < r->part_count; i++) {
+        const struct result_part *part = &r->parts[i];
+        fprintf(out,
+                "%-13s %s: %s of %s up, %s sent, %s received, CPU %.0f %%, p99 of its send lag "
+                "%.3f ms: %s\n",
+                i == 0 ? "agents" : "", part->address, GROUPED(part->live_max),
+                GROUPED(part->wanted), GROUPED(part->sent), GROUPED(part->received),
+                part->cpu * 100, (double)part->lag_p99_ns / 1e6,
+                part->limit[0] ? part->limit : "not the limit");
+    }
+}
+
+static void print_environment(FILE *out, const struct report *report) {
+    struct environment_row rows[ENVIRONMENT_ROWS_MAX];
+    uint32_t count = environment_rows(report->environment, rows);
+    for (uint32_t i = 0; i < count; i++)
+        fprintf(out, "%-13s %s\n", rows[i].name, rows[i].value);
+}
+
+void report_print_table(FILE *out, const struct report *report) {
+    const struct result *r = report->result;
+    const struct verdict *v = report->verdict;
+    const char *sharing = environment_sharing(report->environment);
+    fprintf(out, "%s\n", v->sentence);
+    if (sharing[0] != 0)
+        fprintf(out, "(%s)\n", sharing);
+    fputc('\n', out);
     print_connections(out, r, v);
     if (v->window_s > 0) {
-        print_rates(out, o, r, v);
-        print_latencies(out, o, r);
-        print_checks(out, o, r);
-        fprintf(out,
-                "client        CPU %.0f %% of one core in a window of %.1f s, its loop %.1f ms "
-                "late at worst: %s\n",
-                v->cpu * 100, v->window_s, (double)r->window.late_max_ns / 1e6,
-                v->client_was_limit ? v->limit_cause : "not the limit");
+        print_rates(out, report->options, r, v);
+        print_latencies(out, report);
+        print_phases(out, r);
+        print_checks(out, report->options, r);
+        print_expectations(out, report);
+        print_parts(out, r);
+        print_processes(out, report);
     }
     if (r->strange > 0)
         fprintf(out, "strange       %s messages that are neither Phoenix nor ours\n",
                 GROUPED(r->strange));
+    print_environment(out, report);
     fprintf(out, "verdict       exit %d\n", v->code);
-}
-
-void report_print_progress(FILE *out, bool is_terminal, const struct load_options *o,
-                           const struct result *r) {
-    if (r->interval_stored == 0)
-        return;
-    const struct result_interval none = {0};
-    const struct result_interval *now = &r->intervals[r->interval_stored - 1];
-    const struct result_interval *before = r->interval_stored > 1 ? now - 1 : &none;
-    double seconds = now->at_s - before->at_s;
-    seconds = seconds > 0.001 ? seconds : 1;
-    char line[256];
-    int size = snprintf(line, sizeof(line), "%6.1f s  %-10s %s connections", now->at_s,
-                        result_phase_name(r->phase), GROUPED(now->live));
-    size_t at = (size_t)size;
-    if (now->phase != RESULT_CONNECT && o->scenario != LOAD_OPTIONS_HOLD)
-        snprintf(line + at, sizeof(line) - at,
-                 "  sent %s/s  received %s/s  p50 %.2f  p99 %.2f  max %.2f ms  lost %s",
-                 GROUPED((double)(now->sent - before->sent) / seconds),
-                 GROUPED((double)(now->received - before->received) / seconds),
-                 (double)now->p50_ns / 1e6, (double)now->p99_ns / 1e6, (double)now->max_ns / 1e6,
-                 GROUPED(r->verify.lost));
-    else if (result_refused_count(r) > 0)
-        snprintf(line + at, sizeof(line) - at, "  %u failed", result_refused_count(r));
-    fprintf(out, is_terminal ? "\r\033[K%s" : "%s\n", line);
-    fflush(out);
-}
-
-int report_write_histogram(const char *path, const struct result *r) {
-    FILE *out = strcmp(path, "-") == 0 ? stdout : fopen(path, "w");
-    if (out == NULL)
-        return -errno;
-    errno = 0;
-    histogram_dump(&r->latency, out);
-    bool failed = fflush(out) != 0 || ferror(out) != 0;
-    int error = errno;
-    if (out != stdout && fclose(out) != 0 && !failed) {
-        failed = true;
-        error = errno;
-    }
-    if (!failed)
-        return 0;
-    return error != 0 ? -error : -EIO;
 }

@@ -119,18 +119,114 @@ static json_t *checks(const struct result *r) {
     return o;
 }
 
+// NULL as JSON has it, for what is not known.
+static json_t *known(bool is_known, json_t *value) {
+    if (is_known)
+        return value;
+    json_decref(value);
+    return json_null();
+}
+
+static json_t *interval(const struct result *r, const struct result_interval *row) {
+    json_t *o = json_object();
+    json_object_set_new(o, "at_s", json_real(row->at_s));
+    json_object_set_new(o, "phase", json_string(result_phase_name((enum result_phase)row->phase)));
+    json_object_set_new(o, "plan_phase", json_string(report_phase_of(r, row)));
+    json_object_set_new(o, "live", number(row->live));
+    json_object_set_new(o, "sent", number(row->sent));
+    json_object_set_new(o, "received", number(row->received));
+    json_object_set_new(o, "failures", number(row->failures));
+    json_object_set_new(o, "p50", number(row->p50_ns));
+    json_object_set_new(o, "p90", number(row->p90_ns));
+    json_object_set_new(o, "p99", number(row->p99_ns));
+    json_object_set_new(o, "p99_9", number(row->p999_ns));
+    json_object_set_new(o, "max", number(row->max_ns));
+    json_object_set_new(o, "client_cpu", known(row->client_cpu >= 0, json_real(row->client_cpu)));
+    json_object_set_new(o, "client_memory_bytes",
+                        known(row->client_memory_bytes > 0, number(row->client_memory_bytes)));
+    json_object_set_new(o, "server_cpu", known(row->server_cpu >= 0, json_real(row->server_cpu)));
+    json_object_set_new(o, "server_memory_bytes",
+                        known(row->server_memory_bytes > 0, number(row->server_memory_bytes)));
+    return o;
+}
+
 static json_t *intervals(const struct result *r) {
     json_t *all = json_array();
-    for (uint32_t i = 0; i < r->interval_stored; i++) {
-        const struct result_interval *s = &r->intervals[i];
-        json_array_append_new(
-            all, json_pack("{s:f, s:s, s:i, s:I, s:I, s:I, s:I, s:I}", "at_s", s->at_s, "phase",
-                           result_phase_name((enum result_phase)s->phase), "live", (int)s->live,
-                           "sent", (json_int_t)s->sent, "received", (json_int_t)s->received, "p50",
-                           (json_int_t)s->p50_ns, "p99", (json_int_t)s->p99_ns, "max",
-                           (json_int_t)s->max_ns));
+    for (uint32_t i = 0; i < r->interval_stored; i++)
+        json_array_append_new(all, interval(r, &r->intervals[i]));
+    return all;
+}
+
+static json_t *phases(const struct result *r) {
+    json_t *all = json_array();
+    for (uint32_t i = 0; i < r->phase_row_count; i++) {
+        const struct result_phase_row *row = &r->phase_rows[i];
+        json_t *o = json_object();
+        json_object_set_new(o, "name", json_string(row->name));
+        json_object_set_new(o, "measured", json_boolean(row->is_measured));
+        json_object_set_new(o, "duration_s", json_real(row->duration_s));
+        json_object_set_new(o, "begin_monotonic_ns", number(row->begin_ns));
+        json_object_set_new(o, "end_monotonic_ns", number(row->end_ns));
+#define X(name) json_object_set_new(o, #name, number(row->name));
+        RESULT_PHASE_COUNTERS(X)
+#undef X
+        json_object_set_new(o, "latency_ns", latency(row->latency));
+        json_array_append_new(all, o);
     }
     return all;
+}
+
+// Every counter by its own name: what is added to the lists of result.h is here without a line.
+static json_t *counters(const struct result *r) {
+    json_t *all = json_object();
+#define X(name, unit, help) json_object_set_new(all, #name, number(r->name));
+    RESULT_COUNTERS(X)
+#undef X
+    return all;
+}
+
+static json_t *expectations(const struct report *report) {
+    static const char *const outcomes[] = {
+        [EXPECT_HOLDS] = "holds", [EXPECT_FAILS] = "fails", [EXPECT_UNMEASURED] = "not measured"};
+    const struct expect *e = &report->options->expect;
+    struct expect_seen seen = verdict_seen(report->verdict, report->result);
+    json_t *all = json_array();
+    for (uint32_t i = 0; i < e->count; i++) {
+        char value[EXPECT_VALUE_BYTES];
+        enum expect_outcome outcome = expect_judge(&e->terms[i], &seen, value);
+        json_array_append_new(all, json_pack("{s:s, s:s, s:s}", "expected", e->terms[i].text, "was",
+                                             value, "outcome", outcomes[outcome]));
+    }
+    return all;
+}
+
+static json_t *agents(const struct result *r) {
+    json_t *all = json_array();
+    for (uint32_t i = 0; i < r->part_count; i++) {
+        const struct result_part *part = &r->parts[i];
+        json_t *o = json_object();
+        json_object_set_new(o, "address", json_string(part->address));
+        json_object_set_new(o, "wanted", number(part->wanted));
+        json_object_set_new(o, "joined", number(part->live_max));
+        json_object_set_new(o, "sent", number(part->sent));
+        json_object_set_new(o, "received", number(part->received));
+        json_object_set_new(o, "send_lag_p99", number(part->lag_p99_ns));
+        json_object_set_new(o, "loop_late_max_ns", number(part->late_max_ns));
+        json_object_set_new(o, "cpu", json_real(part->cpu));
+        json_object_set_new(o, "limit_cause", json_string(part->limit));
+        json_array_append_new(all, o);
+    }
+    return all;
+}
+
+static json_t *server(const struct report *report) {
+    struct report_server seen;
+    if (!report_measure_server(report, &seen))
+        return json_null();
+    return json_pack("{s:s, s:f, s:f, s:I}", "found_by",
+                     server_watch_source_name(report->server_source), "cpu_mean", seen.cpu_mean,
+                     "cpu_max", seen.cpu_max, "memory_max_bytes",
+                     (json_int_t)seen.memory_max_bytes);
 }
 
 static json_t *client(const struct result *r, const struct verdict *v) {
@@ -140,43 +236,49 @@ static json_t *client(const struct result *r, const struct verdict *v) {
     json_object_set_new(o, "cpu", json_real(v->cpu));
     json_object_set_new(o, "syscalls", number(r->window.syscalls));
     json_object_set_new(o, "loop_late_max_ns", number(r->window.late_max_ns));
+    json_object_set_new(o, "wait_ns", number(r->wait_ns));
+    json_object_set_new(o, "wait", json_real(v->wait));
     json_object_set_new(o, "was_limit", json_boolean(v->client_was_limit));
     json_object_set_new(o, "limit_cause", json_string(v->limit_cause));
     return o;
 }
 
-int report_write_json(const char *path, const struct load_options *o, const struct result *r,
-                      const struct verdict *v) {
+int report_write_json(const char *path, const struct report *report) {
+    const struct load_options *o = report->options;
+    const struct result *r = report->result;
+    const struct verdict *v = report->verdict;
+    struct report_latency list[REPORT_LATENCIES_MAX];
+    uint32_t count = report_list_latencies(report, list);
     json_t *latencies = json_object();
-    json_object_set_new(latencies, o->scenario == LOAD_OPTIONS_ECHO ? "reply" : "delivery",
-                        latency(&r->latency));
-    json_object_set_new(latencies, "service", latency(&r->service));
-    json_object_set_new(latencies, "first_receiver", latency(&r->first));
-    json_object_set_new(latencies, "median_receiver", latency(&r->median));
-    json_object_set_new(latencies, "last_receiver", latency(&r->last));
-    json_object_set_new(latencies, "slow_readers", latency(&r->slow));
-    json_object_set_new(latencies, "heartbeat", latency(&r->heartbeat));
-    json_object_set_new(latencies, "send_lag", latency(&r->send_lag));
-    json_object_set_new(latencies, "connect", latency(&r->connect));
+    for (uint32_t i = 0; i < count; i++)
+        json_object_set_new(latencies, list[i].key, latency(list[i].histogram));
     json_t *all = json_object();
     json_object_set_new(all, "tool", json_string("fairlead-load " FAIRLEAD_VERSION));
     json_object_set_new(all, "verdict", json_string(v->sentence));
     json_object_set_new(all, "exit_code", number(v->code));
     json_object_set_new(all, "interrupted", json_boolean(r->was_interrupted));
+    json_object_set_new(all, "command", json_string(report->command));
     json_object_set_new(all, "asked", asked(o));
+    json_object_set_new(all, "expectations", expectations(report));
+    json_object_set_new(all, "environment", environment_json(report->environment));
     json_object_set_new(all, "window", window(r, v));
     json_object_set_new(all, "connections", connections(r));
     json_object_set_new(all, "messages", messages(r, v));
     json_object_set_new(all, "latency_ns", latencies);
     json_object_set_new(all, "checks", checks(r));
+    json_object_set_new(all, "counters", counters(r));
     json_object_set_new(all, "client", client(r, v));
+    json_object_set_new(all, "agents", agents(r));
+    json_object_set_new(all, "server", server(report));
+    json_object_set_new(all, "phases", phases(r));
     json_object_set_new(all, "intervals", intervals(r));
+    FILE *out = strcmp(path, "-") == 0 ? stdout : fopen(path, "w");
+    int status = out == NULL ? -errno : 0;
     errno = 0;
-    size_t flags = JSON_INDENT(2);
-    int status =
-        strcmp(path, "-") == 0 ? json_dumpf(all, stdout, flags) : json_dump_file(all, path, flags);
+    if (out != NULL && (json_dumpf(all, out, JSON_INDENT(2)) != 0 || fflush(out) != 0))
+        status = errno != 0 ? -errno : -EIO;
+    if (out != NULL && out != stdout && fclose(out) != 0 && status == 0)
+        status = -errno;
     json_decref(all);
-    if (status != 0)
-        return errno != 0 ? -errno : -EIO;
-    return 0;
+    return status;
 }

@@ -44,6 +44,7 @@
     X(strange, "messages", "that this tool did not understand")                                    \
     X(flood_sent, "messages", "pings of the flooding connection")                                  \
     X(flood_answered, "messages", "replies to the flooding connection")                            \
+    X(wait_ns, "ns", "in the window: this thread was ready, and others had its CPU")               \
     X(flights_complete, "messages", "that reached every member of their room")                     \
     X(flights_incomplete, "messages", "that some member did not get")                              \
     X(reach_due, "messages", "members of their room, summed over all messages")                    \
@@ -103,6 +104,7 @@
     X(p99_ns)                                                                                      \
     X(p999_ns)                                                                                     \
     X(max_ns)                                                                                      \
+    X(client_memory_bytes)                                                                         \
     X(server_memory_bytes)
 
 // One row per phase of a plan: X(name): uint64_t, adds up.
@@ -143,7 +145,7 @@ struct result_interval {
     double at_s; // since the run began
     uint32_t phase;
     RESULT_INTERVAL_SUMS(RESULT_FIELD_U64)
-    RESULT_INTERVAL_WORST(RESULT_FIELD_U64) // server_memory_bytes: 0 when not known
+    RESULT_INTERVAL_WORST(RESULT_FIELD_U64) // memory: 0 when not known
     double client_cpu; // share of one core in the last second; merged: the busiest part's
     double server_cpu; // the same of a server on this machine; either RESULT_CPU_UNKNOWN
 };

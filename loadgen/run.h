@@ -10,8 +10,10 @@
 #define FAIRLEAD_RUN_H
 
 #include "io/stream.h"
+#include "loadgen/environment.h"
 #include "loadgen/flight.h"
 #include "loadgen/layout.h"
+#include "loadgen/live.h"
 #include "loadgen/plan.h"
 #include "loadgen/protocol.h"
 #include "loadgen/result.h"
@@ -86,6 +88,10 @@ struct run {
     const struct protocol *protocol;
     struct result *result;
     struct target_set *targets;
+    struct environment *environment;
+    struct process_watch self;
+    struct server_watch server; // when it is on this machine
+    const char *command;        // as typed
     struct memory_ledger ledger;
     struct counters counters;
     struct blocks blocks;
@@ -125,7 +131,8 @@ struct run {
     bool is_stopping;          // Ctrl-C
     uint64_t straggle_from_ns;
     bool is_closing; // the run is over: ends are no failures any more
-    bool progress_is_terminal;
+    struct live live;
+    uint64_t load_from_ns; // when all were connected; 0 before
     uint64_t next_tick_ns;
     uint64_t read_ns; // when what is being decoded was read
     uint32_t flood_parcel;

@@ -20,6 +20,8 @@ static void measure(struct verdict *v, const struct load_options *o, const struc
         return;
     v->window_s = (double)(r->window.end_ns - r->window.begin_ns) / (double)NS_PER_S;
     v->cpu = (double)r->window.cpu_ns / (double)NS_PER_S / v->window_s;
+    if (r->part_count == 0) // a sum of several says nothing
+        v->wait = (double)r->wait_ns / (double)NS_PER_S / v->window_s;
     double intended_s =
         (double)(r->window.intended_to_ns - r->window.intended_from_ns) / (double)NS_PER_S;
     v->offered_rate = (double)r->offered / intended_s;
@@ -43,6 +45,11 @@ static void find_client_limit(struct verdict *v, const struct load_options *o,
     else if (v->cpu >= VERDICT_CPU_MAX && !o->has_flood)
         snprintf(v->limit_cause, sizeof(v->limit_cause), "its own CPU was %.0f %% busy",
                  v->cpu * 100);
+    else if (v->wait >= VERDICT_WAIT_TOLD && v->cpu + v->wait >= VERDICT_CPU_MAX && !o->has_flood)
+        snprintf(v->limit_cause, sizeof(v->limit_cause),
+                 "it used a CPU for %.0f %% of the time and waited for one for %.0f %%, other load "
+                 "on this machine had it",
+                 v->cpu * 100, v->wait * 100);
     else if (!o->is_closed && lag_p99_ms > o->send_lag_max_ms)
         snprintf(v->limit_cause, sizeof(v->limit_cause),
                  "it sent late: p99 %.1f ms after the intended time (bound %.1f ms)", lag_p99_ms,
@@ -52,6 +59,11 @@ static void find_client_limit(struct verdict *v, const struct load_options *o,
         snprintf(v->limit_cause, sizeof(v->limit_cause), "it achieved %.1f %% of the offered rate",
                  100 * (double)r->sent / (double)r->offered);
     v->client_was_limit = v->limit_cause[0] != 0;
+    size_t size = strlen(v->limit_cause);
+    if (v->client_was_limit && v->wait >= VERDICT_WAIT_TOLD &&
+        strstr(v->limit_cause, "waited") == NULL)
+        snprintf(v->limit_cause + size, sizeof(v->limit_cause) - size,
+                 "; own thread waited %.0f %% for a CPU", v->wait * 100);
 }
 
 // Appends "3 lost, " to `text` when there are any.
@@ -130,10 +142,17 @@ static void say_ok(struct verdict *v, const struct load_options *o, const struct
     }
 }
 
-void verdict_decide(struct verdict *v, const struct load_options *o, const struct result *r) {
-    *v = (struct verdict){0};
-    measure(v, o, r);
-    find_client_limit(v, o, r);
+// Not enough to make the figures worthless, enough to be told before anybody reads them.
+static void tell_disturbance(struct verdict *v) {
+    size_t size = strlen(v->sentence);
+    if (v->wait >= VERDICT_WAIT_TOLD && !v->client_was_limit && v->window_s > 0)
+        snprintf(v->sentence + size, sizeof(v->sentence) - size,
+                 " (disturbed: own thread waited %.0f %% for a CPU that other load on this machine "
+                 "had; latencies are longer by that)",
+                 v->wait * 100);
+}
+
+static void decide(struct verdict *v, const struct load_options *o, const struct result *r) {
     struct expect_seen seen = verdict_seen(v, r);
     char failed[320];
     uint32_t refused = result_refused_count(r);
@@ -154,4 +173,12 @@ void verdict_decide(struct verdict *v, const struct load_options *o, const struc
         say_failed(v, failed);
     else
         say_ok(v, o, r);
+}
+
+void verdict_decide(struct verdict *v, const struct load_options *o, const struct result *r) {
+    *v = (struct verdict){0};
+    measure(v, o, r);
+    find_client_limit(v, o, r);
+    decide(v, o, r);
+    tell_disturbance(v);
 }

@@ -7,7 +7,8 @@
 //      each unless --expect says something about it, which is then what counts
 //   4  some connections were refused
 //   3  the client was the limit: its own CPU was busy for 95 % of the window or more (not looked at
-//      with --flood, which fills it on purpose), or its own
+//      with --flood, which fills it on purpose), or that together with the time that it was ready
+//      and other processes had the CPU, or its own
 //      lateness (handing over a request after the time it was meant for) had a p99 above
 //      --send-lag-max-ms, or it achieved less than 99 % of what was offered while it was late
 //      itself
@@ -24,6 +25,7 @@
 
 #define VERDICT_CPU_MAX 0.95      // of one core
 #define VERDICT_ACHIEVED_MIN 0.99 // of what was offered
+#define VERDICT_WAIT_TOLD 0.05 // of the window: so much waiting for a CPU stands in the first line
 
 enum verdict_code {
     VERDICT_OK = 0,
@@ -35,11 +37,12 @@ enum verdict_code {
 
 struct verdict {
     enum verdict_code code;
-    char sentence[480];
+    char sentence[640];
     bool client_was_limit; // whatever the code
-    char limit_cause[160]; // empty when it was not
+    char limit_cause[240]; // empty when it was not
     double window_s;
-    double cpu; // share of one core in the window
+    double cpu;  // share of one core in the window
+    double wait; // share of the window that the thread was ready and got no CPU
     double offered_rate;
     double achieved_rate;
     double received_rate;

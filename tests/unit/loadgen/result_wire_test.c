@@ -309,8 +309,8 @@ START_TEST(result_wire_refuses_what_is_no_result) {
         "{\"interval_count\":4294967296}",
         "{\"intervals\":{}}",
         "{\"intervals\":[[0,0,0,0]]}",
-        "{\"intervals\":[[0,9,0,0,0,0,0,0,0,0,0,0,0,0]]}",
-        "{\"intervals\":[[0,0,0,0,0,0,0,0,0,0,0,0,0,0,0]]}",
+        "{\"intervals\":[[0,9,0,0,0,0,0,0,0,0,0,0,0,0,0]]}",
+        "{\"intervals\":[[0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0]]}",
         "{\"phases\":[{\"name\":\"x\"}]}",
         "{\"phases\":[{\"duration_s\":1}]}",
         "{\"phases\":[1]}",
@@ -319,7 +319,7 @@ START_TEST(result_wire_refuses_what_is_no_result) {
         ck_assert_msg(!takes(bad[i]), "%s", bad[i]);
     ck_assert(takes("{}"));
     ck_assert(takes("{\"levels\":{\"live\":67108864}}"));
-    ck_assert(takes("{\"intervals\":[[0,4,-1,-1.0,0,0,0,0,0,0,0,0,0,0]]}"));
+    ck_assert(takes("{\"intervals\":[[0,4,-1,-1.0,0,0,0,0,0,0,0,0,0,0,0]]}"));
     ck_assert(takes("{\"phases\":[{\"name\":\"x\",\"duration_s\":1}]}"));
 }
 END_TEST
@@ -366,8 +366,8 @@ START_TEST(result_wire_bounds_intervals_and_phases) {
     for (uint32_t extra = 0; extra <= 1; extra++) {
         json_t *o = json_object(), *rows = json_array(), *phases = json_array();
         for (uint32_t i = 0; i < RESULT_INTERVALS_MAX + extra; i++)
-            json_array_append_new(rows, json_pack("[i,i,i,i,i,i,i,i,i,i,i,i,i,i]", 0, 0, 0, 0, 0, 0,
-                                                  0, 0, 0, 0, 0, 0, 0, 0));
+            json_array_append_new(rows, json_pack("[i,i,i,i,i,i,i,i,i,i,i,i,i,i,i]", 0, 0, 0, 0, 0,
+                                                  0, 0, 0, 0, 0, 0, 0, 0, 0, 0));
         json_object_set_new(o, "intervals", rows);
         ck_assert_int_eq(result_wire_decode(&decoded, o, error), extra == 0);
         result_fini(&decoded);

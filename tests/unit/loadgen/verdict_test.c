@@ -2,6 +2,8 @@
 // are made up, one fault at a time and two together.
 #include "loadgen/verdict.h"
 
+#include <string.h>
+
 #include "sched/base/clock.h"
 #include "tests/unit/unit.h"
 
@@ -96,6 +98,28 @@ START_TEST(verdict_says_when_the_client_s_cpu_was_the_limit) {
 }
 END_TEST
 
+START_TEST(verdict_says_when_other_load_had_the_client_s_cpu) {
+    good_run(LOAD_OPTIONS_ROOMS); // half a core used
+    r.wait_ns = 490 * NS_PER_MS;
+    is(VERDICT_OK, "none lost");
+    ck_assert_ptr_null(strstr(v.sentence, "disturbed"));
+    r.wait_ns = 500 * NS_PER_MS;
+    is(VERDICT_OK, "none lost (disturbed: own thread waited 5 % for a CPU");
+    r.wait_ns = 4490 * NS_PER_MS;
+    is(VERDICT_OK, "own thread waited 45 % for a CPU");
+    r.wait_ns = 4500 * NS_PER_MS; // it wanted one all the time
+    is(VERDICT_CLIENT_LIMIT, "it used a CPU for 50 % of the time and waited for one for 45 %");
+    o.has_flood = true;
+    is(VERDICT_OK, "own thread waited 45 % for a CPU");
+    good_run(LOAD_OPTIONS_ROOMS);
+    r.wait_ns = 2 * NS_PER_S;
+    r.sent = 900;
+    is(VERDICT_CLIENT_LIMIT, "90.0 % of the offered rate; own thread waited 20 % for a CPU");
+    r.verify.lost = 1;
+    is(VERDICT_FAILED, "1 messages lost");
+}
+END_TEST
+
 START_TEST(verdict_says_when_the_client_was_late) {
     good_run(LOAD_OPTIONS_ECHO);
     for (int i = 0; i < 9; i++)
@@ -173,7 +197,8 @@ END_TEST
 
 UNIT_MAIN("loadgen/verdict", verdict_of_a_good_run_is_ok, verdict_names_each_fault_of_the_server,
           verdict_takes_announced_loss_as_failure_only_when_asked,
-          verdict_says_when_the_client_s_cpu_was_the_limit, verdict_says_when_the_client_was_late,
+          verdict_says_when_the_client_s_cpu_was_the_limit,
+          verdict_says_when_other_load_had_the_client_s_cpu, verdict_says_when_the_client_was_late,
           verdict_says_when_the_client_did_not_reach_its_rate,
           verdict_puts_loss_before_the_client_s_limit_and_that_before_expectations,
           verdict_takes_an_expectation_of_a_fact_in_place_of_none_at_all,
