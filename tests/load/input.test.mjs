@@ -89,7 +89,7 @@ describe("what is no server", { concurrency: 2 }, () => {
 describe("files that cannot be written", { concurrency: 2 }, () => {
   const run = (truth, extra) => load(["echo", "--connections", "3", "--rate", "20", "--warmup-s", "0", "--duration-s", "1", "--quiet", "--target", truth.url, ...extra], { json: false });
 
-  for (const option of ["--json", "--histogram"]) {
+  for (const option of ["--json", "--histogram", "--hgrm", "--csv", "--html"]) {
     it(`${option} into a folder that is not there: exit 2 before anything is done`, async () => {
       await assertRefused(["hold", option, `${folder}/nowhere/file`], USAGE, /nowhere\/file: No such file or directory/);
     });
