@@ -59,6 +59,25 @@ static const char *in_ms(char text[CELL_BYTES], uint64_t ns) {
     return text;
 }
 
+// A sentence with its large whole numbers grouped: "2000000 connections" as "2,000,000". Numbers
+// after a point or a colon (fractions, ports) stay.
+static void group_numbers(char *out, size_t out_size, const char *text) {
+    size_t size = 0;
+    char before = 0;
+    while (*text && size + 1 < out_size) {
+        size_t digits = strspn(text, "0123456789");
+        bool groups = digits > 4 && before != '.' && before != ':';
+        for (size_t i = 0; i < (digits ? digits : 1) && size + 2 < out_size; i++) {
+            if (groups && i > 0 && (digits - i) % 3 == 0)
+                out[size++] = ',';
+            out[size++] = text[i];
+        }
+        text += digits ? digits : 1;
+        before = text[-1];
+    }
+    out[size] = 0;
+}
+
 static const char *formatted(char text[CELL_BYTES], const char *format, ...) PRINTF_LIKE(2, 3);
 static const char *formatted(char text[CELL_BYTES], const char *format, ...) {
     va_list arguments;
@@ -118,6 +137,11 @@ static void begin_page(struct page *page, FILE *out) {
                  in_ms(ms[0], histogram_quantile_ns(&r->latency, HISTOGRAM_P50)),
                  in_ms(ms[1], histogram_quantile_ns(&r->latency, HISTOGRAM_P99)),
                  in_ms(ms[2], r->latency.max_ns));
+    else if (r->heartbeat.count > 0)
+        snprintf(note, sizeof(note), "99 of 100 heartbeats were answered within %s ms.",
+                 in_ms(ms[0], histogram_quantile_ns(&r->heartbeat, HISTOGRAM_P99)));
+    char sentence[sizeof(report->verdict->sentence) * 2];
+    group_numbers(sentence, sizeof(sentence), report->verdict->sentence);
     bool is_disturbed =
         report->verdict->code == VERDICT_OK && report->verdict->wait >= VERDICT_WAIT_TOLD;
     const struct html_head head = {
@@ -126,7 +150,7 @@ static void begin_page(struct page *page, FILE *out) {
         .when = report->environment->began,
         .tone = is_disturbed ? HTML_WARNING : tone_of(report->verdict->code),
         .label = is_disturbed ? "passed, disturbed" : label_of(report->verdict->code),
-        .sentence = report->verdict->sentence,
+        .sentence = sentence,
         .note = note,
     };
     html_page_begin(&page->html, out, &head);
@@ -283,13 +307,14 @@ static void put_time_charts(struct page *page) {
     html_page_section(&page->html, "While it ran",
                       "One point a second. The bands are the phases of the run; the darker one is "
                       "what was measured.");
-    put_time_chart(page,
-                   (struct html_chart){.title = "Messages a second",
-                                       .note = "Received on the left scale, sent on the right.",
-                                       .y_label = "received a second",
-                                       .right_label = "sent a second",
-                                       .is_wide = true},
-                   rates, 2);
+    if (page->report->result->sent_all + page->report->result->received_all > 0)
+        put_time_chart(page,
+                       (struct html_chart){.title = "Messages a second",
+                                           .note = "Received on the left scale, sent on the right.",
+                                           .y_label = "received a second",
+                                           .right_label = "sent a second",
+                                           .is_wide = true},
+                       rates, 2);
     put_time_chart(page,
                    (struct html_chart){.title = "Latency",
                                        .note = "Of the messages that arrived in each second, from "

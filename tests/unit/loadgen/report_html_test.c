@@ -85,6 +85,22 @@ START_TEST(report_html_shows_failures_and_expectations_that_do_not_hold) {
 }
 END_TEST
 
+START_TEST(report_html_groups_large_numbers_but_not_ports_and_fractions) {
+    fixture_init(&f);
+    snprintf(f.verdict.sentence, sizeof(f.verdict.sentence),
+             "ok: 2000000 of 1234 at 10.0.0.1:20300, 12345, 0.123456 ms");
+    char *text = page();
+    HAS(text, "ok: 2,000,000 of 1234 at 10.0.0.1:20300, 12,345, 0.123456 ms<");
+    memset(f.verdict.sentence, '7', sizeof(f.verdict.sentence) - 1);
+    f.verdict.sentence[sizeof(f.verdict.sentence) - 1] = 0;
+    free(text);
+    text = page();
+    HAS(text, "7,777,777");
+    free(text);
+    fixture_fini(&f);
+}
+END_TEST
+
 START_TEST(report_html_of_a_run_that_never_began_is_whole) {
     fixture_init(&f);
     result_fini(&f.result);
@@ -105,4 +121,5 @@ END_TEST
 UNIT_MAIN("loadgen/report_html", report_html_shows_verdict_plots_tables_and_environment,
           report_html_says_when_it_says_nothing_about_the_server,
           report_html_shows_failures_and_expectations_that_do_not_hold,
+          report_html_groups_large_numbers_but_not_ports_and_fractions,
           report_html_of_a_run_that_never_began_is_whole)
