@@ -5,40 +5,60 @@
 #include "loadgen/report.h"
 #include "sched/base/clock.h"
 
+// In the order of reading. What a list of result.h has beyond these goes by its own name.
+static const struct {
+    const char *field;
+    const char *title;
+    const char *key;
+    const char *help;
+} LATENCIES[] = {
+    {"latency", "delivery", "delivery", "every member's every message, from the time it was due"},
+    {"service", "service time", "service", "the same without the tool's own send lag"},
+    {"first", "first receiver", "first_receiver", "of each message: the first member has it"},
+    {"median", "median receiver", "median_receiver", "of each message: half have it"},
+    {"last", "last receiver", "last_receiver", "of each message: the last member has it"},
+    {"slow", "slow readers", "slow_readers", "members that this tool throttled: its own doing"},
+    {"reply", "reply to a ping", "ping_reply", "where members publish and ping side by side"},
+    {"heartbeat", "heartbeat", "heartbeat", "from a heartbeat's due time to its reply"},
+    {"recovery", "recovery", "recovery", "from the cut to joined again"},
+    {"rejoin", "join again", "rejoin", "churn: from asking to join to joined"},
+    {"connect", "connect and join", "connect", "from a connect's due time to joined"},
+    {"send_lag", "own send lag", "send_lag", "handed to the socket later than due: the tool"},
+};
+
+#define LATENCY_COUNT (sizeof(LATENCIES) / sizeof(LATENCIES[0]))
+
+static size_t index_of_latency(const char *field) {
+    size_t i = 0;
+    while (i < LATENCY_COUNT && strcmp(LATENCIES[i].field, field) != 0)
+        i++;
+    return i;
+}
+
+static struct report_latency describe_latency(const struct report *report,
+                                              const struct result_field *field) {
+    size_t i = index_of_latency(field->name);
+    struct report_latency latency = {.title = field->name, .key = field->name, .help = field->help};
+    if (i < LATENCY_COUNT)
+        latency = (struct report_latency){
+            .title = LATENCIES[i].title, .key = LATENCIES[i].key, .help = LATENCIES[i].help};
+    if (i == 0 && report->options->scenario == LOAD_OPTIONS_ECHO)
+        latency = (struct report_latency){
+            .title = "reply", .key = "reply", .help = "from a request's due time to its reply"};
+    latency.histogram = (const void *)((const char *)report->result + field->offset);
+    return latency;
+}
+
 uint32_t report_list_latencies(const struct report *report,
                                struct report_latency list[REPORT_LATENCIES_MAX]) {
-    static const struct {
-        const char *name;
-        const char *title;
-        const char *key;
-        const char *help;
-    } names[] = {
-        {"latency", "delivery", "delivery",
-         "every member's every message, from the time it was due"},
-        {"service", "service time", "service", "the same without the tool's own send lag"},
-        {"first", "first receiver", "first_receiver", "of each message: the first member has it"},
-        {"median", "median receiver", "median_receiver", "of each message: half have it"},
-        {"last", "last receiver", "last_receiver", "of each message: the last member has it"},
-        {"slow", "slow readers", "slow_readers",
-         "members that this tool throttled: their lateness is its doing"},
-        {"heartbeat", "heartbeat", "heartbeat", "from a heartbeat's due time to its reply"},
-        {"recovery", "recovery", "recovery", "from the cut to joined again"},
-        {"connect", "connect and join", "connect", "from a connect's due time to joined"},
-        {"send_lag", "own send lag", "send_lag", "handed to the socket later than due: the tool"},
-    };
     size_t field_count;
     const struct result_field *fields = result_fields(RESULT_LIST_HISTOGRAMS, &field_count);
-    bool is_echo = report->options->scenario == LOAD_OPTIONS_ECHO;
     uint32_t count = 0;
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+    CHECK(field_count <= REPORT_LATENCIES_MAX);
+    for (size_t i = 0; i <= LATENCY_COUNT; i++)
         for (size_t k = 0; k < field_count; k++)
-            if (strcmp(names[i].name, fields[k].name) == 0)
-                list[count++] = (struct report_latency){
-                    .title = i == 0 && is_echo ? "reply" : names[i].title,
-                    .key = i == 0 && is_echo ? "reply" : names[i].key,
-                    .help = i == 0 && is_echo ? "from the time a request was due to its reply"
-                                              : names[i].help,
-                    .histogram = (const void *)((const char *)report->result + fields[k].offset)};
+            if (index_of_latency(fields[k].name) == i)
+                list[count++] = describe_latency(report, &fields[k]);
     return count;
 }
 
