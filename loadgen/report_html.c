@@ -191,6 +191,38 @@ static void put_tiles(struct page *page) {
     html_page_tiles(&page->html, tiles, count);
 }
 
+// What was asked, in a sentence for those who did not type it.
+static void put_asked(struct page *page) {
+    const struct load_options *o = page->report->options;
+    char text[600], rate[160] = "", room[80] = "", plain[3][CELL_BYTES];
+    bool sends = o->scenario != LOAD_OPTIONS_HOLD;
+    bool has_rooms = o->scenario != LOAD_OPTIONS_ECHO;
+    if (has_rooms)
+        snprintf(room, sizeof(room), " in rooms of %s%s", o->room_sizes[0] ? "up to " : "",
+                 grouped(plain[0], o->sizes.max));
+    if (o->scenario == LOAD_OPTIONS_MIX)
+        snprintf(rate, sizeof(rate), ", with the load of a plan of phases");
+    else if (sends && o->is_closed)
+        snprintf(rate, sizeof(rate),
+                 ", each new message sent as soon as an earlier one was answered");
+    else if (sends)
+        snprintf(rate, sizeof(rate),
+                 ", %s messages a second in all, sent when they are due whatever "
+                 "the server does",
+                 grouped(plain[1], o->rate));
+    snprintf(text, sizeof(text),
+             "Asked for: %s connections%s%s; measured for %.10g s after %.10g s "
+             "of warm-up. Messages have %u bytes.",
+             grouped(plain[2], o->connections), room, rate, o->duration_s, o->warmup_s,
+             o->payload_bytes);
+    if (!sends)
+        snprintf(text, sizeof(text),
+                 "Asked for: %s connections%s, held for %.10g s with a heartbeat "
+                 "every %.10g s.",
+                 grouped(plain[2], o->connections), room, o->duration_s, o->heartbeat_s);
+    html_page_text(&page->html, text);
+}
+
 // --- tables --------------------------------------------------------------------------------------
 
 static void put_latency_table(struct page *page) {
@@ -403,6 +435,7 @@ static void put_client(struct page *page) {
 static int write_page(struct page *page, FILE *out) {
     begin_page(page, out);
     put_tiles(page);
+    put_asked(page);
     report_plot_over_time(&page->html, page->report);
     html_page_section(&page->html, "Latency",
                       "From the moment a message was due to the moment this tool read it, so a "

@@ -32,6 +32,7 @@ START_TEST(report_html_shows_verdict_plots_tables_and_environment) {
     HAS(text, "\"name\":\"server\"");
     HAS(text, "{\"name\":\"connect\",\"from\":0,\"to\":1,\"measured\":0}");
     HAS(text, "\"from\":2,\"to\":10,\"measured\":1}");
+    HAS(text, "Asked for: 200 connections in rooms of 50, 200 messages a second in all, sent when");
     HAS(text, "last receiver");
     HAS_NOT(text, "first receiver"); // nothing was measured
     HAS(text, "share this machine");
