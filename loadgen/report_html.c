@@ -11,6 +11,7 @@
 #include "sched/base/clock.h"
 
 #define CELL_BYTES 64
+#define DOINGS_MAX 32
 #define MIB ((double)(1u << 20))
 
 // What is printed from.
@@ -343,6 +344,45 @@ static void put_agent_table(struct page *page) {
     html_page_table(&page->html, &table);
 }
 
+// Storms, churn, slow readers: whatever the lists of result.h count of them.
+static bool is_doing(const char *name) {
+    static const char *const prefixes[] = {"storm_", "churn_", "slow_", "dropped_back", "absent"};
+    for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++)
+        if (strncmp(name, prefixes[i], strlen(prefixes[i])) == 0)
+            return true;
+    return false;
+}
+
+static void put_doings_table(struct page *page) {
+    static const struct html_column columns[] = {{"", false}, {"", false}, {"count", true}};
+    size_t field_count;
+    const struct result_field *fields = result_fields(RESULT_LIST_COUNTERS, &field_count);
+    char names[DOINGS_MAX][CELL_BYTES], counts[DOINGS_MAX][CELL_BYTES];
+    const char *cells[DOINGS_MAX * 3];
+    uint32_t row = 0;
+    for (size_t i = 0; i < field_count && row < DOINGS_MAX; i++) {
+        const char *at = (const char *)page->report->result + fields[i].offset;
+        uint64_t count = *(const uint64_t *)(const void *)at;
+        if (count == 0 || !is_doing(fields[i].name))
+            continue;
+        snprintf(names[row], CELL_BYTES, "%s", fields[i].name);
+        for (char *c = names[row]; *c; c++)
+            *c = *c == '_' ? ' ' : *c;
+        cells[row * 3] = names[row];
+        cells[row * 3 + 1] = fields[i].help;
+        cells[row * 3 + 2] = grouped(counts[row], (double)count);
+        row++;
+    }
+    if (row == 0)
+        return;
+    const struct html_table table = {.caption = "What the tool did to the server",
+                                     .columns = columns,
+                                     .column_count = 3,
+                                     .cells = cells,
+                                     .row_count = row};
+    html_page_table(&page->html, &table);
+}
+
 static void put_failure_table(struct page *page) {
     static const struct html_column columns[] = {{"why", false}, {"connections", true}};
     const struct result *r = page->report->result;
@@ -448,6 +488,7 @@ static int write_page(struct page *page, FILE *out) {
     put_expectation_table(page);
     put_check_table(page);
     put_failure_table(page);
+    put_doings_table(page);
     put_agent_table(page);
     put_client(page);
     put_environment(page);

@@ -79,8 +79,14 @@ START_TEST(report_html_shows_failures_and_expectations_that_do_not_hold) {
     ck_assert_uint_eq(count_of(text, ">does not hold<"), 1);
     ck_assert_uint_eq(count_of(text, ">holds<"), 1);
     HAS(text, "http_status");
+    HAS_NOT(text, "What the tool did to the server");
     HAS(text, "failed or dropped so far");
     HAS(text, "HTTP 503: &lt;b&gt;full");
+    free(text);
+    f.result.slow_announced = 12;
+    text = page();
+    HAS(text, "What the tool did to the server");
+    HAS(text, ">slow announced<");
     free(text);
     fixture_fini(&f);
 }
