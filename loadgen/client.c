@@ -299,3 +299,13 @@ bool client_try_push(struct run *run, uint32_t index, uint32_t parcel) {
     run->result->bytes_out_all += parcel_at(&run->blocks, parcel)->size;
     return true;
 }
+
+bool client_try_send(struct run *run, uint32_t index, struct bytes bytes) {
+    uint32_t parcel = parcel_acquire(&run->blocks, bytes.size, PARCEL_CONTROL);
+    if (parcel == BLOCK_NONE)
+        return false;
+    memcpy(parcel_at(&run->blocks, parcel)->data, bytes.data, bytes.size);
+    bool sent = client_try_push(run, index, parcel);
+    parcel_unref(&run->blocks, parcel);
+    return sent;
+}

@@ -68,6 +68,9 @@ void client_fail_local(struct run *run, uint32_t index, int error);
 // server does not read or the client is gone.
 MUST_USE bool client_try_push(struct run *run, uint32_t index, uint32_t parcel);
 
+// The same with a copy of `bytes`.
+MUST_USE bool client_try_send(struct run *run, uint32_t index, struct bytes bytes);
+
 struct bytes client_topic(const struct run *run, uint32_t room, char text[RUN_TOPIC_BYTES_MAX]);
 
 // The first line of what a server said, for an error sentence: printable ASCII, ? for every other

@@ -15,29 +15,16 @@ static void on_end_early(struct run *run, uint32_t index) {
 }
 
 static bool try_request(struct run *run, uint32_t index, const struct stamp *stamp) {
-    size_t size = run->options.payload_bytes;
-    uint32_t parcel = parcel_acquire(&run->blocks, size, PARCEL_CONTROL);
-    if (parcel == BLOCK_NONE)
-        return false;
-    stamp_encode(parcel_at(&run->blocks, parcel)->data, size, stamp);
-    bool sent = client_try_push(run, index, parcel);
-    parcel_unref(&run->blocks, parcel);
-    return sent;
+    stamp_encode(run->scratch, run->options.payload_bytes, stamp);
+    return client_try_send(run, index, bytes_of(run->scratch, run->options.payload_bytes));
 }
 
 static void on_message(struct run *run, uint32_t index, struct bytes message) {
-    struct stamp stamp;
     char text[CLIENT_SHOWN_BYTES];
-    if (stamp_decode(message, &stamp) && stamp.publisher == run->options.first_user + index) {
-        stamp_encode(run->scratch, message.size, &stamp);
-        if (LIKELY(memcmp(run->scratch, message.data, message.size) == 0)) {
-            receive_answer(run, index, &stamp);
-            return;
-        }
-    }
-    client_fail(run, index, RESULT_PROTOCOL,
-                "%.100s is no echo server: what came is not what was sent: '%s'",
-                target_of(run->targets, index)->host, client_shown(message, text));
+    if (UNLIKELY(!receive_echo(run, index, message)))
+        client_fail(run, index, RESULT_PROTOCOL,
+                    "%.100s is no echo server: what came is not what was sent: '%s'",
+                    target_of(run->targets, index)->host, client_shown(message, text));
 }
 
 // The part of `data` that completes the message under way, or all of it when it does not.

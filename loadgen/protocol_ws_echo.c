@@ -18,13 +18,9 @@ static bool try_heartbeat(struct run *run, uint32_t index, const struct stamp *s
     return ws_client_try_send(run, index, WEBSOCKET_PING, writer_bytes(&w));
 }
 
-static void on_message(struct run *run, uint32_t index, struct bytes text) {
-    struct stamp stamp;
-    if (!stamp_decode(text, &stamp) || stamp.publisher != run->options.first_user + index ||
-        text.size != run->options.payload_bytes)
+static void on_message(struct run *run, uint32_t index, struct bytes message) {
+    if (!receive_echo(run, index, message))
         receive_strange(run);
-    else
-        receive_answer(run, index, &stamp);
 }
 
 static void on_pong(struct run *run, uint32_t index, struct bytes payload) {

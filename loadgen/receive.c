@@ -117,6 +117,18 @@ void receive_answer(struct run *run, uint32_t index, const struct stamp *stamp) 
     scenario_on_answer(run, index, run->read_ns);
 }
 
+bool receive_echo(struct run *run, uint32_t index, struct bytes message) {
+    struct stamp stamp;
+    if (message.size != run->options.payload_bytes || !stamp_decode(message, &stamp) ||
+        stamp.publisher != run->options.first_user + index)
+        return false;
+    stamp_encode(run->scratch, message.size, &stamp);
+    if (memcmp(run->scratch, message.data, message.size) != 0)
+        return false;
+    receive_answer(run, index, &stamp);
+    return true;
+}
+
 void receive_heartbeat(struct run *run, uint32_t index, const struct stamp *stamp) {
     run->result->heartbeats_answered++;
     if (run_is_measured(run, stamp->intended_ns))

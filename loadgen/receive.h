@@ -21,6 +21,10 @@ void receive_left(struct run *run, uint32_t index);
 // A request has its answer; stamp->number tells which of the connection's.
 void receive_answer(struct run *run, uint32_t index, const struct stamp *stamp);
 
+// Of echo protocols: true when `message` is byte for byte a request of this client's; then it has
+// its answer.
+MUST_USE bool receive_echo(struct run *run, uint32_t index, struct bytes message);
+
 // A publish has its answer.
 void receive_accepted(struct run *run, uint32_t index, const struct stamp *stamp);
 

@@ -47,18 +47,12 @@ void ws_client_open(struct run *run, uint32_t index, const char *parameters) {
         .host = bytes_from_string(target_of(run->targets, index)->host),
         .ws_key = bytes_of(key, sizeof(key)),
     };
-    uint32_t parcel = parcel_acquire(&run->blocks, UPGRADE_BYTES_MAX, PARCEL_CONTROL);
-    if (parcel == BLOCK_NONE) {
-        client_fail_local(run, index, ENOBUFS);
-        return;
-    }
-    struct writer w = writer_on(parcel_at(&run->blocks, parcel)->data, UPGRADE_BYTES_MAX);
+    uint8_t request[UPGRADE_BYTES_MAX]; // here first: a parcel is taken for what it really needs
+    struct writer w = writer_on(request, sizeof(request));
     http1_encode_upgrade(&w, &upgrade);
     CHECK(!w.overflow);
-    parcel_at(&run->blocks, parcel)->size = (uint32_t)w.size;
-    if (!client_try_push(run, index, parcel))
+    if (!client_try_send(run, index, writer_bytes(&w)))
         client_fail_local(run, index, ENOBUFS);
-    parcel_unref(&run->blocks, parcel);
 }
 
 static void refuse_http(struct run *run, uint32_t index, const struct http1_response *response,
