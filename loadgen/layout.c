@@ -18,7 +18,7 @@ static bool parse_count(const char *text, const char **end, uint32_t *count) {
 }
 
 static bool parse_zipf(struct layout_sizes *sizes, const char *text) {
-    struct layout_sizes parsed;
+    struct layout_sizes parsed = {0};
     char *after = NULL;
     const char *end;
     parsed.exponent = strtod(text, &after);

@@ -295,9 +295,9 @@ static bool refuse_name(const char *folder, const char *name, char *error) {
             access(path, R_OK) != 0)
             continue;
         size_t used = strlen(all);
-        snprintf(all + used, sizeof(all) - used, "%s%s", used ? ", " : "", entry->d_name);
+        snprintf(all + used, sizeof(all) - used, "%s%.63s", used ? ", " : "", entry->d_name);
         if (nearest_distance(name, entry->d_name) < nearest_distance(name, best))
-            snprintf(best, sizeof(best), "%s", entry->d_name);
+            snprintf(best, sizeof(best), "%.63s", entry->d_name);
     }
     if (entries != NULL)
         closedir(entries);

@@ -45,6 +45,10 @@ START_TEST(layout_refuses_sizes_that_are_none) {
         ck_assert_msg(!layout_parse_sizes(&sizes, bad[i]), "'%s' was taken", bad[i]);
         ck_assert(sizes.min == 7 && sizes.max == 8 && sizes.exponent == 9);
     }
+    // What is not in the text is not left as it was: a part of the rooms would be laid out.
+    sizes.whole_connections = sizes.first_room = 5;
+    ck_assert(layout_parse_sizes(&sizes, "zipf:1:2-5"));
+    ck_assert(sizes.whole_connections == 0 && sizes.first_room == 0);
     ck_assert(layout_parse_sizes(&sizes, "zipf:0.1:1-4294967295"));
     ck_assert(layout_parse_sizes(&sizes, "zipf:4:1-2"));
 }
