@@ -1,7 +1,9 @@
 #include "tuning/apply.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -151,6 +153,35 @@ static bool has_place(const char *root, enum profile_file file) {
            S_ISDIR(status.st_mode);
 }
 
+// What limits.conf asks for, the largest number in it.
+static uint64_t nofile_of(const char *text) {
+    uint64_t most = 0;
+    for (const char *at = text; (at = strstr(at, " nofile ")) != NULL; at++) {
+        uint64_t value = strtoull(at + strlen(" nofile "), NULL, 10);
+        most = value > most ? value : most;
+    }
+    return most;
+}
+
+// A login whose limits cannot be set is refused by PAM, root's too: nofile must not go above
+// fs.nr_open, nor above what root may set here (containers take that right away).
+static bool can_log_in_with(const struct apply *apply, uint64_t nofile) {
+    const struct apply_value *value = lookup(apply, "fs.nr_open");
+    uint64_t most[3];
+    if (value == NULL || value->state == APPLY_ABSENT)
+        return true;
+    const char *text = value->state == APPLY_CHANGE ? value->wanted : value->current;
+    if (host_file_parse_numbers(text, most) > 0 && most[0] < nofile)
+        return false;
+    struct rlimit limit;
+    if (apply->root[0] != 0 || geteuid() != 0 || getrlimit(RLIMIT_NOFILE, &limit) < 0 ||
+        limit.rlim_max >= nofile)
+        return true;
+    // Tried with this process's own, which it has no use for.
+    limit.rlim_max = nofile;
+    return setrlimit(RLIMIT_NOFILE, &limit) == 0;
+}
+
 static bool plan_file(struct apply *apply, enum profile_file which, char *error) {
     struct apply_file *file = &apply->files[apply->file_count++];
     const char *target = profile_target(which);
@@ -172,8 +203,10 @@ static bool plan_file(struct apply *apply, enum profile_file which, char *error)
     else
         memcpy(file->after, apply->profile->contents[which], sizeof(file->after));
     file->state = file->existed && strcmp(file->before, file->after) == 0 ? APPLY_SAME
-                  : is_readonly(apply->root, "/etc")                      ? APPLY_READONLY
-                                                                          : APPLY_CHANGE;
+                  : which == PROFILE_LIMITS && !can_log_in_with(apply, nofile_of(file->after))
+                      ? APPLY_SKIPPED
+                  : is_readonly(apply->root, "/etc") ? APPLY_READONLY
+                                                     : APPLY_CHANGE;
     return true;
 }
 
@@ -232,6 +265,13 @@ static void print_file(FILE *out, const struct apply_file *file) {
     if (file->state == APPLY_CHANGE)
         fprintf(out, "%s\n    %s: %s\n", target, file->existed ? "replaced" : "new",
                 profile_help(file->file));
+    if (file->state == APPLY_SKIPPED) {
+        fprintf(out, "%s\n    left out: ", target);
+        wrap_print(out,
+                   "nofile may not be set so high on this host, and a login whose limits cannot be "
+                   "set is refused",
+                   (struct wrap){.indent = 4, .column = 14});
+    }
     if (file->state == APPLY_READONLY)
         fprintf(out, "%s\n    cannot be written here (read-only)\n", target);
 }
@@ -286,6 +326,12 @@ static bool run_value(struct apply *apply, struct apply_value *value, FILE *out)
 
 static bool run_file(struct apply *apply, struct apply_file *file, FILE *out) {
     const char *target = profile_target(file->file);
+    if (file->file == PROFILE_LIMITS && !can_log_in_with(apply, nofile_of(file->after))) {
+        file->state = APPLY_REFUSED; // fs.nr_open was to be raised first, and was refused
+        fprintf(out, "%s%s: not written, nofile may not be set so high and logins would fail\n",
+                apply->root, target);
+        return false;
+    }
     int status = host_file_make_parents(apply->root, target);
     if (status == 0)
         status = host_file_write_text(apply->root, target, file->after, true);

@@ -1,5 +1,6 @@
 #include "tuning/wrap.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 static int width_of(const char *text, size_t size) {
@@ -26,17 +27,19 @@ static size_t size_with_unit(const char *text) {
 
 void wrap_print(FILE *out, const char *text, struct wrap wrap) {
     int column = wrap.column;
+    bool is_begin = true; // of a line: no blank before its first word, nor a break
     while (*text != 0) {
         size_t size = size_with_unit(text);
         int width = width_of(text, size);
-        if (column > wrap.indent && column > wrap.column && column + 1 + width > WRAP_COLUMNS) {
+        if (!is_begin && column + 1 + width > WRAP_COLUMNS) {
             fprintf(out, "\n%*s", wrap.indent, "");
             column = wrap.indent;
-        } else if (column > wrap.column) {
+        } else if (!is_begin) {
             fputc(' ', out);
             column++;
         }
         fprintf(out, "%.*s", (int)size, text);
+        is_begin = false;
         column += width;
         text += size;
         text += strspn(text, " ");

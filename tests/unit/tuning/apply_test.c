@@ -227,6 +227,40 @@ START_TEST(the_difference_is_shown_in_80_columns) {
 }
 END_TEST
 
+// PAM refuses a login whose limits cannot be set: root's, too.
+START_TEST(limits_that_would_lock_logins_out_are_left_out) {
+    begin();
+    fake_tree_put(&tree, "/proc/sys/fs/nr_open", "1048576\n");
+    ck_assert(apply_plan(&a, &p, tree.root, error));
+    ck_assert_int_eq(a.files[PROFILE_LIMITS].state, APPLY_CHANGE);
+    fake_tree_put(&tree, "/proc/sys/fs/nr_open", "1048575\n"); // is raised first
+    ck_assert(apply_plan(&a, &p, tree.root, error));
+    ck_assert_int_eq(value_of("fs.nr_open")->state, APPLY_CHANGE);
+    ck_assert_int_eq(a.files[PROFILE_LIMITS].state, APPLY_CHANGE);
+    // … and is refused after the plan was made: the file is not written either.
+    char path[HOST_FILE_PATH_BYTES], *text = NULL;
+    size_t size = 0;
+    ck_assert(host_file_path(path, tree.root, "/proc/sys/fs/nr_open"));
+    ck_assert_int_eq(remove(path), 0);
+    ck_assert_int_eq(mkdir(path, 0755), 0);
+    FILE *out = open_memstream(&text, &size);
+    ck_assert_uint_eq(apply_run(&a, out), 2);
+    fclose(out);
+    ck_assert_ptr_nonnull(strstr(text, "logins would fail"));
+    ck_assert_str_eq(text_of(LIMITS_FILE), "# it's mine\n* soft nofile 5");
+    free(text);
+    // Meant for larger hosts, say: then it stays low, and the plan says so.
+    ck_assert_int_eq(remove(path), 0);
+    fake_tree_put(&tree, "/proc/sys/fs/nr_open", "1048575\n");
+    for (uint32_t i = 0; i < p.count; i++)
+        if (strcmp(p.settings[i].path, "/proc/sys/fs/nr_open") == 0)
+            p.settings[i].memory_bytes_min = UINT64_MAX;
+    ck_assert(apply_plan(&a, &p, tree.root, error));
+    ck_assert_int_eq(a.files[PROFILE_LIMITS].state, APPLY_SKIPPED);
+    fake_tree_fini(&tree);
+}
+END_TEST
+
 START_TEST(masks_of_cpus_are_equal_without_their_zeros) {
     begin();
     struct profile_setting *setting = &p.settings[p.count++];
@@ -248,4 +282,5 @@ UNIT_MAIN("tuning/apply", a_plan_changes_nothing_and_names_every_state,
           applied_twice_changes_nothing_more, one_refusal_does_not_stop_the_rest,
           an_undo_script_is_never_overwritten, an_undo_script_that_cannot_says_so,
           a_file_too_large_to_keep_is_refused_before_anything,
-          the_difference_is_shown_in_80_columns, masks_of_cpus_are_equal_without_their_zeros)
+          limits_that_would_lock_logins_out_are_left_out, the_difference_is_shown_in_80_columns,
+          masks_of_cpus_are_equal_without_their_zeros)

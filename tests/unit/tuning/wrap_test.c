@@ -29,6 +29,17 @@ START_TEST(lines_have_at_most_80_columns) {
 }
 END_TEST
 
+// A short word at the begin of a line ends left of where the first line began.
+START_TEST(words_stay_apart_on_every_line) {
+    char sentence[128], expected[160];
+    memset(sentence, 'x', 70);
+    snprintf(sentence + 70, sizeof(sentence) - 70, " a b c");
+    snprintf(expected, sizeof(expected), "%.70s\n  a b c\n", sentence);
+    wrap(sentence, (struct wrap){.indent = 2, .column = 20});
+    ck_assert_str_eq(text, expected);
+}
+END_TEST
+
 START_TEST(a_number_stays_with_its_unit) {
     char sentence[128];
     memset(sentence, 'x', 75);
@@ -58,5 +69,6 @@ START_TEST(cells_are_filled_by_characters_not_bytes) {
 }
 END_TEST
 
-UNIT_MAIN("tuning/wrap", lines_have_at_most_80_columns, a_number_stays_with_its_unit,
-          a_word_that_fits_no_line_stands_alone, cells_are_filled_by_characters_not_bytes)
+UNIT_MAIN("tuning/wrap", lines_have_at_most_80_columns, words_stay_apart_on_every_line,
+          a_number_stays_with_its_unit, a_word_that_fits_no_line_stands_alone,
+          cells_are_filled_by_characters_not_bytes)
