@@ -98,8 +98,11 @@ static void execute(const struct child_order *order, char *const *argv, pid_t pa
     dup2(null_fd, STDIN_FILENO);
     dup2(out_fd, STDOUT_FILENO);
     dup2(error_fd, STDERR_FILENO);
+    // A handler of the parent's must not run here: one may signal the parent's whole group.
+    static const int DEFAULT[] = {SIGPIPE, SIGINT, SIGTERM, SIGHUP};
+    for (size_t i = 0; i < sizeof(DEFAULT) / sizeof(DEFAULT[0]); i++)
+        signal(DEFAULT[i], SIG_DFL);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    signal(SIGPIPE, SIG_DFL);
     // A control group may forbid it: measured is then where the kernel puts it.
     if (order->cpus != NULL)
         (void)!sched_setaffinity(0, sizeof(*order->cpus), order->cpus);
@@ -130,9 +133,14 @@ bool child_start(struct child *child, const struct child_order *order, char *err
     int out[2], error_pipe[2];
     if (!open_pipes(out, error_pipe))
         return fail(error, "cannot start %s: %s", order->program, strerror(errno));
+    // Signals wait until the child has its own group and the default handlers.
+    sigset_t all, before;
+    sigfillset(&all);
+    sigprocmask(SIG_BLOCK, &all, &before);
     pid_t parent = getpid(), pid = fork();
     if (pid == 0)
         execute(order, argv, parent, out[1], error_pipe[1]);
+    sigprocmask(SIG_SETMASK, &before, NULL);
     close(out[1]);
     close(error_pipe[1]);
     child->out_fd = out[0];

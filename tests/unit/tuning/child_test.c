@@ -76,6 +76,26 @@ START_TEST(a_signal_ends_it_and_is_told) {
 }
 END_TEST
 
+static void on_signal(int number) {
+    (void)number;
+    _exit(99);
+}
+
+// Between fork and exec the child is a copy of the parent, handlers and all: they must not run.
+START_TEST(a_signal_at_once_meets_no_handler_of_the_parent) {
+    void (*before)(int) = signal(SIGTERM, on_signal);
+    for (int i = 0; i < 200; i++) {
+        struct child child;
+        start(&child, "exec sleep 60", NULL);
+        child_signal(&child, SIGTERM);
+        until_end(&child);
+        ck_assert_int_eq(child.exit_code, 128 + SIGTERM);
+        child_fini(&child);
+    }
+    signal(SIGTERM, before);
+}
+END_TEST
+
 START_TEST(fini_kills_and_reaps_what_still_runs) {
     struct child child;
     start(&child, "trap '' TERM; while :; do sleep 1; done", NULL);
@@ -155,6 +175,7 @@ END_TEST
 
 UNIT_MAIN("tuning/child", output_lines_and_exit_code_come_back,
           much_output_is_all_kept_and_of_stderr_the_end, a_signal_ends_it_and_is_told,
-          fini_kills_and_reaps_what_still_runs, a_readable_stop_descriptor_ends_the_wait,
+          a_signal_at_once_meets_no_handler_of_the_parent, fini_kills_and_reaps_what_still_runs,
+          a_readable_stop_descriptor_ends_the_wait,
           a_program_that_is_not_there_says_so_by_its_exit_code, it_dies_with_its_parent,
           a_program_is_found_in_path_and_a_missing_one_is_named)
