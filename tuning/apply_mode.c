@@ -21,7 +21,10 @@ static int complain(const char *sentence) {
 // False: no, or nobody there to answer.
 static bool ask(uint32_t change_count) {
     char answer[16];
-    fprintf(stderr, "Make these %u changes? [y/N] ", change_count);
+    if (change_count == 1)
+        fputs("Make this change? [y/N] ", stderr);
+    else
+        fprintf(stderr, "Make these %u changes? [y/N] ", change_count);
     fflush(stderr);
     if (fgets(answer, sizeof(answer), stdin) == NULL)
         return false;

@@ -202,3 +202,56 @@ describe("tune --apply", () => {
     }
   });
 });
+
+describe("profiles' scripts", () => {
+  const CARD = {
+    "sys/devices/system/cpu/online": "0-3\n",
+    "sys/class/net/eth0/operstate": "up\n",
+    "sys/class/net/eth0/queues/rx-0/rps_cpus": "0\n",
+    "sys/class/net/eth0/device/msi_irqs/40": "msix\n",
+    "proc/irq/40/eth0-TxRx-0/handler": "",
+    "proc/irq/40/smp_affinity_list": "0-3\n",
+  };
+
+  test("irq.sh apply sets what irq.sh plan printed, and what it prints undoes it", async () => {
+    await withHost(CARD, (root) => {
+      const irq = (...args) => spawnSync("sh", [path.join(PROFILES, "irq.sh"), ...args], { encoding: "utf8", env: { ...process.env, FAIRLEAD_ROOT: root } });
+      const before = everyFile(root);
+      const plan = irq("plan").stdout;
+      assert.match(plan, /^\/sys\/class\/net\/eth0\/queues\/rx-0\/rps_cpus\tf\teth0: 1 queue\(s\) for 4 CPUs/);
+      assert.deepEqual(everyFile(root), before);
+      const applied = irq("apply");
+      assert.equal(applied.status, 0, applied.stderr);
+      assert.equal(fs.readFileSync(path.join(root, "sys/class/net/eth0/queues/rx-0/rps_cpus"), "utf8"), "f\n");
+      assert.equal(spawnSync("sh", ["-c", applied.stdout]).status, 0);
+      assert.deepEqual(everyFile(root), before);
+      assert.match(irq("plan", "eth7").stderr, /no card eth7/);
+      assert.equal(irq().status, 2);
+    });
+  });
+
+  const hasJq = spawnSync("jq", ["--version"]).status === 0;
+  test("seccomp.sh allows the three calls of io_uring and changes nothing else", { skip: !hasJq }, async () => {
+    const calls = ["io_uring_setup", "io_uring_enter", "io_uring_register"];
+    const list = {
+      defaultAction: "SCMP_ACT_ERRNO",
+      syscalls: [
+        { names: ["read", "write"], action: "SCMP_ACT_ALLOW" },
+        { names: calls, action: "SCMP_ACT_ERRNO" }, // a rule of nothing else goes
+        { names: ["reboot", "io_uring_enter"], action: "SCMP_ACT_ERRNO" },
+      ],
+    };
+    await withHost({ "default.json": JSON.stringify(list), "other.json": "[]" }, (root) => {
+      const seccomp = (...args) => spawnSync("sh", [path.join(PROFILES, "seccomp.sh"), ...args], { encoding: "utf8" });
+      const made = JSON.parse(seccomp(path.join(root, "default.json")).stdout);
+      assert.equal(made.defaultAction, "SCMP_ACT_ERRNO");
+      assert.deepEqual(made.syscalls.slice(0, -1), [list.syscalls[0], { names: ["reboot"], action: "SCMP_ACT_ERRNO" }]);
+      assert.deepEqual([made.syscalls.at(-1).names, made.syscalls.at(-1).action], [calls, "SCMP_ACT_ALLOW"]);
+      for (const [args, sentence] of [[[], /seccomp\.sh DEFAULT\.json/], [["/nonexistent"], /no such file/], [[path.join(root, "other.json")], /no seccomp profile/]]) {
+        const { status, stderr } = seccomp(...args);
+        assert.equal(status, 2);
+        assert.match(stderr, sentence);
+      }
+    });
+  });
+});
