@@ -68,11 +68,15 @@ uint32_t measure_caches_decode(const char *text, struct measure_cache caches[MEA
     uint32_t count = 0;
     for (const char *line = text; line != NULL && *line != '\0' && count < MEASURE_CACHES_MAX;) {
         struct measure_cache *cache = &caches[count];
-        double all;
+        double all, size, objects, pages;
         *cache = (struct measure_cache){0};
         // The two lines of heading have no numbers.
-        if (sscanf(line, "%39s %lf %lf %lf", cache->name, &cache->count, &all, &cache->size) == 4)
+        if (sscanf(line, "%39s %lf %lf %lf %lf %lf", cache->name, &cache->count, &all, &size,
+                   &objects, &pages) == 6 &&
+            objects > 0) {
+            cache->size = pages * (double)sysconf(_SC_PAGESIZE) / objects;
             count++;
+        }
         line = strchr(line, '\n');
         line = line ? line + 1 : NULL;
     }
@@ -86,6 +90,19 @@ static double count_of(const struct measure_memory *memory, const char *name) {
     return 0;
 }
 
+// Caches of files and processes: what grows in them is somebody else's.
+static bool is_foreign(const char *name) {
+    static const char *const prefixes[] = {"buffer_head", "radix_tree",  "ext4",      "extent_",
+                                           "proc_inode",  "inode_cache", "xfs",       "btrfs",
+                                           "vm_area",     "anon_vma",    "maple_",    "pid",
+                                           "task_struct", "signal_",     "sighand",   "mm_struct",
+                                           "files_cache", "kernfs",      "vmap_area", "pool_work"};
+    for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++)
+        if (strncmp(name, prefixes[i], strlen(prefixes[i])) == 0)
+            return true;
+    return false;
+}
+
 static int by_bytes(const void *a, const void *b) {
     const struct measure_cache *x = a, *y = b;
     double left = x->count * x->size, right = y->count * y->size;
@@ -96,24 +113,20 @@ void measure_growth_decode(const struct measure_memory *before, const struct mea
                            double connections, struct measure_growth *growth) {
     double grown = (after->slab_bytes - before->slab_bytes) / connections;
     *growth = (struct measure_growth){.bytes = grown / 2, .client_bytes = grown / 2};
-    double all = 0, client = 0;
-    for (uint32_t i = 0; i < after->cache_count; i++) {
-        struct measure_cache cache = after->caches[i];
-        cache.count = (cache.count - count_of(before, cache.name)) / connections;
-        if (cache.count < GROWN_MIN)
-            continue;
-        growth->caches[growth->cache_count++] = cache;
-        all += cache.count * cache.size;
-        client += cache.count * cache.size * (cache.is_client ? 1 : 0.5);
-    }
-    growth->has_caches = growth->cache_count > 0;
+    double sockets = count_of(after, "TCP") - count_of(before, "TCP");
+    growth->has_caches = sockets >= 1;
     if (!growth->has_caches)
         return;
-    // Objects are counted exactly; the pages they lie in are what memory loses. Others' pages that
-    // come or go meanwhile are in the growth of all slabs, so that the objects bound it from below.
-    double pages = fmax(grown, all);
-    growth->client_bytes = pages * client / all;
-    growth->bytes = pages - growth->client_bytes;
+    growth->bytes = growth->client_bytes = 0;
+    for (uint32_t i = 0; i < after->cache_count; i++) {
+        struct measure_cache cache = after->caches[i];
+        cache.count = (cache.count - count_of(before, cache.name)) / (sockets / 2);
+        if (cache.count < GROWN_MIN || is_foreign(cache.name))
+            continue;
+        growth->caches[growth->cache_count++] = cache;
+        growth->client_bytes += cache.count * cache.size * (cache.is_client ? 1 : 0.5);
+        growth->bytes += cache.count * cache.size * (cache.is_client ? 0 : 0.5);
+    }
     qsort(growth->caches, growth->cache_count, sizeof(growth->caches[0]), by_bytes);
 }
 

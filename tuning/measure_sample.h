@@ -48,8 +48,8 @@ struct measure_usage {
 
 struct measure_cache {
     char name[MEASURE_CACHE_NAME_BYTES];
-    double count; // active objects
-    double size;
+    double count;   // active objects
+    double size;    // bytes of pages for each: a page's rest that fits no object counts, too
     bool is_client; // of connecting sockets alone: their local port
 };
 
@@ -67,7 +67,7 @@ struct measure_memory {
 struct measure_growth {
     double bytes;        // per connection, server's half
     double client_bytes; // client's half
-    bool has_caches;     // false: halves of the growth of all slabs
+    bool has_caches;     // false: halves of the growth of all slabs, others' included
     uint32_t cache_count;
     struct measure_cache caches[MEASURE_CACHES_MAX]; // count: objects per connection, largest first
 };
@@ -83,8 +83,9 @@ double measure_field_decode(const char *text, const char *name);
 // /proc/slabinfo; the number of caches.
 uint32_t measure_caches_decode(const char *text, struct measure_cache caches[MEASURE_CACHES_MAX]);
 
-// What `connections` added between two moments. Caches that grew by less than a tenth of an object
-// per connection are left out.
+// What `connections` added between two moments. With caches each is counted by the TCP sockets that
+// came with it, so that connections of others meanwhile do not matter; caches that grew by less
+// than a tenth of an object per connection, or that hold files and processes, are left out.
 void measure_growth_decode(const struct measure_memory *before, const struct measure_memory *after,
                            double connections, struct measure_growth *growth);
 

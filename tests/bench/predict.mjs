@@ -25,7 +25,7 @@ const build = env.BENCH_BUILD ?? 'build/release';
 const ROUNDS = Number(env.ROUNDS ?? (quick ? 1 : 5));
 const HOLD = Number(env.HOLD ?? (quick ? 12000 : 150000));
 const MEASURE_HOLD = Number(env.MEASURE_HOLD ?? (quick ? 4000 : 40000));
-const ROOMS = (env.ROOMS ?? '20,500').split(',').map(Number);
+const ROOMS = (env.ROOMS ?? '20,500').split(',').filter(Boolean).map(Number);
 const CONNECTIONS = Number(env.CONNECTIONS ?? (quick ? 1000 : 5000));
 const STEP_S = Number(env.STEP_S ?? (quick ? 1 : 5));
 // So short that little is merged: the server is full before the client is.
