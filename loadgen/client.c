@@ -10,11 +10,55 @@
 
 #define GIVE_UP_AFTER 100 // failures without one success: nobody is there
 
+static uint32_t greatest_divisor(uint32_t a, uint32_t b) {
+    while (b != 0) {
+        uint32_t rest = a % b;
+        a = b;
+        b = rest;
+    }
+    return a;
+}
+
+// Where only a share of the connections is up, it is to be a share of every room: the ranks jump
+// through the connections by the golden section, or by 1 where all are up from the beginning.
+static void init_ranks(struct run *run) {
+    uint32_t count = run->options.connections;
+    run->connect_count = run->phases.up + run->options.has_flood;
+    run->rank_stride = 1;
+    if (!run->phases.needs.moves || count < 3)
+        return;
+    run->rank_stride = (uint32_t)(count * 0.6180339887);
+    while (greatest_divisor(count, run->rank_stride) != 1)
+        run->rank_stride++;
+}
+
+uint32_t client_of_rank(const struct run *run, uint32_t rank) {
+    uint32_t count = run->options.connections;
+    if (rank >= count) // the flooding one
+        return rank;
+    return (uint32_t)((uint64_t)rank * run->rank_stride % count);
+}
+
+static int init_layout(struct run *run) {
+    const struct load_options *o = &run->options;
+    const struct plan_needs *needs = &run->phases.needs;
+    const struct layout_config config = {
+        .sizes = o->sizes,
+        .connections = o->connections,
+        .slow_percent = needs->slow_percent,
+        .churn_percent = needs->churn ? o->churn_percent : 0,
+    };
+    return layout_init(&run->layout, &run->ledger, &config);
+}
+
 int client_init(struct run *run) {
     const struct load_options *o = &run->options;
+    if (!phases_init(run) || init_layout(run) < 0)
+        return -ENOMEM;
+    init_ranks(run);
     run->protocol = o->protocol;
     run->flood_client = o->has_flood ? o->connections : SLAB_NONE;
-    run->room_count = load_options_room_count(o) + o->has_flood;
+    run->room_count = run->layout.room_count + o->has_flood;
     run->clients =
         memory_reserve(&run->ledger, "clients", (size_t)run->client_count * sizeof(struct client));
     run->rooms =
@@ -24,12 +68,21 @@ int client_init(struct run *run) {
     if (run->clients == NULL || run->rooms == NULL || run->scratch == NULL)
         return -ENOMEM;
     for (uint32_t i = 0; i < run->client_count; i++)
-        run->clients[i] = (struct client){.stream = HANDLE_NONE, .cut = SLAB_NONE};
+        run->clients[i] = (struct client){
+            .stream = HANDLE_NONE,
+            .cut = SLAB_NONE,
+            .role = i < o->connections ? (uint8_t)layout_role_of(&run->layout, i) : LAYOUT_PLAIN};
     for (uint32_t i = 0; i < run->room_count; i++) {
         char topic[RUN_TOPIC_BYTES_MAX];
         scan_expect(&run->rooms[i].expected, client_topic(run, i, topic),
                     bytes_from_string(o->event), o->payload_bytes);
     }
+    uint32_t peak = 0;
+    for (uint32_t i = 0; i < run->plan->count; i++) {
+        uint32_t up = phases_up_at(run, run->plan->phases[i].connections_percent);
+        peak = up > peak ? up : peak;
+    }
+    run->result->wanted = peak + o->has_flood;
     return cut_init(run);
 }
 
@@ -57,7 +110,7 @@ const char *client_shown(struct bytes text, char out[CLIENT_SHOWN_BYTES]) {
 }
 
 bool client_all_settled(const struct run *run) {
-    return run->waiting == 0 && (run->next_client == run->client_count || run->gives_up);
+    return run->waiting == 0 && (run->next_client == run->connect_count || run->gives_up);
 }
 
 void client_enter_room(struct run *run, uint32_t index) {
@@ -95,10 +148,20 @@ static void leave_state(struct run *run, uint32_t index) {
         client->unanswered = 0;
     }
     client->state = CLIENT_GONE;
+    throttle_forget(run, index);
     client->member = CLIENT_OUT;
     cut_release(run, client);
     if (run->result->live_max == 0 && result_refused_count(run->result) >= GIVE_UP_AFTER)
         run->gives_up = true;
+}
+
+// An attempt to come back that failed is counted as that: the server may refuse in a storm.
+static void count_failure(struct run *run, uint32_t index, enum result_failure why,
+                          const char *sentence) {
+    if (run->phases.is_on)
+        run->result->phase_rows[run->phases.at].failures++;
+    if (!comeback_on_failed(run, index, why))
+        result_count_failure(run->result, why, "%s", sentence);
 }
 
 void client_fail(struct run *run, uint32_t index, enum result_failure why, const char *format,
@@ -114,7 +177,27 @@ void client_fail(struct run *run, uint32_t index, enum result_failure why, const
     if (index == run->flood_client && client->state == CLIENT_LIVE)
         snprintf(run->result->flood_end, sizeof(run->result->flood_end), "%s", sentence);
     else
-        result_count_failure(run->result, why, "%s", sentence);
+        count_failure(run, index, why, sentence);
+    bool was_live = client->state == CLIENT_LIVE;
+    stream_close(&run->streams, client->stream, STREAM_CLOSE_ABORT);
+    leave_state(run, index);
+    if (was_live)
+        comeback_on_dropped(run, index, clock_monotonic_ns());
+}
+
+void client_depart(struct run *run, uint32_t index) {
+    struct client *client = &run->clients[index];
+    comeback_forget(run, index);
+    if (client->state == CLIENT_NONE || client->state == CLIENT_GONE)
+        return;
+    // What it asked for last stays without an answer by our own doing, what its room was sent last
+    // does not reach it for the same reason.
+    run->outstanding -= client->unanswered;
+    client->unanswered = 0;
+    if (client->state == CLIENT_LIVE && client_is_stable(client)) {
+        uint32_t room = run_room_of(run, index);
+        flight_forgive(&run->flights, room, run->rooms[room].published);
+    }
     stream_close(&run->streams, client->stream, STREAM_CLOSE_ABORT);
     leave_state(run, index);
 }
@@ -175,7 +258,7 @@ void client_on_end(struct run *run, uint32_t index, enum stream_end reason) {
 
 // --- beginnings ----------------------------------------------------------------------------------
 
-static void connect_one(struct run *run, uint32_t index, uint64_t intended_ns, uint64_t now_ns) {
+void client_connect(struct run *run, uint32_t index, uint64_t intended_ns, uint64_t now_ns) {
     struct client *client = &run->clients[index];
     const struct target *target = target_of(run->targets, index);
     const struct sockaddr_storage *source = target_source_of(run->targets, index);
@@ -187,6 +270,7 @@ static void connect_one(struct run *run, uint32_t index, uint64_t intended_ns, u
         .remote = (const struct sockaddr *)&target->address,
         .remote_size = target->address_size,
         .linger_zero = true,
+        .receive_buffer_bytes = client->role == LAYOUT_SLOW ? THROTTLE_RECEIVE_BUFFER_BYTES : 0,
     };
     client->state = CLIENT_CONNECTING;
     client->connect_ns = intended_ns;
@@ -200,7 +284,7 @@ static void connect_one(struct run *run, uint32_t index, uint64_t intended_ns, u
 }
 
 uint64_t client_next_connect_ns(const struct run *run) {
-    if (run->next_client == run->client_count || run->gives_up ||
+    if (run->next_client == run->connect_count || run->gives_up ||
         run->waiting >= run->options.connecting_max)
         return SCHEDULE_NEVER;
     return schedule_next_ns(&run->connects);
@@ -210,7 +294,7 @@ void client_connect_due(struct run *run, uint64_t now_ns) {
     uint64_t intended_ns;
     while (client_next_connect_ns(run) <= now_ns &&
            schedule_try_pop(&run->connects, now_ns, &intended_ns))
-        connect_one(run, run->next_client++, intended_ns, now_ns);
+        client_connect(run, client_of_rank(run, run->next_client++), intended_ns, now_ns);
 }
 
 static void fail_late(struct run *run, uint32_t index) {
@@ -225,19 +309,21 @@ static void fail_late(struct run *run, uint32_t index) {
                 is_joining ? p->join_hint : "");
 }
 
+void client_time_out(struct run *run, uint32_t index) {
+    run->protocol->on_end_early(run, index);
+    fail_late(run, index);
+}
+
 void client_expire(struct run *run, uint64_t now_ns) {
     uint64_t timeout_ms = (uint64_t)(run->options.connect_timeout_s * 1000);
     uint64_t now_ms = (now_ns - run->result->begin_ns) / NS_PER_MS;
-    for (uint32_t i = run->first_waiting; i < run->next_client; i++) {
-        struct client *client = &run->clients[i];
-        if (!is_waiting(client)) {
-            run->first_waiting += i == run->first_waiting;
-            continue;
-        }
-        if (now_ms < client->started_ms + timeout_ms)
-            continue;
-        run->protocol->on_end_early(run, i);
-        fail_late(run, i);
+    for (uint32_t rank = run->first_waiting; rank < run->next_client; rank++) {
+        uint32_t index = client_of_rank(run, rank);
+        const struct client *client = &run->clients[index];
+        if (!is_waiting(client))
+            run->first_waiting += rank == run->first_waiting;
+        else if (now_ms >= client->started_ms + timeout_ms && !comeback_has(run, index))
+            client_time_out(run, index);
     }
 }
 
@@ -267,6 +353,8 @@ void client_set_live(struct run *run, uint32_t index) {
     r->live++;
     if (r->live > r->live_max)
         r->live_max = r->live;
+    if (comeback_on_live(run, index, now_ns))
+        return;
     histogram_record(&r->connect, now_ns > client->connect_ns ? now_ns - client->connect_ns : 0);
     r->connected_ns = now_ns;
 }

@@ -19,7 +19,19 @@ uint64_t client_next_connect_ns(const struct run *run);
 // Once a second: gives up connects that take too long.
 void client_expire(struct run *run, uint64_t now_ns);
 
-// True when every client is live or gone.
+// Connections have ranks, in the order in which they come (and, the other way round, go).
+uint32_t client_of_rank(const struct run *run, uint32_t rank);
+
+// One that is not there connects; it was meant to at intended_ns.
+void client_connect(struct run *run, uint32_t index, uint64_t intended_ns, uint64_t now_ns);
+
+// Its attempt takes too long: fails with a sentence about what is missing.
+void client_time_out(struct run *run, uint32_t index);
+
+// It goes, by our own doing: reset at once, and no failure.
+void client_depart(struct run *run, uint32_t index);
+
+// True when every client that is to be there before the first phase is live or gone.
 bool client_all_settled(const struct run *run);
 
 void client_on_open(struct run *run, uint32_t index, uint32_t stream_index);

@@ -71,6 +71,17 @@ enum flight_step flight_take(struct flight_table *table, const struct flight_rec
     return FLIGHT_LAST;
 }
 
+void flight_forgive(struct flight_table *table, uint32_t room, uint32_t published) {
+    uint32_t count = table->per_room < FLIGHT_FORGIVEN_MAX ? table->per_room : FLIGHT_FORGIVEN_MAX;
+    for (uint32_t i = 0; i < count && i < published; i++) {
+        struct flight *flight = place_of(table, room, published - i);
+        if (flight->number != published - i)
+            continue;
+        flight->number = 0;
+        table->begun--;
+    }
+}
+
 void flight_finish(struct flight_table *table) {
     for (size_t i = 0; i < (size_t)table->per_room * table->room_count; i++)
         if (table->flights[i].number != 0)

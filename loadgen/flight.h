@@ -16,6 +16,7 @@
 #define FLIGHT_SLOTS_MAX (1u << 20)
 #define FLIGHT_PER_ROOM_MAX 65536u
 #define FLIGHT_PER_ROOM_MIN 16u
+#define FLIGHT_FORGIVEN_MAX 256u
 
 struct flight {
     uint64_t intended_ns;
@@ -31,7 +32,7 @@ struct flight_table {
     struct flight *flights;
     uint32_t room_count;
     uint32_t per_room; // a power of two
-    uint64_t begun;
+    uint64_t begun;    // less those that were forgiven
     uint64_t complete;
     uint64_t incomplete;
     uint64_t due;              // receivers of all messages that are complete or incomplete
@@ -76,6 +77,11 @@ struct flight_times {
 // receiver of measured messages.
 enum flight_step flight_take(struct flight_table *table, const struct flight_receipt *receipt,
                              const struct flight_times *times);
+
+// A member of the room went away by our own doing: of messages that are under way there it cannot
+// be told any more whom they reached, so they count neither as complete nor as incomplete.
+// `published` is the room's last number; looks at the last FLIGHT_FORGIVEN_MAX.
+void flight_forgive(struct flight_table *table, uint32_t room, uint32_t published);
 
 // What is still under way is incomplete.
 void flight_finish(struct flight_table *table);

@@ -55,7 +55,10 @@ void stream_port_writable(void *port, uint32_t index, uint32_t owner) {
 }
 
 void stream_port_end(void *port, uint32_t index, uint32_t owner, enum stream_end reason) {
-    client_on_end(port, owner, reason);
+    const struct run *run = port;
+    // A client that came back has another stream by now; what its old one does is its own affair.
+    if (run->clients[owner].stream.index == index)
+        client_on_end(port, owner, reason);
 }
 
 void stream_port_drops(void *port, uint32_t owner, uint32_t room) {
@@ -89,7 +92,8 @@ static void print_start(const struct run *run) {
     if (o->target_count > 1)
         fprintf(stderr, " and %u more", o->target_count - 1);
     if (o->scenario != LOAD_OPTIONS_ECHO)
-        fprintf(stderr, ", %u rooms of %u", load_options_room_count(o), o->room_size);
+        fprintf(stderr, ", %u rooms of %s%u", load_options_room_count(o),
+                o->room_sizes[0] ? "up to " : "", o->sizes.max);
     if (o->scenario != LOAD_OPTIONS_HOLD && o->is_closed)
         fprintf(stderr, ", closed loop");
     else if (o->scenario != LOAD_OPTIONS_HOLD)
@@ -147,9 +151,17 @@ static void prepare_process(void) {
     }
 }
 
+// Who comes back in a storm may be quicker than its old socket goes.
+static uint32_t stream_slots(const struct run *run) {
+    struct plan_needs needs;
+    plan_measure(run->plan, &needs);
+    bool returns = needs.returns || run->options.reconnects;
+    return run->client_count + (returns ? run->client_count / 4 + 1024 : 0);
+}
+
 static int open_streams(struct run *run) {
     uint32_t per_lane = ring_descriptors_max();
-    uint32_t lanes = run->client_count / per_lane + 1;
+    uint32_t lanes = stream_slots(run) / per_lane + 1;
     struct ring_config ring_config = {
         .lane_count = lanes < RING_LANES_MAX ? lanes : RING_LANES_MAX,
         .descriptors_per_lane = per_lane,
@@ -167,7 +179,7 @@ static int open_streams(struct run *run) {
     if (status < 0)
         return status;
     struct stream_config stream_config = {
-        .connections_max = run->client_count,
+        .connections_max = stream_slots(run),
         .control_bytes_max = CONTROL_BYTES_MAX,
         .connects = true,
     };
@@ -262,7 +274,7 @@ static void end_window(struct run *run) {
     r->window.intended_to_ns = until_ns;
     run->straggle_from_ns = r->window.end_ns;
     r->phase = RESULT_STRAGGLERS;
-    scenario_end(run);
+    scenario_end(run, clock_monotonic_ns());
     say_phase(run, "measure_end");
 }
 
@@ -284,7 +296,7 @@ static void stop(struct run *run) {
         end_window(run);
         return;
     }
-    scenario_end(run);
+    scenario_end(run, clock_monotonic_ns());
     run->straggle_from_ns = clock_monotonic_ns();
     r->phase = RESULT_STRAGGLERS;
 }
@@ -315,7 +327,7 @@ static bool step(struct run *run, uint64_t now_ns) {
             begin_window(run);
         return true;
     case RESULT_MEASURE:
-        if (now_ns >= run->measure_to_ns || r->live == 0)
+        if (now_ns >= run->measure_to_ns || scenario_is_deserted(run))
             end_window(run);
         return true;
     case RESULT_STRAGGLERS:

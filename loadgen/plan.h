@@ -20,10 +20,8 @@
 #define PLAN_DURATION_S_MAX (7 * 86400.0)
 #define PLAN_CHURN_RATE_MAX 1000000.0
 #define PLAN_SLOW_BYTES_PER_S_MAX 1000000000u
-// One thread of today makes less than half of these on the bare kernel (docs/BENCHMARKS.md), so
-// what is above is a slip of the pen; what is below and too much is found out by running it (exit
-// 3).
-#define PLAN_SENT_PER_S_MAX 5000000.0
+// One thread of today reads less than a tenth of this (docs/BENCHMARKS.md), so what is above is a
+// slip of the pen; what is below and too much is found out by running it (exit 3).
 #define PLAN_RECEIVED_PER_S_MAX 20000000.0
 
 // A rate that moves in a straight line within its phase.
@@ -78,6 +76,7 @@ struct plan_needs {
     bool requests; // something is asked
     bool churn;
     bool cuts;
+    bool moves;              // connections come and go to reach a share of them
     bool returns;            // connections go away and come back in the course of it
     double slow_percent;     // the largest
     double first_percent;    // of connections, to be up when the first phase begins

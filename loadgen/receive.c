@@ -1,5 +1,6 @@
 #include "loadgen/receive.h"
 
+#include "loadgen/churn.h"
 #include "loadgen/client.h"
 #include "loadgen/scenario.h"
 
@@ -7,6 +8,7 @@ void receive_data(struct run *run, uint32_t index, uint8_t *data, size_t size) {
     run->result->bytes_in_all += size;
     run->read_ns = clock_monotonic_ns();
     run->protocol->on_data(run, index, data, size);
+    throttle_on_data(run, index, size);
 }
 
 void receive_strange(struct run *run) {
@@ -26,10 +28,21 @@ static void record_latency(struct run *run, const struct stamp *stamp) {
     r->received_all++;
     r->received_last_ns = run->read_ns;
     histogram_record(&r->interval, latency_ns);
+    struct result_phase_row *row = run_row(run, stamp->intended_ns);
+    if (row != NULL) {
+        row->received++;
+        histogram_record(row->latency, latency_ns);
+    }
     if (!run_is_measured(run, stamp->intended_ns))
         return;
     histogram_record(&r->latency, latency_ns);
     histogram_record(&r->service, latency_ns > lag_ns ? latency_ns - lag_ns : 0);
+}
+
+// A reply beside deliveries, which have the other histograms.
+static void record_reply(struct run *run, const struct stamp *stamp) {
+    if (run_is_measured(run, stamp->intended_ns))
+        histogram_record(&run->result->reply, latency_of(run, stamp));
 }
 
 // --- membership ----------------------------------------------------------------------------------
@@ -44,6 +57,8 @@ void receive_joined(struct run *run, uint32_t index, uint64_t watermark) {
         client_set_live(run, index);
     } else if (client->member == CLIENT_MEMBER_JOINING) {
         client_enter_room(run, index);
+        if (run->phases.needs.churn)
+            churn_on_joined(run, index, run->read_ns);
     }
 }
 
@@ -54,6 +69,8 @@ void receive_left(struct run *run, uint32_t index) {
         return;
     }
     client_leave_room(run, index);
+    if (run->phases.needs.churn)
+        churn_on_left(run, index);
 }
 
 // --- answers -------------------------------------------------------------------------------------
@@ -98,6 +115,9 @@ static bool take_answer(struct run *run, uint32_t index, const struct stamp *sta
     run->last_progress_ns = run->read_ns;
     run->result->answered_all++;
     run->result->answered += run_is_measured(run, stamp->intended_ns);
+    struct result_phase_row *row = run_row(run, stamp->intended_ns);
+    if (row != NULL)
+        row->answered++;
     return true;
 }
 
@@ -113,7 +133,10 @@ void receive_answer(struct run *run, uint32_t index, const struct stamp *stamp) 
     }
     if (!take_reply(client, &run->result->verify, stamp->number) || !take_answer(run, index, stamp))
         return;
-    record_latency(run, stamp);
+    if (run_has_both(run)) // the others are deliveries
+        record_reply(run, stamp);
+    else
+        record_latency(run, stamp);
     scenario_on_answer(run, index, run->read_ns);
 }
 

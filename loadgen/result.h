@@ -51,7 +51,21 @@
     X(reach_received, "messages", "of reach_due: those that got it")                               \
     X(slow_announced, "messages", "announced as lost to readers that --slow-... throttles")        \
     X(slow_gap_events, "events", "such announcements")                                             \
-    X(slow_behind, "messages", "that such readers had not read when waiting ended")
+    X(slow_behind, "messages", "that such readers had not read when waiting ended")                \
+    X(churn_leaves, "events", "members who left by our own doing")                                 \
+    X(churn_joins, "events", "and joined again")                                                   \
+    X(churn_skipped, "events", "arrivals of churn whose member was not in its room")               \
+    X(storm_cut, "connections", "reset by our own doing, all at once")                             \
+    X(storm_back, "connections", "of them: joined again")                                          \
+    X(dropped_back, "connections", "that the server had dropped: joined again (--reconnect)")      \
+    X(storm_attempts, "connects", "attempts to come back, or to come in the course of the run")    \
+    X(storm_refused_http, "connects", "of these attempts: answered, and not with an upgrade")      \
+    X(storm_refused_join, "connects", "of these attempts: the join was refused")                   \
+    X(storm_unreachable, "connects", "of these attempts: no TCP connection")                       \
+    X(storm_timeouts, "connects", "of these attempts: not connected and joined in time")           \
+    X(storm_closed, "connects", "of these attempts: closed or broken before joined")               \
+    X(storm_local, "connects", "of these attempts: this machine had no ports, files or memory")    \
+    X(absent, "messages", "not sent: whoever was meant to was away by our own doing")
 
 // X(name, unit, help): uint64_t, the largest of the parts.
 #define RESULT_PEAKS(X)                                                                            \
@@ -69,7 +83,9 @@
     X(connect, "from the intended connect time to joined")                                         \
     X(heartbeat, "from a heartbeat's intended time to its reply")                                  \
     X(recovery, "storm: from the cut to joined again")                                             \
-    X(slow, "window: deliveries to readers that --slow-... throttles")
+    X(slow, "window: deliveries to readers that --slow-... throttles")                             \
+    X(rejoin, "churn: from asking to join again to joined")                                        \
+    X(reply, "window, where publishes and pings go on beside each other: replies to pings")
 
 // X(name, help): uint32_t, adds up (live_max: the sum of each one's own peak).
 #define RESULT_LEVELS(X)                                                                           \

@@ -10,17 +10,19 @@
 #define FAIRLEAD_RUN_H
 
 #include "io/stream.h"
+#include "loadgen/comeback.h"
 #include "loadgen/environment.h"
 #include "loadgen/flight.h"
 #include "loadgen/layout.h"
 #include "loadgen/live.h"
-#include "loadgen/plan.h"
+#include "loadgen/phases.h"
 #include "loadgen/protocol.h"
 #include "loadgen/result.h"
 #include "loadgen/scan.h"
 #include "loadgen/schedule.h"
 #include "loadgen/session.h"
 #include "loadgen/target.h"
+#include "loadgen/throttle.h"
 #include "sched/base/clock.h"
 #include "sched/base/rng.h"
 
@@ -98,6 +100,7 @@ struct run {
     struct ring *ring;
     struct streams streams;
     struct rng rng;
+    struct rng jitter; // of back-off: --seed
 
     struct client *clients;
     uint32_t client_count; // with the flooding one, which is the last
@@ -111,18 +114,24 @@ struct run {
     size_t scratch_size;
 
     struct schedule connects;
-    struct schedule arrivals;
     struct schedule heartbeats;
-    uint32_t next_client;   // the next to connect
-    uint32_t first_waiting; // none below is CONNECTING … JOINING
+    struct layout layout;   // who is in which room
+    uint32_t rank_stride;   // client_of_rank
+    uint32_t connect_count; // ranks that connect before the first phase
+    uint32_t next_client;   // the rank that connects next
+    uint32_t first_waiting; // no rank below is CONNECTING … JOINING
     uint32_t waiting;       // clients that are
-    uint32_t next_talker;   // arrivals take turns
+    uint32_t next_churner;
     uint32_t next_heartbeat;
+    struct phases phases;
+    struct comebacks comebacks;
+    struct throttle throttle;
     uint64_t measure_from_ns; // SCHEDULE_NEVER until known
     uint64_t measure_to_ns;
     uint64_t outstanding; // requests without an answer, all clients
     enum run_numbers numbers;
     uint64_t last_intended_ns; // closed loop
+    uint32_t next_closed;      // closed loop: takes turns
     uint64_t last_progress_ns; // closed loop: something was answered
     bool sends_load;           // closed loop: answers make new requests
     bool floods;
@@ -144,7 +153,22 @@ static inline bool run_is_measured(const struct run *run, uint64_t intended_ns) 
 
 // The room of a client's only channel; the flooding client has one to itself.
 static inline uint32_t run_room_of(const struct run *run, uint32_t client) {
-    return client == run->flood_client ? run->room_count - 1 : client / run->options.room_size;
+    return client == run->flood_client ? run->room_count - 1 : layout_room_of(&run->layout, client);
+}
+
+// The phase that something meant for that time belongs to; NULL when none was on then.
+static inline struct result_phase_row *run_row(const struct run *run, uint64_t intended_ns) {
+    const struct phases *p = &run->phases;
+    uint32_t at = p->at;
+    while (at > 0 && intended_ns < p->from_ns[at])
+        at--;
+    bool is_within = intended_ns >= p->from_ns[at] && intended_ns < p->from_ns[at + 1];
+    return is_within ? &run->result->phase_rows[at] : NULL;
+}
+
+// Publishes and pings go on beside each other: replies have a histogram of their own then.
+static inline bool run_has_both(const struct run *run) {
+    return run->phases.needs.rooms && run->phases.needs.requests;
 }
 
 #endif

@@ -2,7 +2,8 @@
 
 #include "loadgen/client.h"
 
-#define ARRIVALS_PER_TURN_MAX 4096 // before completions are looked at again
+#define HEARTBEATS_PER_TURN_MAX 4096 // before completions are looked at again
+#define STAND_INS_MAX 64             // neighbours who are asked when somebody is away
 #define CLOSED_STALL_NS (2 * NS_PER_S)
 #define FLOOD_PINGS 64u          // in one parcel
 #define FLOOD_QUEUE_BYTES 16384u // kept queued while the server reads
@@ -17,53 +18,83 @@ static struct stamp stamp_now(const struct run *run, uint32_t index, uint64_t in
 
 static void note_sent(struct run *run, uint32_t index, const struct stamp *stamp) {
     struct result *r = run->result;
+    struct result_phase_row *row = run_row(run, stamp->intended_ns);
     run->clients[index].unanswered++;
     run->outstanding++;
     r->sent_all++;
+    if (row != NULL)
+        row->sent++;
     if (!run_is_measured(run, stamp->intended_ns))
         return;
     r->sent++;
     histogram_record(&r->send_lag, (uint64_t)stamp->lag_us * NS_PER_US);
 }
 
-static void send_echo(struct run *run, uint32_t index, uint64_t intended_ns) {
+static void note_unsendable(struct run *run) {
+    run->result->unsendable++;
+}
+
+// Who was meant to is away by our own doing, and so is everybody around: real users who are
+// offline send nothing either.
+static void note_absent(struct run *run) {
+    run->result->absent++;
+    phases_note_absent(run);
+}
+
+// Can anybody be away by our own doing?
+static bool may_be_away(const struct run *run) {
+    return run->phases.needs.returns || run->options.reconnects;
+}
+
+static void send_request(struct run *run, uint32_t index, uint64_t intended_ns) {
     struct client *client = &run->clients[index];
     struct stamp stamp = stamp_now(run, index, intended_ns);
     stamp.number = client->asked + 1;
     if (client->state != CLIENT_LIVE || !run->protocol->try_request(run, index, &stamp)) {
-        run->result->unsendable++;
+        note_unsendable(run);
         return;
     }
     client->asked++;
     note_sent(run, index, &stamp);
 }
 
-// The members of a room who publish are spread evenly over it.
+// The plain members of a room who publish are spread evenly over them.
 static uint32_t talker_of(const struct run *run, uint32_t room, uint32_t turn) {
-    const struct load_options *o = &run->options;
-    uint32_t first = room * o->room_size;
-    uint32_t size = o->connections - first < o->room_size ? o->connections - first : o->room_size;
-    uint32_t talkers = o->talkers < size ? o->talkers : size;
-    return first + (uint32_t)((uint64_t)(turn % talkers) * size / talkers);
+    uint32_t first = layout_first(&run->layout, room);
+    uint32_t plain = layout_parts_of(&run->layout, room).plain_count;
+    uint32_t talkers = run->options.talkers < plain ? run->options.talkers : plain;
+    uint32_t talker = first + (uint32_t)((uint64_t)(turn % talkers) * plain / talkers);
+    if (client_is_member(run, talker) || !may_be_away(run))
+        return talker;
+    for (uint32_t i = 1; i < plain && i <= STAND_INS_MAX; i++) {
+        uint32_t other = first + (talker - first + i) % plain;
+        if (client_is_member(run, other))
+            return other;
+    }
+    return SLAB_NONE;
 }
 
 static void send_publish(struct run *run, uint32_t room_index, uint32_t turn,
                          uint64_t intended_ns) {
     struct room *room = &run->rooms[room_index];
     uint32_t index = talker_of(run, room_index, turn);
+    if (index == SLAB_NONE) {
+        note_absent(run);
+        return;
+    }
     struct stamp stamp = stamp_now(run, index, intended_ns);
     stamp.number = room->published + 1;
     if (!client_is_member(run, index) ||
         !run->protocol->try_publish(run, index, room_index, &stamp)) {
-        run->result->unsendable++;
+        note_unsendable(run);
         return;
     }
     room->published++;
     struct flight_publish publish = {.room = room_index,
                                      .number = stamp.number,
                                      .due = room->stable,
-                                     .intended_ns = intended_ns,
-                                     .is_measured = run_is_measured(run, intended_ns)};
+                                     .intended_ns = stamp.intended_ns,
+                                     .is_measured = run_is_measured(run, stamp.intended_ns)};
     if (publish.due > 0)
         flight_begin(&run->flights, &publish);
     note_sent(run, index, &stamp);
@@ -71,29 +102,23 @@ static void send_publish(struct run *run, uint32_t room_index, uint32_t turn,
 
 // --- open loop -----------------------------------------------------------------------------------
 
-static uint32_t load_room_count(const struct run *run) {
-    return load_options_room_count(&run->options);
-}
-
-static void send_arrival(struct run *run, uint64_t intended_ns) {
-    uint32_t turn = run->next_talker++;
-    if (run->options.scenario == LOAD_OPTIONS_ECHO) {
-        send_echo(run, turn % run->options.connections, intended_ns);
-        return;
-    }
-    uint32_t rooms = load_room_count(run);
+void scenario_send_publishes(struct run *run, uint64_t intended_ns) {
+    uint32_t turn = run->phases.next_talker++;
+    uint32_t rooms = run->layout.room_count;
     for (uint32_t i = 0; i < run->options.burst; i++)
         send_publish(run, turn % rooms, turn / rooms, intended_ns);
 }
 
-uint64_t scenario_offered(const struct run *run, uint64_t until_ns) {
-    if (run->options.is_closed)
-        return run->result->sent;
-    if (until_ns <= run->measure_from_ns)
-        return 0;
-    return (schedule_offered(&run->arrivals, until_ns) -
-            schedule_offered(&run->arrivals, run->measure_from_ns)) *
-           run->options.burst;
+void scenario_send_ping(struct run *run, uint64_t intended_ns) {
+    uint32_t connections = run->options.connections;
+    uint32_t index = run->phases.next_asker++ % connections;
+    uint32_t tries = may_be_away(run) ? STAND_INS_MAX : 0;
+    for (uint32_t i = 0; i < tries && run->clients[index].state != CLIENT_LIVE; i++)
+        index = run->phases.next_asker++ % connections;
+    if (tries > 0 && run->clients[index].state != CLIENT_LIVE)
+        note_absent(run);
+    else
+        send_request(run, index, intended_ns);
 }
 
 // --- closed loop ---------------------------------------------------------------------------------
@@ -107,12 +132,13 @@ static uint64_t distinct_ns(struct run *run, uint64_t now_ns) {
 }
 
 static void send_closed(struct run *run, uint64_t now_ns) {
-    uint32_t turn = run->next_talker++;
+    uint32_t turn = run->next_closed++;
+    uint32_t rooms = run->layout.room_count;
     uint64_t intended_ns = distinct_ns(run, now_ns);
     if (run->options.scenario == LOAD_OPTIONS_ECHO)
-        send_echo(run, turn % run->options.connections, intended_ns);
+        send_request(run, turn % run->options.connections, intended_ns);
     else
-        send_publish(run, turn % load_room_count(run), turn / load_room_count(run), intended_ns);
+        send_publish(run, turn % rooms, turn / rooms, intended_ns);
 }
 
 static void begin_closed(struct run *run, uint64_t now_ns) {
@@ -120,21 +146,27 @@ static void begin_closed(struct run *run, uint64_t now_ns) {
     uint32_t count = o->closed;
     if (count == 0)
         count =
-            o->scenario == LOAD_OPTIONS_ECHO ? o->connections : load_room_count(run) * o->talkers;
+            o->scenario == LOAD_OPTIONS_ECHO ? o->connections : run->layout.room_count * o->talkers;
     run->last_progress_ns = now_ns;
     for (uint32_t i = 0; i < count; i++)
         send_closed(run, now_ns);
 }
 
+void scenario_set_closed(struct run *run, bool is_closed, uint64_t now_ns) {
+    run->sends_load = is_closed;
+    if (is_closed)
+        begin_closed(run, now_ns);
+}
+
 void scenario_on_answer(struct run *run, uint32_t client, uint64_t now_ns) {
     if (run->sends_load && now_ns < run->measure_to_ns)
-        send_echo(run, client, distinct_ns(run, now_ns));
+        send_request(run, client, distinct_ns(run, now_ns));
 }
 
 void scenario_on_complete(struct run *run, uint32_t room, uint64_t now_ns) {
     run->last_progress_ns = now_ns;
     if (run->sends_load && now_ns < run->measure_to_ns)
-        send_publish(run, room, run->next_talker++, distinct_ns(run, now_ns));
+        send_publish(run, room, run->next_closed++, distinct_ns(run, now_ns));
 }
 
 void scenario_tick(struct run *run, uint64_t now_ns) {
@@ -171,9 +203,10 @@ bool scenario_init(struct run *run, uint64_t now_ns) {
     bool has_heartbeats = run->protocol->has_heartbeats && run->options.heartbeat_s > 0;
     schedule_init(&run->heartbeats, now_ns,
                   has_heartbeats ? (double)run->client_count / run->options.heartbeat_s : 0);
-    schedule_init(&run->arrivals, now_ns, 0);
     run->measure_from_ns = run->measure_to_ns = SCHEDULE_NEVER;
     run->flood_parcel = BLOCK_NONE;
+    if (comeback_init(run, now_ns) < 0 || throttle_init(run, now_ns) < 0)
+        return false;
     if (run->flood_client == SLAB_NONE)
         return true;
     run->flood_parcel = run->protocol->encode_flood(run, FLOOD_PINGS);
@@ -188,51 +221,51 @@ void scenario_fini(struct run *run) {
 // --- the run's course ----------------------------------------------------------------------------
 
 void scenario_begin(struct run *run, uint64_t begin_ns) {
-    const struct load_options *o = &run->options;
-    bool is_hold = o->scenario == LOAD_OPTIONS_HOLD;
-    double warmup_s = is_hold ? 0 : o->warmup_s;
-    run->measure_from_ns = begin_ns + (uint64_t)(warmup_s * (double)NS_PER_S);
-    run->measure_to_ns = run->measure_from_ns + (uint64_t)(o->duration_s * (double)NS_PER_S);
-    if (o->holds_until_signal)
-        run->measure_to_ns = SCHEDULE_NEVER;
     run->floods = true;
-    if (is_hold)
-        return;
-    if (!o->is_closed) {
-        schedule_init(&run->arrivals, begin_ns, o->rate / o->burst);
-        schedule_stop_at(&run->arrivals, run->measure_to_ns);
-        return;
-    }
-    run->sends_load = true;
-    begin_closed(run, begin_ns);
+    phases_begin(run, begin_ns);
 }
 
 void scenario_turn(struct run *run, uint64_t now_ns) {
     uint64_t intended_ns;
+    phases_turn(run, now_ns);
     for (uint32_t i = 0;
-         i < ARRIVALS_PER_TURN_MAX && schedule_try_pop(&run->arrivals, now_ns, &intended_ns); i++)
-        send_arrival(run, intended_ns);
-    for (uint32_t i = 0;
-         i < ARRIVALS_PER_TURN_MAX && schedule_try_pop(&run->heartbeats, now_ns, &intended_ns); i++)
+         i < HEARTBEATS_PER_TURN_MAX && schedule_try_pop(&run->heartbeats, now_ns, &intended_ns);
+         i++)
         send_heartbeat(run, intended_ns);
     send_flood(run);
+    comeback_turn(run, now_ns);
+    throttle_turn(run, now_ns);
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b) {
+    return a < b ? a : b;
 }
 
 uint64_t scenario_next_ns(const struct run *run) {
-    uint64_t arrival_ns = schedule_next_ns(&run->arrivals);
-    uint64_t heartbeat_ns = schedule_next_ns(&run->heartbeats);
-    return arrival_ns < heartbeat_ns ? arrival_ns : heartbeat_ns;
+    return earlier(earlier(phases_next_ns(run), schedule_next_ns(&run->heartbeats)),
+                   earlier(comeback_next_ns(run), throttle_next_ns(run)));
 }
 
-void scenario_end(struct run *run) {
+uint64_t scenario_offered(const struct run *run, uint64_t until_ns) {
+    return phases_offered(run, until_ns);
+}
+
+void scenario_end(struct run *run, uint64_t now_ns) {
     run->sends_load = false;
     run->floods = false;
-    schedule_stop_at(&run->arrivals, run->arrivals.start_ns);
+    phases_end(run, now_ns);
+    comeback_end(run);
+}
+
+bool scenario_is_deserted(const struct run *run) {
+    return run->result->live == 0 && run->comebacks.away == 0 && !run->phases.needs.moves;
 }
 
 bool scenario_is_quiet(const struct run *run) {
-    if (run->options.scenario == LOAD_OPTIONS_ROOMS)
-        return run->flights.complete + run->flights.incomplete == run->flights.begun &&
-               (run->outstanding == 0 || run->result->answered_all == 0);
-    return run->outstanding == 0;
+    if (run->throttle.is_ready) // slow readers catch up now, and nobody counts what is due to them
+        return false;
+    bool has_flights = run->flights.complete + run->flights.incomplete < run->flights.begun;
+    if (!run->phases.needs.rooms && run->options.scenario != LOAD_OPTIONS_ROOMS)
+        return run->outstanding == 0;
+    return !has_flights && (run->outstanding == 0 || run->result->answered_all == 0);
 }

@@ -1,5 +1,5 @@
-// What is sent and when: arrivals of the open loop, the next request of the closed one, heartbeats,
-// the flood. The run's thread.
+// What is sent, and by whom: arrivals of the open loop as phases.h calls for them, the next request
+// of the closed one, heartbeats, the flood. The run's thread.
 #ifndef FAIRLEAD_SCENARIO_H
 #define FAIRLEAD_SCENARIO_H
 
@@ -10,7 +10,7 @@ MUST_USE bool scenario_init(struct run *run, uint64_t now_ns);
 
 void scenario_fini(struct run *run);
 
-// Everyone is connected: load begins at begin_ns, is measured from … to, and ends at `to`.
+// Everyone is connected: the phases begin at begin_ns. Sets run->measure_from_ns and measure_to_ns.
 void scenario_begin(struct run *run, uint64_t begin_ns);
 
 // Sends what is due.
@@ -20,10 +20,18 @@ void scenario_turn(struct run *run, uint64_t now_ns);
 uint64_t scenario_next_ns(const struct run *run);
 
 // No new load; heartbeats go on.
-void scenario_end(struct run *run);
+void scenario_end(struct run *run, uint64_t now_ns);
 
-// Nothing is on its way any more.
+// Nobody is there any more, and nobody will come.
+bool scenario_is_deserted(const struct run *run);
+
+// Nothing is on its way any more, as far as that can be told: never where there are slow readers.
 bool scenario_is_quiet(const struct run *run);
+
+// From phases.c: what was meant for this time, one arrival each; the closed loop begins or ends.
+void scenario_send_publishes(struct run *run, uint64_t intended_ns);
+void scenario_send_ping(struct run *run, uint64_t intended_ns);
+void scenario_set_closed(struct run *run, bool is_closed, uint64_t now_ns);
 
 // From receive.c: a request was answered (echo), everybody has a message (rooms).
 void scenario_on_answer(struct run *run, uint32_t client, uint64_t now_ns);

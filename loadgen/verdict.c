@@ -105,6 +105,8 @@ static bool has_failed(struct verdict *v, const struct load_options *o, const st
          "requests were rejected");
     list(text, sizeof(text), unless_expected(o, EXPECT_dropped, result_dropped_count(r)),
          "connections were dropped by the server");
+    list(text, sizeof(text), r->was_interrupted ? 0 : r->storm_cut - r->storm_back,
+         "of the clients that were cut had not come back when the run ended");
     list(text, sizeof(text),
          o->fails_on_gap ? unless_expected(o, EXPECT_announced, r->verify.announced) : 0,
          "messages announced as lost");

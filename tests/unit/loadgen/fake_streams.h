@@ -25,6 +25,9 @@ static struct {
     uint32_t control_bytes;         // what stream_control_bytes tells
     uint32_t pushes_of[64];         // per stream index
     const struct sockaddr *last_local;
+    uint32_t last_receive_buffer_bytes; // of connect_open
+    uint32_t pauses;
+    uint32_t resumes;
 } fake;
 
 // The payload of the parcel's first frame, unmasked (RFC 6455 5.3).
@@ -67,10 +70,22 @@ uint32_t stream_control_bytes(const struct streams *streams, uint32_t index) {
     return fake.control_bytes;
 }
 
+void stream_pause_reading(struct streams *streams, uint32_t index) {
+    fake.pauses++;
+}
+
+void stream_resume_reading(struct streams *streams, uint32_t index) {
+    fake.resumes++;
+}
+
+void stream_read_singly(struct streams *streams, uint32_t index) {
+}
+
 int connect_open(struct streams *streams, uint32_t owner, const struct connect_config *config,
                  struct handle *stream) {
     fake.connects++;
     fake.last_local = config->local;
+    fake.last_receive_buffer_bytes = config->receive_buffer_bytes;
     *stream = (struct handle){owner, 0};
     return fake.connect_answer;
 }
@@ -80,17 +95,20 @@ int connect_open(struct streams *streams, uint32_t owner, const struct connect_c
 static struct run run;
 static struct result result;
 static struct target_set targets;
+static struct plan plan;
 
 // Begins a run at 1 ns with the words of a command line; nothing is connected yet.
 static void fake_begin(char *const *argv, int argc) {
     char error[LOAD_OPTIONS_ERROR_BYTES];
     memset(&fake, 0, sizeof(fake));
-    run = (struct run){.result = &result, .targets = &targets};
+    run = (struct run){.result = &result, .targets = &targets, .plan = &plan};
     fake_run = &run;
     result_init(&result);
     ck_assert_int_eq(load_options_parse(&run.options, argc, argv, error), LOAD_OPTIONS_RUN);
     ck_assert_int_eq(target_resolve(&targets, &run.options, error), 0);
     ck_assert_int_eq(blocks_init(&run.blocks, &run.ledger, 1 << 24), 0);
+    if (run.options.scenario != LOAD_OPTIONS_MIX) // else the test has made one
+        plan_from_options(&plan, &run.options);
     run.client_count = run.options.connections + run.options.has_flood;
     ck_assert_int_eq(client_init(&run), 0);
     ck_assert_int_eq(flight_init(&run.flights, &run.ledger, run.room_count), 0);
@@ -129,6 +147,7 @@ static void fake_end(void) {
     slab_check_empty(&run.cuts);
     blocks_check_empty(&run.blocks);
     memory_release_all(&run.ledger);
+    result_fini(&result);
 }
 
 #endif

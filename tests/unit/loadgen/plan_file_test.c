@@ -169,8 +169,8 @@ START_TEST(plan_file_faults_of_the_whole_plan_have_their_line) {
             "day.yaml:3: phases[0].slow_percent: how slow?");
     refuses("phases:\n- duration_s: 1\n- duration_s: 1\n  measured: false\n- duration_s: 1\n",
             "day.yaml:4: phases[1].measured: phases that are not measured");
-    refuses("phases:\n- duration_s: 1\n- duration_s: 1\n  ping_rate: 6000000\n",
-            "day.yaml:4: phases[1].ping_rate: 6000000 a second is more than any one client");
+    refuses("phases:\n- duration_s: 1\n- duration_s: 1\n  publish_rate: 6000000\n",
+            "day.yaml:4: phases[1].publish_rate: 6000000 publishes a second are");
     refuses("phases:\n- duration_s: 600000\n- duration_s: 600000\n", "day.yaml:2: phases: all");
     refuses("options:\n  speed: 1000\nphases:\n- duration_s: 1\n", "too short to be one");
 }

@@ -172,7 +172,7 @@ START_TEST(scenario_closed_rooms_publishes_when_the_last_member_has_it) {
     ck_assert_uint_eq(result.sent_all, 4);
     scenario_tick(&run, BEGIN_NS + 3 * NS_PER_S); // all were lost: it begins anew
     ck_assert_uint_eq(result.sent_all, 7);
-    scenario_end(&run);
+    scenario_end(&run, BEGIN_NS + 3 * NS_PER_S);
     scenario_on_complete(&run, 1, BEGIN_NS + 3 * NS_PER_S);
     ck_assert_uint_eq(result.sent_all, 7);
     fake_end();

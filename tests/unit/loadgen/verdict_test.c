@@ -78,6 +78,18 @@ START_TEST(verdict_names_each_fault_of_the_server) {
 }
 END_TEST
 
+START_TEST(verdict_wants_everybody_back_who_was_cut) {
+    good_run(LOAD_OPTIONS_STORM);
+    r.storm_cut = r.storm_back = 50;
+    r.storm_refused_http = 500; // a server may refuse in a storm
+    is(VERDICT_OK, "none lost");
+    r.storm_back = 47;
+    is(VERDICT_FAILED, "3 of the clients that were cut had not come back when the run ended");
+    r.was_interrupted = true; // they were not given the time
+    is(VERDICT_OK, "ok");
+}
+END_TEST
+
 START_TEST(verdict_takes_announced_loss_as_failure_only_when_asked) {
     good_run(LOAD_OPTIONS_ROOMS);
     r.verify.announced = 7;
@@ -196,6 +208,7 @@ START_TEST(verdict_of_no_connection_is_that_of_the_target) {
 END_TEST
 
 UNIT_MAIN("loadgen/verdict", verdict_of_a_good_run_is_ok, verdict_names_each_fault_of_the_server,
+          verdict_wants_everybody_back_who_was_cut,
           verdict_takes_announced_loss_as_failure_only_when_asked,
           verdict_says_when_the_client_s_cpu_was_the_limit,
           verdict_says_when_other_load_had_the_client_s_cpu, verdict_says_when_the_client_was_late,
