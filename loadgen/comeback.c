@@ -53,19 +53,37 @@ bool comeback_may_go(const struct run *run, uint32_t index) {
            run->clients[index].unanswered == 0;
 }
 
-void comeback_cut(struct run *run, double percent, uint64_t now_ns) {
-    double share = 0;
-    for (uint32_t i = 0; i < run->options.connections; i++) {
-        if (run->clients[i].state != CLIENT_LIVE)
+static void cut_one(struct run *run, uint32_t index, uint64_t now_ns) {
+    client_depart(run, index);
+    run->result->storm_cut++;
+    begin(run, index, COMEBACK_CUT, now_ns, backoff_ns(run, 1));
+}
+
+static void cut_some(struct run *run, uint64_t now_ns) {
+    struct comebacks *c = &run->comebacks;
+    uint32_t count = 0;
+    while (c->cut_next < run->options.connections && count < COMEBACK_CUTS_PER_TURN_MAX) {
+        uint32_t index = c->cut_next++;
+        if (run->clients[index].state != CLIENT_LIVE)
             continue;
-        share += percent;
-        if (share < 100 || !comeback_may_go(run, i))
+        c->cut_share += c->cut_percent;
+        if (c->cut_share < 100 || !comeback_may_go(run, index))
             continue;
-        share -= 100;
-        client_depart(run, i);
-        run->result->storm_cut++;
-        begin(run, i, COMEBACK_CUT, now_ns, backoff_ns(run, 1));
+        c->cut_share -= 100;
+        cut_one(run, index, now_ns);
+        count++;
     }
+    c->is_cutting = c->cut_next < run->options.connections;
+}
+
+void comeback_cut(struct run *run, double percent, uint64_t now_ns) {
+    struct comebacks *c = &run->comebacks;
+    while (c->is_cutting) // the last cut, when phases are very short
+        cut_some(run, now_ns);
+    c->cut_percent = percent;
+    c->cut_share = 0;
+    c->cut_next = 0;
+    cut_some(run, now_ns);
 }
 
 void comeback_enter(struct run *run, uint32_t index, uint64_t intended_ns) {
@@ -155,6 +173,8 @@ static void try_connect(struct run *run, uint32_t index, uint64_t now_ns) {
 
 void comeback_turn(struct run *run, uint64_t now_ns) {
     struct comebacks *c = &run->comebacks;
+    if (c->is_on && c->is_cutting)
+        cut_some(run, now_ns);
     for (uint32_t i = 0; c->is_on && i < COMEBACK_CONNECTS_PER_TURN_MAX; i++) {
         uint32_t index = timer_wheel_expire(&c->wheel, now_ns);
         if (index == SLAB_NONE)
@@ -168,7 +188,10 @@ void comeback_turn(struct run *run, uint64_t now_ns) {
 }
 
 uint64_t comeback_next_ns(const struct run *run) {
-    return run->comebacks.is_on ? timer_wheel_next_ns(&run->comebacks.wheel) : UINT64_MAX;
+    const struct comebacks *c = &run->comebacks;
+    if (!c->is_on)
+        return UINT64_MAX;
+    return c->is_cutting ? 0 : timer_wheel_next_ns(&c->wheel);
 }
 
 void comeback_end(struct run *run) {

@@ -19,7 +19,10 @@
 #include "loadgen/result.h"
 #include "sched/timer_wheel.h"
 
-#define COMEBACK_CONNECTS_PER_TURN_MAX 512 // before completions are looked at again
+// Before completions are looked at again: some 10 ms of work each, or messages that come and go
+// meanwhile would be late by our own doing.
+#define COMEBACK_CONNECTS_PER_TURN_MAX 512
+#define COMEBACK_CUTS_PER_TURN_MAX 1024
 
 struct run;
 
@@ -44,6 +47,10 @@ struct comebacks {
     struct timer_wheel wheel;
     bool is_on;    // reserved, and the run is not over
     uint32_t away; // clients in it
+    double cut_percent;
+    double cut_share;  // of the next to be cut, in percent: at 100 it is
+    uint32_t cut_next; // connections below it were cut, or left
+    bool is_cutting;
 };
 
 // Reserves for every client when the plan or --reconnect lets clients come back. 0, or -ENOMEM.
@@ -53,8 +60,8 @@ MUST_USE int comeback_init(struct run *run, uint64_t now_ns);
 // with it, and the numbers that loss is told by are the tool's own.
 bool comeback_may_go(const struct run *run, uint32_t index);
 
-// Resets this share of those that are live, all at once, evenly over the rooms; in place of one
-// that may not go the next one does.
+// Resets this share of those that are live, evenly over the rooms: COMEBACK_CUTS_PER_TURN_MAX now,
+// as many in each turn until it is done. In place of one that may not go the next one does.
 void comeback_cut(struct run *run, double percent, uint64_t now_ns);
 
 // A client that was not there connects now; a failed attempt is tried again.

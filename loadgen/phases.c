@@ -197,7 +197,6 @@ void phases_end(struct run *run, uint64_t now_ns) {
     end_phase(run, now_ns);
     run->phases.is_on = false;
     run->phases.absent = 0;
-    throttle_set(run, 0, 0);
 }
 
 uint64_t phases_offered(const struct run *run, uint64_t until_ns) {

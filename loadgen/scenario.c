@@ -262,8 +262,6 @@ bool scenario_is_deserted(const struct run *run) {
 }
 
 bool scenario_is_quiet(const struct run *run) {
-    if (run->throttle.is_ready) // slow readers catch up now, and nobody counts what is due to them
-        return false;
     bool has_flights = run->flights.complete + run->flights.incomplete < run->flights.begun;
     if (!run->phases.needs.rooms && run->options.scenario != LOAD_OPTIONS_ROOMS)
         return run->outstanding == 0;

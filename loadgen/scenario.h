@@ -25,7 +25,7 @@ void scenario_end(struct run *run, uint64_t now_ns);
 // Nobody is there any more, and nobody will come.
 bool scenario_is_deserted(const struct run *run);
 
-// Nothing is on its way any more, as far as that can be told: never where there are slow readers.
+// Nothing is on its way any more, but to slow readers.
 bool scenario_is_quiet(const struct run *run);
 
 // From phases.c: what was meant for this time, one arrival each; the closed loop begins or ends.

@@ -7,5 +7,5 @@ $(B)/truth_server: $(TRUTH_OBJ)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ -lcrypto
 
 .PHONY: load-test
-load-test: $(B)/fairlead-load $(B)/truth_server $(E2E_MODULES)
+load-test: $(B)/fairlead $(B)/fairlead-load $(B)/truth_server $(E2E_MODULES)
 	$(Q)MODE=$(MODE) node tests/e2e/run.mjs --as load-test $(if $(LOAD_TEST),$(LOAD_TEST),$(sort $(wildcard tests/load/*.test.mjs)))

@@ -223,10 +223,15 @@ START_TEST(comeback_ends_with_the_run) {
 }
 END_TEST
 
-START_TEST(comeback_connects_within_a_budget_a_turn) {
+START_TEST(comeback_cuts_and_connects_within_budgets_a_turn) {
     BEGIN("storm", "--connections", "2000", "--room-size", "50", "--backoff", "fixed:10",
           "--connecting-max", "4096");
     comeback_cut(&run, 100, now_ns);
+    ck_assert_uint_eq(result.storm_cut, COMEBACK_CUTS_PER_TURN_MAX);
+    ck_assert_uint_eq(comeback_next_ns(&run), 0); // go on at once
+    turn_at(0);
+    ck_assert_uint_eq(result.storm_cut, 2000);
+    ck_assert_uint_ne(comeback_next_ns(&run), 0);
     turn_at(100);
     ck_assert_uint_le(fake.connects, COMEBACK_CONNECTS_PER_TURN_MAX);
     for (uint32_t i = 0; i < 20 && fake.connects < 2000; i++)
@@ -245,4 +250,4 @@ UNIT_MAIN("loadgen/comeback", comeback_cuts_its_share_evenly_over_the_rooms,
           comeback_of_the_dropped_is_by_request_only,
           comeback_leaves_no_trace_of_the_cut_in_what_is_checked,
           comeback_of_who_is_not_wanted_any_more_is_not_missed, comeback_ends_with_the_run,
-          comeback_connects_within_a_budget_a_turn)
+          comeback_cuts_and_connects_within_budgets_a_turn)
