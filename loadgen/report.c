@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "loadgen/report_doings.h"
 #include "sched/base/clock.h"
 
 #define NUMBER_BYTES 32
@@ -93,7 +94,7 @@ static void print_checks(FILE *out, const struct load_options *o, const struct r
                 GROUPED(r->verify.disordered));
         return;
     }
-    if (o->scenario != LOAD_OPTIONS_ROOMS)
+    if (!load_options_publishes(o))
         return;
     fprintf(out,
             "checks        lost %s · missing at the end %s · announced as lost %s (%s gaps) · "
@@ -190,6 +191,7 @@ void report_print_table(FILE *out, const struct report *report) {
         print_latencies(out, report);
         print_phases(out, r);
         print_checks(out, report->options, r);
+        report_doings_print(out, r);
         print_expectations(out, report);
         print_parts(out, r);
         print_processes(out, report);
