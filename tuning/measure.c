@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "sched/base/clock.h"
+#include "tuning/machine.h"
 #include "tuning/measure_memory.h"
 #include "tuning/measure_messages.h"
 #include "tuning/measure_report.h"
@@ -38,11 +39,21 @@ static double descriptors_limit(const struct measure_rig *rig, uint32_t schedule
 
 static void read_machine(const struct measure_rig *rig, struct measure_result *result) {
     struct measure_memory *memory = calloc(1, sizeof(*memory));
+    struct machine *machine = calloc(1, sizeof(*machine));
     char text[4096];
-    CHECKF(memory, "no memory at start-up");
+    CHECKF(memory && machine, "no memory at start-up");
     measure_memory_read(0, 0, memory);
+    machine_read(machine, "");
+    // The tighter of host and control group, and of nofile and the whole host's open files.
+    double group_bytes = (double)machine_memory_bytes(machine);
     result->cpu_count = rig->cpu_count;
     result->memory_available_bytes = memory->available_bytes;
+    if (group_bytes > 0 && group_bytes < memory->available_bytes)
+        result->memory_available_bytes = group_bytes;
+    if (machine_has(machine, MACHINE_FILE_MAX) && machine_has(machine, MACHINE_FILE_NR))
+        result->files_max = (double)machine_get(machine, MACHINE_FILE_MAX) -
+                            (double)machine_get(machine, MACHINE_FILE_NR);
+    free(machine);
     measure_file_read("/proc/meminfo", text, sizeof(text));
     result->memory_total_bytes = measure_field_decode(text, "MemTotal");
     free(memory);
@@ -56,6 +67,10 @@ static void read_limits(const struct measure_rig *rig, struct measure_result *re
         double wanted = model_connections_in(&costs, result->memory_available_bytes);
         result->connections_max[side] =
             descriptors_limit(rig, side == MEASURE_ALL ? rig->cpu_count : 1, wanted);
+        double *limit = &result->connections_max[side];
+        if (result->files_max > 0 && result->files_max < wanted &&
+            (*limit == 0 || result->files_max < *limit))
+            *limit = result->files_max;
     }
 }
 
@@ -73,6 +88,10 @@ static bool measure_all(struct measure_rig *rig, const struct tune_options *o,
         !measure_messages_run(rig, o, MEASURE_ALL, result, error))
         return false;
     read_limits(rig, result);
+    if (result->connections_max[MEASURE_ONE] > 0 &&
+        result->connections_max[MEASURE_ONE] == result->files_max)
+        measure_remark(result, "open files of the host (fs.file-max) end before memory does: "
+                               "`fairlead tune` tells how to lift it");
     return true;
 }
 

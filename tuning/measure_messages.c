@@ -101,23 +101,37 @@ static double rate_for(double share, const struct measure_fanout *known, double 
     return fmax(fmin(server, CLIENT_LOAD_MAX * (double)NS_PER_S / client_ns), 1);
 }
 
-static bool measure_fanout_of(struct measure_rig *rig, const struct tune_options *o,
-                              struct fanout_run *asked, struct measure_run *run,
-                              struct measure_fanout *fanout, struct measure_result *result,
-                              char *error) {
-    double cpus = asked->server->shares_cpu && asked->server->cpu_count > 1
-                      ? asked->server->cpu_count - 1 // the client needs its part of them
-                      : asked->server->cpu_count;
+// What a message takes, roughly: as the other side had it, or by a short run at little load.
+static bool learn(struct measure_rig *rig, const struct tune_options *o, struct fanout_run *asked,
+                  const struct measure_fanout *other_side, struct measure_run *run,
+                  struct measure_fanout *known, struct measure_result *result, char *error) {
+    if (other_side->publish_ns > 0) {
+        *known = *other_side;
+        return true;
+    }
     uint32_t remarks = result->remark_count;
     asked->rate = fmax(PROBE_LOAD * (double)NS_PER_S / guess_ns(asked->members), 1);
     asked->seconds = fmin(PROBE_S, o->step_s);
     if (!run_once(rig, o, asked, run, error))
         return false;
-    read_fanout(run, asked, fanout, result);
+    read_fanout(run, asked, known, result);
     result->remark_count = remarks; // those of the run that counts are enough
-    asked->rate = rate_for(MEASURE_MESSAGES_LOAD, fanout, cpus);
-    asked->seconds = o->step_s;
     asked->first_room += ROOM_STEP;
+    return true;
+}
+
+static bool measure_fanout_of(struct measure_rig *rig, const struct tune_options *o,
+                              struct fanout_run *asked, const struct measure_fanout *other_side,
+                              struct measure_run *run, struct measure_fanout *fanout,
+                              struct measure_result *result, char *error) {
+    struct measure_fanout known;
+    double cpus = asked->server->shares_cpu && asked->server->cpu_count > 1
+                      ? asked->server->cpu_count - 1 // the client needs its part of them
+                      : asked->server->cpu_count;
+    if (!learn(rig, o, asked, other_side, run, &known, result, error))
+        return false;
+    asked->rate = rate_for(MEASURE_MESSAGES_LOAD, &known, cpus);
+    asked->seconds = o->step_s;
     measure_rig_say(rig, "messages to %u member%s: %.0f publishes/s, %u scheduler%s",
                     asked->members, asked->members == 1 ? "" : "s", asked->rate,
                     asked->server->schedulers, asked->server->schedulers == 1 ? "" : "s");
@@ -185,8 +199,8 @@ bool measure_messages_run(struct measure_rig *rig, const struct tune_options *o,
             break;
         struct fanout_run asked = {
             .server = &server, .members = members[i], .first_room = 2 * i * ROOM_STEP};
-        is_good = measure_fanout_of(rig, o, &asked, run, &into->fanouts[into->fanout_count], result,
-                                    error);
+        is_good = measure_fanout_of(rig, o, &asked, &result->sides[MEASURE_ONE].fanouts[i], run,
+                                    &into->fanouts[into->fanout_count], result, error);
         into->fanout_count += is_good;
     }
     into->is_measured = into->fanout_count > 0;

@@ -67,8 +67,8 @@ void measure_report_sentence(const struct measure_result *result,
                  a->users_fit ? "" : model_limit_name(a->users_limit));
     else
         snprintf(text, MEASURE_REPORT_SENTENCE_BYTES,
-                 "this machine: %s idle connections (%s ends first), or %s deliveries/s, or %s "
-                 "users at %s in rooms of %u (%s ends first)",
+                 "this machine: %s idle connections (limit: %s), or %s deliveries/s, or %s "
+                 "users at %s in rooms of %u (limit: %s)",
                  measure_words_count(a->idle_connections, idle), model_limit_name(a->idle_limit),
                  measure_words_count(a->deliveries_per_s, rate), users, words, o->rooms_of,
                  model_limit_name(a->users_limit));
@@ -136,7 +136,7 @@ static void print_answer(FILE *out, const struct model_machine *machine,
     char text[MEASURE_WORDS_BYTES], more[MEASURE_WORDS_BYTES], words[64];
     fprintf(out, "\n%.0f CPU%s, %s for connections\n", machine->cpus, machine->cpus == 1 ? "" : "s",
             measure_words_bytes(machine->memory_bytes, text));
-    fprintf(out, "  %-34s %12s  (%s ends first; then %s and %s CPUs)\n", "idle connections",
+    fprintf(out, "  %-34s %12s  (limit: %s; they take %s and %s CPUs)\n", "idle connections",
             measure_words_count(a->idle_connections, text), model_limit_name(a->idle_limit),
             measure_words_bytes(a->idle_memory_bytes, more),
             measure_words_count(a->idle_cpus, words));

@@ -45,6 +45,7 @@ struct measure_result {
     uint32_t cpu_count;
     double memory_total_bytes;
     double memory_available_bytes;              // before anything was started
+    double files_max;                           // that the host may still open; 0: not known
     double connections_max[MEASURE_SIDE_COUNT]; // by descriptors; 0: memory ends first
     // Memory of an idle connection.
     double connections_few; // the slope is between these two

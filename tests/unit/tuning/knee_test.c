@@ -233,7 +233,9 @@ START_TEST(latencies_that_climb_are_a_backlog_those_that_wander_are_not) {
     const double one_dip[] = {2e6, 5e6, 9e6, 8.9e6, 20e6, 26e6};
     ck_assert(knee_is_growing(climbing, 6, SLO_NS));
     ck_assert(knee_is_growing(one_dip, 6, SLO_NS));
+    const double drifting[] = {2e6, 14e6, 5e6, 16e6, 9e6, 20e6}; // 12 of 15 pairs rise
     ck_assert(!knee_is_growing(wandering, 6, SLO_NS));
+    ck_assert(!knee_is_growing(drifting, 6, SLO_NS));
     ck_assert(!knee_is_growing(creeping, 6, SLO_NS));
     ck_assert(!knee_is_growing(falling, 6, SLO_NS));
     ck_assert(knee_is_growing(climbing, 4, SLO_NS));

@@ -62,9 +62,9 @@ static void print(const struct tune_options *o, bool is_good) {
 START_TEST(the_first_line_tells_connections_deliveries_and_users) {
     fill();
     struct tune_options o = options_of(0, 1);
-    ck_assert_str_eq(ask(&o), "this machine: 1 M idle connections (memory ends first), or 1.9 M "
+    ck_assert_str_eq(ask(&o), "this machine: 1 M idle connections (limit: memory), or 1.9 M "
                               "deliveries/s, or 1 M users at one message a minute in rooms of 10 "
-                              "(memory ends first)");
+                              "(limit: memory)");
     ck_assert_int_eq(answers.best, MEASURE_ALL);
     ck_assert(fabs(answers.all[MEASURE_ONE].deliveries_per_s - 1.9e6) < 1);
 }
@@ -106,7 +106,7 @@ START_TEST(descriptors_bound_what_memory_would_hold) {
     fill();
     result.connections_max[MEASURE_ALL] = 300e3;
     struct tune_options o = options_of(0, 1);
-    ck_assert_ptr_nonnull(strstr(ask(&o), "300,000 idle connections (descriptors ends first)"));
+    ck_assert_ptr_nonnull(strstr(ask(&o), "300,000 idle connections (limit: descriptors)"));
 }
 END_TEST
 
