@@ -2,6 +2,8 @@
 
 #include "loadgen/client.h"
 
+#define CHURNERS_TRIED_MAX 16 // some may be away
+
 // The next churner at or after `index`, going round; SLAB_NONE when there are none.
 static uint32_t next_churner(const struct run *run, uint32_t index) {
     const struct layout *l = &run->layout;
@@ -19,14 +21,17 @@ static uint32_t next_churner(const struct run *run, uint32_t index) {
 }
 
 void churn_step(struct run *run) {
-    uint32_t index = next_churner(run, run->next_churner);
-    if (index == SLAB_NONE)
-        return;
-    run->next_churner = index + 1 < run->options.connections ? index + 1 : 0;
-    if (client_try_leave(run, index))
-        run->result->churn_leaves++;
-    else
-        run->result->churn_skipped++;
+    for (uint32_t i = 0; i < CHURNERS_TRIED_MAX; i++) {
+        uint32_t index = next_churner(run, run->next_churner);
+        if (index == SLAB_NONE)
+            return;
+        run->next_churner = index + 1 < run->options.connections ? index + 1 : 0;
+        if (client_try_leave(run, index)) {
+            run->result->churn_leaves++;
+            return;
+        }
+    }
+    run->result->churn_skipped++;
 }
 
 void churn_on_left(struct run *run, uint32_t index) {

@@ -72,10 +72,13 @@ int client_init(struct run *run) {
             .stream = HANDLE_NONE,
             .cut = SLAB_NONE,
             .role = i < o->connections ? (uint8_t)layout_role_of(&run->layout, i) : LAYOUT_PLAIN};
+    bool is_of_any_size = run->replay && run->replay->has_bytes;
+    run->publish_bytes = o->payload_bytes;
+    run->request_bytes = is_of_any_size ? REPLAY_PING_BYTES : o->payload_bytes;
     for (uint32_t i = 0; i < run->room_count; i++) {
         char topic[RUN_TOPIC_BYTES_MAX];
         scan_expect(&run->rooms[i].expected, client_topic(run, i, topic),
-                    bytes_from_string(o->event), o->payload_bytes);
+                    bytes_from_string(o->event), is_of_any_size ? 0 : o->payload_bytes);
     }
     uint32_t peak = 0;
     for (uint32_t i = 0; i < run->plan->count; i++) {

@@ -76,7 +76,7 @@ static double curve_mean(const struct curve *c) {
 
 // Goes through the rooms of a mix in order, the largest first.
 struct walk {
-    const struct layout_sizes *sizes;
+    const struct layout_sizes *sizes; // with a list: all of it
     struct curve curve;
     double rank_max; // rooms that the curve is spread over
     uint32_t left;   // connections without a room
@@ -85,7 +85,10 @@ struct walk {
 };
 
 static struct walk walk_begin(const struct layout_sizes *sizes, uint32_t connections) {
-    struct walk w = {.sizes = sizes, .curve = curve_of(sizes), .left = connections};
+    struct walk w = {.sizes = sizes, .left = connections};
+    if (sizes->list)
+        return w;
+    w.curve = curve_of(sizes);
     w.rank_max = floor(connections / curve_mean(&w.curve));
     if (w.rank_max < 1)
         w.rank_max = 1;
@@ -97,6 +100,12 @@ static struct walk walk_begin(const struct layout_sizes *sizes, uint32_t connect
 static uint32_t walk_next(struct walk *w) {
     if (w->left == 0)
         return 0;
+    if (w->sizes->list) {
+        CHECKF(w->room < w->sizes->list_count && w->sizes->list[w->room] <= w->left,
+               "room %u of %u, %u connections left", w->room, w->sizes->list_count, w->left);
+        w->left -= w->sizes->list[w->room];
+        return w->sizes->list[w->room++];
+    }
     double share = w->room == 0 ? 0 : (w->room + 0.5) / w->rank_max;
     double size = share < 1 ? floor(curve_at(&w->curve, share) + 0.5) : w->sizes->min;
     size = fmin(fmax(size, w->sizes->min), w->sizes->max);
@@ -128,6 +137,8 @@ static uint32_t count_before(const struct layout_sizes *sizes) {
 }
 
 uint32_t layout_count_rooms(const struct layout_sizes *sizes, uint32_t connections) {
+    if (sizes->list)
+        return sizes->list_count;
     if (sizes->min == sizes->max)
         return (uint32_t)(((uint64_t)connections + sizes->min - 1) / sizes->min);
     struct walk w = walk_begin_part(sizes, connections);
@@ -166,7 +177,7 @@ int layout_init(struct layout *l, struct memory_ledger *ledger,
            "%f %% slow, %f %% churners", config->slow_percent, config->churn_percent);
     *l = (struct layout){.connections = config->connections,
                          .room_count = layout_count_rooms(sizes, config->connections),
-                         .room_size = sizes->min == sizes->max ? sizes->min : 0,
+                         .room_size = sizes->min == sizes->max && !sizes->list ? sizes->min : 0,
                          .before = count_before(sizes),
                          .slow_share = config->slow_percent / 100,
                          .churn_share = config->churn_percent / 100};

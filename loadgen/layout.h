@@ -5,9 +5,10 @@
 //     first                                                        first + size
 //     | plain: 0 … plain_count − 1 | slow: slow_count | churners: churner_count |
 //
-// Rooms are of one size (no table at all), or of a Zipf mix `zipf:S:MIN-MAX`: sorted by size, the
-// sizes fall from MAX to MIN in proportion to 1 / rank^S, as those of cities and chat rooms do, for
-// however many rooms the connections fill. The last room takes what is left over.
+// Rooms are of one size (no table at all), of sizes that a list gives, or of a Zipf mix
+// `zipf:S:MIN-MAX`: sorted by size, the sizes fall from MAX to MIN in proportion to 1 / rank^S, as
+// those of cities and chat rooms do, for however many rooms the connections fill. The last room
+// takes what is left over.
 //
 // Memory: nothing for rooms of one size; a mix 4 B per connection and 4 B per room. All look-ups
 // are O(1). Made once, constant then.
@@ -31,6 +32,9 @@ struct layout_sizes {
     // A part of the rooms (split.h): those from first_room on, of what so many connections fill.
     uint32_t whole_connections; // 0: no part, all of them
     uint32_t first_room;
+    // In place of all that: each room's size, falling, for exactly all connections. Borrowed.
+    const uint32_t *list;
+    uint32_t list_count;
 };
 
 // "zipf:1.2:2-5000", or a whole number for rooms of one size. False: *sizes is unchanged.

@@ -83,6 +83,19 @@ void stream_port_connect_failed(void *port, uint32_t owner, int error) {
 
 // --- start ---------------------------------------------------------------------------------------
 
+static void print_replay(const struct run *run) {
+    const struct load_options *o = &run->options;
+    const struct shape *shape = &run->replay->shape;
+    char text[256];
+    replay_describe(run->replay, text, sizeof(text));
+    fprintf(stderr, ", %.10g s of %s at %.10g times the speed: %llu publishes, %llu pings\n",
+            shape->seconds, o->plan_file, o->speed,
+            (unsigned long long)shape->sums[SHAPE_publishes],
+            (unsigned long long)shape->sums[SHAPE_pings]);
+    if (text[0])
+        fprintf(stderr, "fairlead load: %s\n", text);
+}
+
 static void print_start(const struct run *run) {
     const struct load_options *o = &run->options;
     if (o->is_quiet)
@@ -93,7 +106,11 @@ static void print_start(const struct run *run) {
         fprintf(stderr, " and %u more", o->target_count - 1);
     if (o->scenario != LOAD_OPTIONS_ECHO)
         fprintf(stderr, ", %u rooms of %s%u", load_options_room_count(o),
-                o->room_sizes[0] ? "up to " : "", o->sizes.max);
+                o->sizes.min != o->sizes.max ? "up to " : "", o->sizes.max);
+    if (run->replay) {
+        print_replay(run);
+        return;
+    }
     if (o->scenario != LOAD_OPTIONS_HOLD && o->is_closed)
         fprintf(stderr, ", closed loop");
     else if (o->scenario != LOAD_OPTIONS_HOLD)
@@ -313,7 +330,7 @@ static bool step(struct run *run, uint64_t now_ns) {
     case RESULT_CONNECT:
         if (!client_all_settled(run))
             return true;
-        if (r->live == 0)
+        if (r->live == 0 && run->connect_count > 0) // none: they come in the course of the run
             return false;
         if (run->session && !session_may_begin(run->session, r->live))
             return true; // others still connect
@@ -474,9 +491,16 @@ static int run_load(struct run *run, const struct load_options *options) {
     return status;
 }
 
-static bool make_plan(struct plan *plan, struct load_options *options) {
+// *replay stays NULL but for the scenario of that name.
+static bool make_plan(struct plan *plan, struct load_options *options, struct replay **replay) {
     char error[LOAD_OPTIONS_ERROR_BYTES];
     struct plan_fault fault;
+    if (options->scenario == LOAD_OPTIONS_REPLAY) {
+        *replay = replay_read(plan, options, error);
+        if (*replay == NULL)
+            fprintf(stderr, "fairlead load: %s\n", error);
+        return *replay != NULL;
+    }
     if (options->scenario == LOAD_OPTIONS_MIX) {
         if (plan_file_read(plan, options, error))
             return true;
@@ -574,7 +598,8 @@ static bool read_order(struct session *s, struct load_options *options, struct p
         fprintf(stderr, "fairlead load: the order names a file of this machine\n");
         return false;
     }
-    if (!make_plan(plan, options))
+    struct replay *none = NULL; // load_options_check: no replay by agents
+    if (!make_plan(plan, options, &none))
         return false;
     if (split_run(options, plan, s->part, s->parts, error))
         return true;
@@ -584,8 +609,15 @@ static bool read_order(struct session *s, struct load_options *options, struct p
 
 // --- main ----------------------------------------------------------------------------------------
 
-static int run_here(struct load_options *options, const struct plan *plan, struct session *session,
-                    int argc, char *const *argv) {
+// What is run, and by whose order (NULL: this command line's); takes `replay`.
+struct task {
+    const struct plan *plan;
+    struct replay *replay;
+    struct session *session;
+};
+
+static int run_here(struct load_options *options, const struct task *task, int argc,
+                    char *const *argv) {
     struct run *run = calloc(1, sizeof(*run));
     struct result *result = calloc(1, sizeof(*result));
     struct target_set *targets = calloc(1, sizeof(*targets));
@@ -598,8 +630,9 @@ static int run_here(struct load_options *options, const struct plan *plan, struc
         result_init(result);
         run->result = result;
         run->targets = targets;
-        run->plan = plan;
-        run->session = session;
+        run->plan = task->plan;
+        run->replay = task->replay;
+        run->session = task->session;
         run->environment = &environment;
         run->command = observe_join_command(command, argc, argv);
         code =
@@ -611,6 +644,8 @@ static int run_here(struct load_options *options, const struct plan *plan, struc
     free(targets);
     free(result);
     free(run);
+    if (task->replay)
+        replay_close(task->replay);
     return code;
 }
 
@@ -619,8 +654,8 @@ static int be_agent(struct load_options *options, struct plan *plan) {
     int code = agent_wait(options, &session);
     if (code != AGENT_RUN)
         return code;
-    code = read_order(&session, options, plan) ? run_here(options, plan, &session, 0, NULL)
-                                               : VERDICT_USAGE;
+    const struct task task = {.plan = plan, .session = &session};
+    code = read_order(&session, options, plan) ? run_here(options, &task, 0, NULL) : VERDICT_USAGE;
     if (!session.has_ended)
         agent_fail(&session, (enum verdict_code)code);
     session_close(&session);
@@ -650,7 +685,8 @@ int main(int argc, char **argv) {
     }
     if (options.is_agent)
         return be_agent(&options, &plan);
-    if (!make_plan(&plan, &options))
+    struct task task = {.plan = &plan};
+    if (!make_plan(&plan, &options, &task.replay))
         return VERDICT_USAGE;
-    return run_here(&options, &plan, NULL, argc, argv);
+    return run_here(&options, &task, argc, argv);
 }

@@ -125,8 +125,9 @@ static const struct option_row ROWS[] = {
                "slow: of each room's members read slowly"),
     ROW_COUNT("slow-bytes-per-s", slow_bytes_per_s, "N", "1000", 1, PLAN_SLOW_BYTES_PER_S_MAX,
               "and so fast they read"),
-    ROW_NUMBER("speed", speed, "X", "1", 0.001, 1e6,
-               "mix: the phases pass so many times as fast (rates stay)"),
+    ROW_NUMBER(
+        "speed", speed, "X", "1", 0.001, 1e6,
+        "mix, replay: time passes so many times as fast (mix: rates stay; replay: they grow)"),
     ROW_GROUP("Time"),
     ROW_NUMBER("warmup-s", warmup_s, "S", "1", 0, DAY_S, "load before the measured window"),
     ROW_NUMBER("duration-s", duration_s, "S", "10", 0.1, DAY_S,
@@ -176,7 +177,7 @@ static const struct option_row ROWS[] = {
 
 _Static_assert(ROW_TOTAL <= LOAD_OPTIONS_COUNT_MAX, "a bit for each row");
 
-static const char *const SCENARIOS[] = {"hold", "echo", "rooms", "storm", "slow", "mix"};
+static const char *const SCENARIOS[] = {"hold", "echo", "rooms", "storm", "slow", "mix", "replay"};
 
 #define SCENARIO_TOTAL (sizeof(SCENARIOS) / sizeof(SCENARIOS[0]))
 
@@ -428,7 +429,7 @@ static bool parse_word(struct load_options *o, const char *word, char *error) {
         note_given(o, lookup_row("target", strlen("target")));
         return add_target(o, word, error);
     }
-    if (o->scenario == LOAD_OPTIONS_MIX && o->plan_file == NULL) {
+    if (o->scenario >= LOAD_OPTIONS_MIX && o->plan_file == NULL) {
         o->plan_file = word;
         return true;
     }
@@ -442,8 +443,8 @@ static bool parse_word(struct load_options *o, const char *word, char *error) {
             best = i;
     }
     return load_options_fail(
-        error, "no scenario '%s'; did you mean %s? (hold, echo, rooms, storm, slow, mix)", word,
-        SCENARIOS[best]);
+        error, "no scenario '%s'; did you mean %s? (hold, echo, rooms, storm, slow, mix, replay)",
+        word, SCENARIOS[best]);
 }
 
 enum load_options_outcome load_options_parse(struct load_options *o, int argc, char *const *argv,
@@ -495,6 +496,8 @@ static void print_wrapped(FILE *out, const char *text, int indent, int width) {
 
 void load_options_print_help(FILE *out) {
     fputs("usage: fairlead load [hold|echo|rooms|storm|slow] [URL ...] [options]\n"
+          "       fairlead load record [http://host:port] --out SHAPE.json (record --help)\n"
+          "       fairlead load replay SHAPE.json [ws://host:port/path ...] [options]\n"
           "       fairlead load mix FILE.yaml [URL ...] [options]\n"
           "       fairlead load agent [--listen ADDRESS:PORT] [--cpus LIST] [--sources LIST]\n\n"
           "Drives a server with many connections and tells what they saw. Without arguments: a\n"
@@ -505,6 +508,7 @@ void load_options_print_help(FILE *out) {
           "  storm  rooms; --cut-percent of the connections are reset at once and come back\n"
           "  slow   rooms; --slow-percent of the members read at --slow-bytes-per-s\n"
           "  mix    phases with rates, ramps, churn, cuts, slow readers from a YAML file\n"
+          "  replay the traffic that `fairlead load record` saw, at --speed\n"
           "  agent  waits for a run with --agents and takes its part of it\n",
           out);
     for (size_t i = 0; i < ROW_TOTAL; i++) {

@@ -4,6 +4,7 @@
 //     fairlead load [hold|echo|rooms|storm|slow] [ws://host:port/path ...] [--option value |
 //     --option=value]...
 //     fairlead load mix FILE.yaml [...]
+//     fairlead load replay SHAPE.json [...]
 //     fairlead load agent [--listen ADDRESS:PORT]
 //
 // Pure but for name resolution, which is target.h's. Views point into argv, those of a plan's file
@@ -42,7 +43,8 @@ enum load_scenario {
     LOAD_OPTIONS_ROOMS,
     LOAD_OPTIONS_STORM,
     LOAD_OPTIONS_SLOW,
-    LOAD_OPTIONS_MIX, // phases of plan_file
+    LOAD_OPTIONS_MIX,    // phases of plan_file
+    LOAD_OPTIONS_REPLAY, // a recorded shape in plan_file
 };
 
 enum load_options_outcome {

@@ -138,7 +138,9 @@ static const struct belonging BELONGINGS[] = {
      "the scenarios rooms, storm and slow (mix: churn_rate of a phase)"},
     {"rate-end", IN(ECHO) | IN(ROOMS) | IN(STORM) | IN(SLOW),
      "the scenarios echo, rooms, storm and slow (mix: publish_rate_end of a phase)"},
-    {"speed", IN(MIX), "the scenario mix"},
+    {"speed", IN(MIX) | IN(REPLAY), "the scenarios mix and replay"},
+    {"agents", ~IN(REPLAY), "every scenario but replay, which one process plays"},
+    {"rate", ~IN(REPLAY), "every scenario but replay, whose rates are the recorded ones"},
     {"closed", IN(ECHO) | IN(ROOMS), "the scenarios echo and rooms"},
 };
 
@@ -153,6 +155,10 @@ static bool check_belongings(const struct load_options *o, char *error) {
         return load_options_fail(error, "--burst belongs to the open loop of the scenario rooms");
     if (o->scenario == LOAD_OPTIONS_MIX && o->plan_file == NULL)
         return load_options_fail(error, "mix wants a file of phases: fairlead load mix day.yaml");
+    if (o->scenario == LOAD_OPTIONS_REPLAY && o->plan_file == NULL)
+        return load_options_fail(error, "replay wants a recorded shape: fairlead load record "
+                                        "http://HOST:8081 --out day.json, and then fairlead load "
+                                        "replay day.json");
     return true;
 }
 

@@ -8,11 +8,14 @@
 #include "loadgen/scenario.h"
 #include "loadgen/throttle.h"
 
+#define TURNS_TRIED_MAX 64 // connections, for one that may end
+
 // So that publishes, pings and churn of each phase have random numbers of their own.
 enum stream_of_numbers {
     NUMBERS_PUBLISH,
     NUMBERS_PING,
     NUMBERS_CHURN,
+    NUMBERS_TURN,
     NUMBERS_COUNT,
 };
 
@@ -63,6 +66,28 @@ static void move_one(struct run *run, uint64_t intended_ns) {
         client_depart(run, client_of_rank(run, --p->up));
 }
 
+// Who waits for an answer stays: its message might not have been read yet, and would end with it.
+static bool may_turn(const struct run *run, uint32_t index) {
+    return run->clients[index].state == CLIENT_LIVE && run->clients[index].unanswered == 0;
+}
+
+// The connection whose turn it is ends, and comes anew at once.
+static void turn_one(struct run *run, uint64_t intended_ns) {
+    struct phases *p = &run->phases;
+    if (p->up == 0)
+        return;
+    uint32_t index = client_of_rank(run, p->next_turn++ % p->up);
+    for (uint32_t i = 1; i < TURNS_TRIED_MAX && !may_turn(run, index); i++)
+        index = client_of_rank(run, p->next_turn++ % p->up);
+    if (!may_turn(run, index)) {
+        run->result->turnover_skipped++;
+        return;
+    }
+    client_depart(run, index);
+    run->result->turnovers++;
+    comeback_enter(run, index, intended_ns);
+}
+
 // --- beginnings and ends -------------------------------------------------------------------------
 
 static void begin_phase(struct run *run, uint32_t index, uint64_t now_ns) {
@@ -71,12 +96,14 @@ static void begin_phase(struct run *run, uint32_t index, uint64_t now_ns) {
     const uint32_t burst = run->options.burst;
     const struct plan_rate publish = {phase->publish.begin / burst, phase->publish.end / burst};
     const struct plan_rate churn = {phase->churn_rate, phase->churn_rate};
+    const struct plan_rate turn = {phase->turnover_rate, phase->turnover_rate};
     p->at = index;
     p->absent = 0;
     run->result->phase_rows[index].begin_ns = p->from_ns[index];
     schedule_rate(run, &p->publishes, &publish, NUMBERS_PUBLISH);
     schedule_rate(run, &p->pings, &phase->ping, NUMBERS_PING);
     schedule_rate(run, &p->churns, &churn, NUMBERS_CHURN);
+    schedule_rate(run, &p->turns, &turn, NUMBERS_TURN);
     schedule_moves(run);
     throttle_set(run, phase->slow_percent, phase->slow_bytes_per_s);
     p->cut_is_due = phase->cut_percent > 0;
@@ -90,7 +117,8 @@ static uint64_t offered_by_current(const struct run *run, uint64_t until_ns) {
         return run->result->phase_rows[p->at].sent;
     uint64_t sum = schedule_offered(&p->publishes, until_ns) * run->options.burst +
                    schedule_offered(&p->pings, until_ns);
-    return sum > p->absent ? sum - p->absent : 0;
+    int64_t asked = (int64_t)sum - p->absent;
+    return asked > 0 ? (uint64_t)asked : 0;
 }
 
 static void end_phase(struct run *run, uint64_t now_ns) {
@@ -111,6 +139,7 @@ bool phases_init(struct run *run) {
     schedule_init(&p->publishes, 0, 0);
     schedule_init(&p->pings, 0, 0);
     schedule_init(&p->churns, 0, 0);
+    schedule_init(&p->turns, 0, 0);
     schedule_init(&p->moves, 0, 0);
     for (uint32_t i = 0; i < plan->count; i++)
         if (result_add_phase(run->result, plan->phases[i].name, plan->phases[i].is_measured,
@@ -156,6 +185,8 @@ static void send_due(struct run *run, uint64_t now_ns) {
         scenario_send_ping(run, intended_ns);
     for (uint32_t i = 0; i < budget && schedule_try_pop(&p->churns, now_ns, &intended_ns); i++)
         churn_step(run);
+    for (uint32_t i = 0; i < budget && schedule_try_pop(&p->turns, now_ns, &intended_ns); i++)
+        turn_one(run, intended_ns);
     for (uint32_t i = 0; i < budget && schedule_try_pop(&p->moves, now_ns, &intended_ns); i++)
         move_one(run, intended_ns);
 }
@@ -188,7 +219,7 @@ uint64_t phases_next_ns(const struct run *run) {
         return p->from_ns[p->at];
     return earlier(earlier(earlier(schedule_next_ns(&p->publishes), schedule_next_ns(&p->pings)),
                            earlier(schedule_next_ns(&p->churns), schedule_next_ns(&p->moves))),
-                   end_of(run, p->at));
+                   earlier(schedule_next_ns(&p->turns), end_of(run, p->at)));
 }
 
 void phases_end(struct run *run, uint64_t now_ns) {
@@ -207,6 +238,6 @@ uint64_t phases_offered(const struct run *run, uint64_t until_ns) {
     return sum;
 }
 
-void phases_note_absent(struct run *run) {
-    run->phases.absent++;
+void phases_note_absent(struct run *run, int32_t change) {
+    run->phases.absent += change;
 }

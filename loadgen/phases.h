@@ -26,12 +26,15 @@ struct phases {
     struct schedule publishes;
     struct schedule pings;
     struct schedule churns;
+    struct schedule turns; // connections that end and come anew
     struct schedule moves; // connections that come or go, to reach the phase's share of them
     uint32_t up;           // so many are to be up now, the first by client_of_rank
     uint64_t offered;      // by measured phases that are over
-    uint64_t absent;       // arrivals of the phase that is on, for which nobody was there
-    uint32_t next_talker;  // arrivals take turns
+    int64_t absent;       // arrivals of the phase that is on, for which nobody was there; less than
+                          // 0: made up for those of phases before
+    uint32_t next_talker; // arrivals take turns
     uint32_t next_asker;
+    uint32_t next_turn; // rank
 };
 
 // Measures the plan and adds its rows to the result. False when memory is out.
@@ -55,7 +58,8 @@ void phases_end(struct run *run, uint64_t now_ns);
 // Requests and publishes that the measured phases called for until `until_ns`.
 uint64_t phases_offered(const struct run *run, uint64_t until_ns);
 
-// An arrival of the phase that is on found nobody up, by our own doing (cut, gone).
-void phases_note_absent(struct run *run);
+// An arrival of the phase that is on found nobody up, by our own doing (cut, gone); -1: one that
+// did is made up for.
+void phases_note_absent(struct run *run, int32_t change);
 
 #endif

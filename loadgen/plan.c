@@ -39,7 +39,7 @@ static struct phase *add_preset(struct plan *plan, const struct load_options *o,
 void plan_from_options(struct plan *plan, const struct load_options *o) {
     const char *name = load_options_scenario_name(o->scenario);
     *plan = (struct plan){0};
-    CHECKF(o->scenario != LOAD_OPTIONS_MIX, "the phases of mix stand in its file");
+    CHECKF(o->scenario < LOAD_OPTIONS_MIX, "the phases of %s stand in its file", name);
     if (o->scenario == LOAD_OPTIONS_HOLD) {
         struct phase *hold = add_preset(plan, o, name, o->duration_s);
         hold->is_endless = o->holds_until_signal;
@@ -73,6 +73,7 @@ void plan_scale(struct plan *plan, const struct plan_scale *scale) {
         phase->ping.begin *= scale->rates;
         phase->ping.end *= scale->rates;
         phase->churn_rate *= scale->rates;
+        phase->turnover_rate *= scale->rates;
     }
 }
 
@@ -95,7 +96,7 @@ void plan_measure(const struct plan *plan, struct plan_needs *needs) {
         needs->churn |= phase->churn_rate > 0;
         needs->cuts |= phase->cut_percent > 0;
         needs->moves |= phase->connections_percent < 100;
-        needs->returns |= phase->cut_percent > 0 || needs->moves;
+        needs->returns |= phase->cut_percent > 0 || phase->turnover_rate > 0 || needs->moves;
         needs->slow_percent = fmax(needs->slow_percent, phase->slow_percent);
         needs->rate_max = fmax(needs->rate_max, highest(&phase->publish) + highest(&phase->ping));
         needs->duration_s += phase->is_endless ? 0 : phase->duration_s;
@@ -135,6 +136,7 @@ static bool check_bounds(const struct phase *p, uint32_t index, struct plan_faul
         {"ping_rate", p->ping.begin, 0, SCHEDULE_RATE_MAX},
         {"ping_rate_end", p->ping.end, 0, SCHEDULE_RATE_MAX},
         {"churn_rate", p->churn_rate, 0, PLAN_CHURN_RATE_MAX},
+        {"turnover_rate", p->turnover_rate, 0, PLAN_CHURN_RATE_MAX},
         {"connections_percent", p->connections_percent, 0, 100},
         {"cut_percent", p->cut_percent, 0, 100},
         {"slow_percent", p->slow_percent, 0, 100},

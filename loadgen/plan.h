@@ -40,6 +40,7 @@ struct phase {
     struct plan_rate publish; // of all rooms together
     struct plan_rate ping;    // of all connections together
     double churn_rate;        // members who leave and come back, a second
+    double turnover_rate;     // connections that end and come anew, a second
     // Share of all connections that are to be up at the phase's end, reached in a straight line by
     // connecting those that are missing, or by closing those that are too many. In the first phase
     // the line begins where the connect phase ended: at this phase's own share.

@@ -141,6 +141,8 @@ static const struct key KEYS[] = {
     {"publish_rate_end", KEY_NUMBER, AT(publish.end), 0, SCHEDULE_RATE_MAX, RATE},
     {"ping_rate", KEY_NUMBER, AT(ping.begin), 0, SCHEDULE_RATE_MAX, RATE},
     {"ping_rate_end", KEY_NUMBER, AT(ping.end), 0, SCHEDULE_RATE_MAX, RATE},
+    {"turnover_rate", KEY_NUMBER, AT(turnover_rate), 0, PLAN_CHURN_RATE_MAX,
+     "a number of connections a second from 0 to 1,000,000"},
     {"churn_rate", KEY_NUMBER, AT(churn_rate), 0, PLAN_CHURN_RATE_MAX,
      "a number of members a second from 0 to 1,000,000"},
     {"connections_percent", KEY_NUMBER, AT(connections_percent), 0, 100, PERCENT},

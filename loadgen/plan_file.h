@@ -11,6 +11,7 @@
 //         ping_rate: 10             # requests a second; ping_rate_end likewise
 //         arrivals: poisson         # even by itself, or what --arrivals says
 //         churn_rate: 2             # members a second who leave and join again
+//         turnover_rate: 1          # connections a second that end and come anew
 //         connections_percent: 100  # up at the phase's end
 //         cut_percent: 20           # reset at its begin
 //         slow_percent: 5

@@ -29,7 +29,7 @@ static bool try_send(struct run *run, uint32_t index, const struct phoenix_messa
 
 static bool try_send_stamped(struct run *run, uint32_t index, bool is_publish,
                              const struct stamp *stamp) {
-    size_t payload_size = run->options.payload_bytes;
+    size_t payload_size = is_publish ? run->publish_bytes : run->request_bytes;
     char topic[RUN_TOPIC_BYTES_MAX];
     uint8_t ref_text[STAMP_REF_BYTES_MAX];
     struct writer ref = writer_on(ref_text, sizeof(ref_text));

@@ -199,8 +199,8 @@ static void put_asked(struct page *page) {
     bool sends = o->scenario != LOAD_OPTIONS_HOLD;
     bool has_rooms = o->scenario != LOAD_OPTIONS_ECHO;
     if (has_rooms)
-        snprintf(room, sizeof(room), " in rooms of %s%s", o->room_sizes[0] ? "up to " : "",
-                 grouped(plain[0], o->sizes.max));
+        snprintf(room, sizeof(room), " in rooms of %s%s",
+                 o->sizes.min != o->sizes.max ? "up to " : "", grouped(plain[0], o->sizes.max));
     if (o->scenario == LOAD_OPTIONS_MIX)
         snprintf(rate, sizeof(rate), ", with the load of a plan of phases");
     else if (sends && o->is_closed)
@@ -216,6 +216,11 @@ static void put_asked(struct page *page) {
              "of warm-up. Messages have %u bytes.",
              grouped(plain[2], o->connections), room, rate, o->duration_s, o->warmup_s,
              o->payload_bytes);
+    if (o->scenario == LOAD_OPTIONS_REPLAY)
+        snprintf(text, sizeof(text),
+                 "Asked for: the traffic that %.200s holds, recorded from a server, at %.10g times "
+                 "its speed: %s connections%s.",
+                 o->plan_file, o->speed, grouped(plain[2], o->connections), room);
     if (!sends)
         snprintf(text, sizeof(text),
                  "Asked for: %s connections%s, held for %.10g s with a heartbeat "

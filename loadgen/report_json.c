@@ -29,7 +29,7 @@ static json_t *asked(const struct load_options *o) {
     json_t *targets = json_array();
     for (uint32_t i = 0; i < o->target_count; i++)
         json_array_append_new(targets, json_string(o->targets[i]));
-    return json_pack(
+    json_t *root = json_pack(
         "{s:s, s:s, s:o, s:i, s:f, s:f, s:b, s:i, s:i, s:i, s:i, s:i, s:b, s:b, s:f, s:f}",
         "scenario", load_options_scenario_name(o->scenario), "protocol", o->protocol->name,
         "targets", targets, "connections", (int)o->connections, "connect_rate", o->connect_rate,
@@ -37,6 +37,11 @@ static json_t *asked(const struct load_options *o) {
         (int)o->room_size, "talkers", (int)o->talkers, "burst", (int)o->burst, "payload_bytes",
         (int)o->payload_bytes, "flood", (int)o->has_flood, "raw_echo", (int)o->is_raw_echo,
         "warmup_s", o->warmup_s, "duration_s", o->duration_s);
+    if (o->plan_file) { // mix, replay
+        json_object_set_new(root, "file", json_string(o->plan_file));
+        json_object_set_new(root, "speed", json_real(o->speed));
+    }
+    return root;
 }
 
 static json_t *window(const struct result *r, const struct verdict *v) {

@@ -55,6 +55,8 @@
     X(churn_leaves, "events", "members who left by our own doing")                                 \
     X(churn_joins, "events", "and joined again")                                                   \
     X(churn_skipped, "events", "arrivals of churn whose member was not in its room")               \
+    X(turnovers, "connections", "ended by our own doing, to come anew at once")                    \
+    X(turnover_skipped, "events", "arrivals of turnover whose connection was not there")           \
     X(storm_cut, "connections", "reset by our own doing, all at once")                             \
     X(storm_back, "connections", "of them: joined again")                                          \
     X(dropped_back, "connections", "that the server had dropped: joined again (--reconnect)")      \

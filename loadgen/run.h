@@ -17,6 +17,7 @@
 #include "loadgen/layout.h"
 #include "loadgen/live.h"
 #include "loadgen/phases.h"
+#include "loadgen/replay.h"
 #include "loadgen/protocol.h"
 #include "loadgen/result.h"
 #include "loadgen/scan.h"
@@ -111,7 +112,10 @@ struct run {
     struct slab cuts;
     uint32_t cut_bytes; // that a cut holds
     struct flight_table flights;
-    uint8_t *scratch; // for one message on its way out
+    struct replay *replay;  // a recorded shape that is played, NULL: none
+    uint32_t publish_bytes; // of the next publish
+    uint32_t request_bytes; // of all requests
+    uint8_t *scratch;       // for one message on its way out
     size_t scratch_size;
 
     struct schedule connects;

@@ -16,10 +16,11 @@
 // these two sequences do up to 10^7 draws, found by trying (tests/unit/loadgen/sampler_test.c).
 #define SAMPLER_ERROR(n) (2.0 + log((double)(n)))
 
-// 2^64 times the fractional parts of the golden ratio, and of the root of two: the numbers that
-// fractions come least close to.
+// 2^64 times the fractional parts of the golden ratio, and of the roots of two and three: numbers
+// that fractions come least close to.
 #define SAMPLER_STEP_SIZES 0x9e3779b97f4a7c15ull
 #define SAMPLER_STEP_ROOMS 0x6a09e667f3bcc909ull
+#define SAMPLER_STEP_GAPS 0xbb67ae8584caa73bull
 
 struct sampler {
     uint64_t position;

@@ -35,14 +35,28 @@ void scan_expect(struct scan_expected *expected, struct bytes topic, struct byte
     expected->payload_size = payload_size;
 }
 
+// The size of a payload that ends before `,number]` or `]`, 0 when there is none.
+static uint32_t size_by_end(const struct scan_expected *expected, struct bytes text) {
+    if (text.size <= expected->prefix_size + 2ul)
+        return 0;
+    size_t end = text.size - 1, at = end;
+    while (text.data[at - 1] >= '0' && text.data[at - 1] <= '9' && at > expected->prefix_size + 1)
+        at--;
+    if (at < end && text.data[at - 1] == ',')
+        end = at - 1;
+    return (uint32_t)(end - expected->prefix_size);
+}
+
 bool scan_broadcast(const struct scan_expected *expected, struct bytes text, struct bytes *payload,
                     uint64_t *sequence) {
-    size_t payload_end = (size_t)expected->prefix_size + expected->payload_size;
-    if (text.size <= payload_end || text.data[text.size - 1] != ']' ||
+    uint32_t payload_size =
+        expected->payload_size > 0 ? expected->payload_size : size_by_end(expected, text);
+    size_t payload_end = (size_t)expected->prefix_size + payload_size;
+    if (payload_size == 0 || text.size <= payload_end || text.data[text.size - 1] != ']' ||
         memcmp(text.data, expected->prefix, expected->prefix_size) != 0 ||
         text.data[expected->prefix_size] != '{' || text.data[payload_end - 1] != '}')
         return false;
-    *payload = bytes_of(text.data + expected->prefix_size, expected->payload_size);
+    *payload = bytes_of(text.data + expected->prefix_size, payload_size);
     *sequence = 0;
     struct bytes tail = bytes_of(text.data + payload_end, text.size - 1 - payload_end);
     if (tail.size == 0)

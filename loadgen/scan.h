@@ -17,11 +17,12 @@
 
 // How the broadcasts of one room begin, up to the payload.
 struct scan_expected {
-    uint32_t payload_size;
+    uint32_t payload_size; // 0: any
     uint32_t prefix_size;
     uint8_t prefix[SCAN_PREFIX_BYTES_MAX]; // [null,null,"topic","event",
 };
 
+// payload_size 0: payloads differ in size; all are objects.
 void scan_expect(struct scan_expected *expected, struct bytes topic, struct bytes event,
                  uint32_t payload_size);
 

@@ -38,7 +38,7 @@ static void note_unsendable(struct run *run) {
 // offline send nothing either.
 static void note_absent(struct run *run) {
     run->result->absent++;
-    phases_note_absent(run);
+    phases_note_absent(run, 1);
 }
 
 // Can anybody be away by our own doing?
@@ -74,20 +74,18 @@ static uint32_t talker_of(const struct run *run, uint32_t room, uint32_t turn) {
     return SLAB_NONE;
 }
 
-static void send_publish(struct run *run, uint32_t room_index, uint32_t turn,
-                         uint64_t intended_ns) {
+// False: nobody of that room is there.
+static bool try_publish(struct run *run, uint32_t room_index, uint32_t turn, uint64_t intended_ns) {
     struct room *room = &run->rooms[room_index];
     uint32_t index = talker_of(run, room_index, turn);
-    if (index == SLAB_NONE) {
-        note_absent(run);
-        return;
-    }
+    if (index == SLAB_NONE)
+        return false;
     struct stamp stamp = stamp_now(run, index, intended_ns);
     stamp.number = room->published + 1;
     if (!client_is_member(run, index) ||
         !run->protocol->try_publish(run, index, room_index, &stamp)) {
         note_unsendable(run);
-        return;
+        return true;
     }
     room->published++;
     struct flight_publish publish = {.room = room_index,
@@ -98,12 +96,57 @@ static void send_publish(struct run *run, uint32_t room_index, uint32_t turn,
     if (publish.due > 0)
         flight_begin(&run->flights, &publish);
     note_sent(run, index, &stamp);
+    return true;
+}
+
+static void send_publish(struct run *run, uint32_t room_index, uint32_t turn,
+                         uint64_t intended_ns) {
+    if (!try_publish(run, room_index, turn, intended_ns))
+        note_absent(run);
 }
 
 // --- open loop -----------------------------------------------------------------------------------
 
+// In a recorded room, of a recorded size. False: nobody was found.
+static bool try_replayed(struct run *run, uint32_t turn, uint64_t intended_ns) {
+    struct replay *replay = run->replay;
+    uint32_t rooms = run->layout.room_count;
+    bool is_sent = false;
+    if (replay->has_bytes && !replay->holds_bytes)
+        run->publish_bytes = replay_next_bytes(replay);
+    if (replay->rooms.room_count == 0)
+        is_sent = try_publish(run, turn % rooms, turn / rooms, intended_ns);
+    else
+        for (uint32_t i = 0; i < REPLAY_ROOMS_TRIED_MAX && !is_sent; i++)
+            is_sent =
+                try_publish(run, room_mix_next(&replay->rooms, intended_ns), turn, intended_ns);
+    replay->holds_bytes = !is_sent;
+    return is_sent;
+}
+
+// Within a second of the recording nobody knows who came before which message: what finds nobody is
+// sent along with those that do.
+static void send_replayed(struct run *run, uint32_t turn, uint64_t intended_ns) {
+    struct replay *replay = run->replay;
+    if (!try_replayed(run, turn, intended_ns)) {
+        replay->owed++;
+        phases_note_absent(run, 1);
+        return;
+    }
+    for (uint32_t i = 0; i < REPLAY_OWED_AT_ONCE_MAX && replay->owed > 0; i++) {
+        if (!try_replayed(run, turn + i + 1, intended_ns))
+            return;
+        replay->owed--;
+        phases_note_absent(run, -1);
+    }
+}
+
 void scenario_send_publishes(struct run *run, uint64_t intended_ns) {
     uint32_t turn = run->phases.next_talker++;
+    if (run->replay) {
+        send_replayed(run, turn, intended_ns);
+        return;
+    }
     uint32_t rooms = run->layout.room_count;
     for (uint32_t i = 0; i < run->options.burst; i++)
         send_publish(run, turn % rooms, turn / rooms, intended_ns);
@@ -255,6 +298,10 @@ void scenario_end(struct run *run, uint64_t now_ns) {
     run->floods = false;
     phases_end(run, now_ns);
     comeback_end(run);
+    if (run->replay) {
+        run->result->absent += run->replay->owed;
+        run->replay->owed = 0;
+    }
 }
 
 bool scenario_is_deserted(const struct run *run) {

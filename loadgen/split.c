@@ -78,6 +78,7 @@ void split_plan(struct plan *plan, const struct split_part *part) {
         split_both(&phase->publish, &rooms);
         split_both(&phase->ping, &connections);
         phase->churn_rate = split_rate(phase->churn_rate, &connections);
+        phase->turnover_rate = split_rate(phase->turnover_rate, &connections);
     }
 }
 

@@ -137,6 +137,7 @@ static void say_ok(struct verdict *v, const struct load_options *o, const struct
     case LOAD_OPTIONS_STORM:
     case LOAD_OPTIONS_SLOW:
     case LOAD_OPTIONS_MIX:
+    case LOAD_OPTIONS_REPLAY:
         say(v, VERDICT_OK, "ok%s: %.0f publishes/s became %.0f deliveries/s, p99 %.2f ms, %s",
             again, v->achieved_rate, v->received_rate, p99_ms,
             r->verify.announced ? "none lost unannounced" : "none lost");

@@ -152,7 +152,27 @@ START_TEST(layout_roles_agree_with_the_parts) {
 }
 END_TEST
 
-UNIT_MAIN("loadgen/layout", layout_refuses_sizes_that_are_none,
+START_TEST(layout_of_a_list_is_that) {
+    static const uint32_t lists[][3] = {{5, 3, 1}, {3, 3, 3}, {1, 1, 1}};
+    for (size_t i = 0; i < 3; i++) {
+        const uint32_t *list = lists[i];
+        const struct layout_config config = {
+            .sizes = {.min = list[2], .max = list[0], .list = list, .list_count = 3},
+            .connections = list[0] + list[1] + list[2],
+            .churn_percent = 50};
+        struct layout l;
+        ck_assert_int_eq(layout_init(&l, &ledger, &config), 0);
+        layout_validate(&l);
+        ck_assert_uint_eq(l.room_count, 3);
+        ck_assert_uint_eq(layout_count_rooms(&config.sizes, config.connections), 3);
+        for (uint32_t room = 0; room < 3; room++)
+            ck_assert_uint_eq(layout_size(&l, room), list[room]);
+    }
+    memory_release_all(&ledger);
+}
+END_TEST
+
+UNIT_MAIN("loadgen/layout", layout_of_a_list_is_that, layout_refuses_sizes_that_are_none,
           layout_of_one_size_fills_rooms_one_after_another,
           layout_mix_falls_from_the_largest_to_the_smallest, layout_mix_follows_its_exponent,
           layout_mix_serves_any_number_of_connections,

@@ -90,7 +90,7 @@ START_TEST(load_options_that_contradict_each_other_are_refused) {
     refuses("storm --slow-percent 5", "--slow-percent belongs to the scenario slow");
     refuses("rooms --slow-bytes-per-s 5", "belongs to the scenario slow");
     refuses("hold --churn-rate 5", "--churn-rate belongs to the scenarios rooms, storm and slow");
-    refuses("rooms --speed 5", "--speed belongs to the scenario mix");
+    refuses("rooms --speed 5", "--speed belongs to the scenarios mix and replay");
     refuses("storm --closed 5", "--closed belongs to the scenarios echo and rooms");
     refuses("rooms --rate 0 --churn-rate 5", "--churn-rate belongs to the open loop");
     refuses("rooms --closed 5 --rate-end 5", "--rate-end belongs to the open loop");

@@ -50,6 +50,48 @@ START_TEST(scan_broadcast_declines_whatever_is_otherwise) {
 }
 END_TEST
 
+START_TEST(scan_broadcast_of_any_size_takes_all_sizes_and_reads_as_the_others) {
+    static const char *const payloads[] = {"{}", "{\"p\":\"1,2]\"}", PAYLOAD};
+    static const char *const ends[] = {"]", ",7]", ",18446744073709551615]"};
+    static const uint64_t numbers[] = {0, 7, UINT64_MAX};
+    scan_expect(&expected, BYTES_LITERAL(TOPIC), BYTES_LITERAL("msg"), 0);
+    for (size_t i = 0; i < 9; i++) {
+        char text[256];
+        struct bytes payload;
+        uint64_t sequence;
+        snprintf(text, sizeof(text), "[null,null,\"" TOPIC "\",\"msg\",%s%s", payloads[i / 3],
+                 ends[i % 3]);
+        ck_assert_msg(scan_broadcast(&expected, bytes_from_string(text), &payload, &sequence), "%s",
+                      text);
+        ck_assert(bytes_equal_string(payload, payloads[i / 3]));
+        ck_assert_uint_eq(sequence, numbers[i % 3]);
+    }
+}
+END_TEST
+
+START_TEST(scan_broadcast_of_any_size_declines_whatever_is_otherwise) {
+    static const char *const texts[] = {
+        "]",      "7]",       ",7]",   "{}",     "{},",
+        "{},]",   "{},7",     "{},x]", "[1],7]", "{} ,7]",
+        "{},1x]", "\"a\",7]", "},7]",  "{,7]",   "{},18446744073709551616]"};
+    scan_expect(&expected, BYTES_LITERAL(TOPIC), BYTES_LITERAL("msg"), 0);
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        char text[256];
+        struct bytes payload;
+        uint64_t sequence;
+        int size = snprintf(text, sizeof(text), "[null,null,\"" TOPIC "\",\"msg\",%s", texts[i]);
+        for (int cut = size; cut >= 0; cut--) { // in exactly sized memory
+            uint8_t *exact = malloc(cut > 0 ? (size_t)cut : 1);
+            memcpy(exact, text, (size_t)cut);
+            ck_assert_msg(
+                !scan_broadcast(&expected, bytes_of(exact, (size_t)cut), &payload, &sequence),
+                "%.*s", cut, text);
+            free(exact);
+        }
+    }
+}
+END_TEST
+
 START_TEST(scan_broadcast_declines_every_prefix) {
     static const char text[] = BROADCAST ",123]";
     expect_room();
@@ -145,6 +187,8 @@ END_TEST
 
 UNIT_MAIN("loadgen/scan", scan_broadcast_takes_the_room_s_own_with_and_without_number,
           scan_broadcast_declines_whatever_is_otherwise, scan_broadcast_declines_every_prefix,
-          scan_message_splits_a_reply, scan_message_reads_what_the_fast_way_reads,
+          scan_broadcast_of_any_size_takes_all_sizes_and_reads_as_the_others,
+          scan_broadcast_of_any_size_declines_whatever_is_otherwise, scan_message_splits_a_reply,
+          scan_message_reads_what_the_fast_way_reads,
           scan_message_tells_the_event_of_a_cut_text_and_never_reads_past_it,
           scan_message_refuses_what_is_none, scan_decimal_is_bounded)
