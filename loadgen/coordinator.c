@@ -61,14 +61,19 @@ struct coordinator {
     struct result *merged;
 };
 
+// What others said is shown without control characters.
+static void clean(char *text) {
+    for (; *text != 0; text++)
+        *text = (*text >= 0 && *text < 0x20) || *text == 0x7f ? '?' : *text;
+}
+
 static bool fail(struct coordinator *c, const char *format, ...) PRINTF_LIKE(2, 3);
 static bool fail(struct coordinator *c, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(c->error, COORDINATOR_ERROR_BYTES, format, arguments);
     va_end(arguments);
-    for (char *at = c->error; *at != 0; at++) // what others said is in it
-        *at = (*at >= 0 && *at < 0x20) || *at == 0x7f ? '?' : *at;
+    clean(c->error);
     return false;
 }
 
@@ -376,8 +381,12 @@ static void sign(char text[RESULT_DETAIL_BYTES], const struct peer *peer) {
     memcpy(text, signed_text, RESULT_DETAIL_BYTES);
 }
 
-static void note_part(struct coordinator *c, const struct peer *peer, const struct result *r) {
-    struct result_part *part = &c->merged->parts[c->merged->part_count++];
+static void note_part(struct coordinator *c, uint32_t index, const json_t *message) {
+    const struct peer *peer = &c->peers[index];
+    const struct result *r = c->incoming;
+    const char *machine = json_string_value(json_object_get(message, "machine"));
+    struct result_part *part = &c->merged->parts[index];
+    c->merged->part_count = c->count;
     *part = (struct result_part){
         .wanted = r->wanted,
         .live_max = r->live_max,
@@ -391,6 +400,10 @@ static void note_part(struct coordinator *c, const struct peer *peer, const stru
         part->cpu = (double)r->window.cpu_ns / (double)window_ns;
     snprintf(part->address, sizeof(part->address), "%s", peer->address.text);
     snprintf(part->limit, sizeof(part->limit), "%s", r->limit);
+    snprintf(part->machine, sizeof(part->machine), "%s", machine ? machine : "");
+    clean(part->machine);
+    clean(part->limit);
+    part->is_here = json_is_true(json_object_get(message, "here"));
 }
 
 static bool take_result(struct coordinator *c, uint32_t index, const json_t *message) {
@@ -404,7 +417,8 @@ static bool take_result(struct coordinator *c, uint32_t index, const json_t *mes
                     peer->address.text);
     const char *limit = json_string_value(json_object_get(message, "limit"));
     snprintf(r->limit, sizeof(r->limit), "%s", limit ? limit : "");
-    note_part(c, peer, r);
+    clean(r->limit);
+    note_part(c, index, message);
     sign(r->limit, peer);
     sign(r->detail, peer);
     sign(r->rejected_detail, peer);

@@ -484,7 +484,7 @@ static int run_load(struct run *run, const struct load_options *options) {
     verdict_decide(&verdict, options, run->result);
     status = verdict.code;
     if (run->session)
-        session_send_result(run->session, run->result, &verdict);
+        session_send_result(run->session, run->result, &verdict, run->environment);
     else
         status = observe_publish(run, &verdict);
     close_all(run);
@@ -556,7 +556,7 @@ static int run_by_agents(struct run *run, const struct load_options *options, in
         fprintf(stderr, "fairlead load: %s\n", error);
         return status;
     }
-    run->environment->is_here = run->environment->is_loopback; // of the agents nobody knows more
+    run->environment->is_here = run->environment->is_loopback; // until the agents tell
     print_start(run);
     struct coordinator_config config = {.options = options,
                                         .argc = argc,
@@ -571,6 +571,9 @@ static int run_by_agents(struct run *run, const struct load_options *options, in
         fprintf(stderr, "fairlead load: %s\n", error);
         return code;
     }
+    run->environment->is_here = false;
+    for (uint32_t i = 0; i < run->result->part_count; i++)
+        run->environment->is_here |= run->result->parts[i].is_here;
     struct verdict verdict;
     verdict_decide(&verdict, options, run->result);
     return observe_publish(run, &verdict);

@@ -161,9 +161,9 @@ static void print_parts(FILE *out, const struct result *r) {
     for (uint32_t i = 0; i < r->part_count; i++) {
         const struct result_part *part = &r->parts[i];
         fprintf(out,
-                "%-13s %s: %s of %s up, %s sent, %s received, CPU %.0f %%, p99 of its send lag "
-                "%.3f ms: %s\n",
-                i == 0 ? "agents" : "", part->address, GROUPED(part->live_max),
+                "%-13s %s (%s): %s of %s up, %s sent, %s received, CPU %.0f %%, p99 of its send "
+                "lag %.3f ms: %s\n",
+                i == 0 ? "agents" : "", part->address, part->machine, GROUPED(part->live_max),
                 GROUPED(part->wanted), GROUPED(part->sent), GROUPED(part->received),
                 part->cpu * 100, (double)part->lag_p99_ns / 1e6,
                 part->limit[0] ? part->limit : "not the limit");

@@ -211,6 +211,7 @@ static json_t *agents(const struct result *r) {
         const struct result_part *part = &r->parts[i];
         json_t *o = json_object();
         json_object_set_new(o, "address", json_string(part->address));
+        json_object_set_new(o, "machine", json_string(part->machine));
         json_object_set_new(o, "wanted", number(part->wanted));
         json_object_set_new(o, "joined", number(part->live_max));
         json_object_set_new(o, "sent", number(part->sent));

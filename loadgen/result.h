@@ -213,6 +213,8 @@ struct result_part {
     uint64_t received;
     uint64_t lag_p99_ns;
     uint64_t late_max_ns;
+    bool is_here;                    // the server is on its machine
+    char machine[160];               // "host: 2 CPUs, Linux 6.18.5 x86_64"
     double cpu;                      // share of one core in the window
     char limit[RESULT_DETAIL_BYTES]; // empty when its client was not the limit
 };

@@ -199,10 +199,13 @@ static void send_last(struct session *s, json_t *message) {
     }
 }
 
-void session_send_result(struct session *s, const struct result *r, const struct verdict *v) {
-    send_last(s,
-              json_pack("{s:s, s:s, s:b, s:o}", "type", "result", "limit", v->limit_cause,
-                        "stopped", (int)s->is_stopped_here, "result", result_wire_encode(r, NULL)));
+void session_send_result(struct session *s, const struct result *r, const struct verdict *v,
+                         const struct environment *e) {
+    char machine[2 * ENVIRONMENT_TEXT_BYTES];
+    snprintf(machine, sizeof(machine), "%.60s: %u CPUs, %.80s", e->host, e->cpu_count, e->kernel);
+    send_last(s, json_pack("{s:s, s:s, s:b, s:s, s:b, s:o}", "type", "result", "limit",
+                           v->limit_cause, "stopped", (int)s->is_stopped_here, "machine", machine,
+                           "here", (int)e->is_here, "result", result_wire_encode(r, NULL)));
 }
 
 void session_fail(struct session *s, enum verdict_code code, const char *sentence) {

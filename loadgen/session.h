@@ -7,8 +7,8 @@
 //     agent        {"type": "connected", "live": 100} when every connection has joined or failed
 //     coordinator  {"type": "go"} when all agents have said so: the barrier
 //     coordinator  {"type": "stop"} at any time: Ctrl-C
-//     agent        {"type": "result", "result": {…}, "limit": "…", "stopped": false}, and the
-//                  connection ends
+//     agent        {"type": "result", "result": {…}, "limit": "…", "stopped": false,
+//                   "machine": "…", "here": true}, and the connection ends
 //     agent        {"type": "error", "exit": 2, "sentence": "…"} in place of anything above
 //
 // A word may be {"file": name, "text": content}: a file of the coordinator, which the run reads
@@ -21,6 +21,7 @@
 #define FAIRLEAD_SESSION_H
 
 #include "loadgen/channel.h"
+#include "loadgen/environment.h"
 #include "loadgen/result.h"
 #include "loadgen/split.h"
 #include "loadgen/verdict.h"
@@ -72,8 +73,10 @@ static inline uint64_t session_next_ns(const struct session *s) {
 // The result as it is now, with s->second, whose row is the last of r->intervals.
 void session_send_snapshot(struct session *s, const struct result *r);
 
-// The end: the whole result and whether this client was the limit. Waits until it is sent.
-void session_send_result(struct session *s, const struct result *r, const struct verdict *v);
+// The end: the whole result, whether this client was the limit, and where it ran. Waits until it is
+// sent.
+void session_send_result(struct session *s, const struct result *r, const struct verdict *v,
+                         const struct environment *e);
 
 void session_close(struct session *s);
 
