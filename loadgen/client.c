@@ -320,13 +320,16 @@ void client_time_out(struct run *run, uint32_t index) {
 void client_expire(struct run *run, uint64_t now_ns) {
     uint64_t timeout_ms = (uint64_t)(run->options.connect_timeout_s * 1000);
     uint64_t now_ms = (now_ns - run->result->begin_ns) / NS_PER_MS;
-    for (uint32_t rank = run->first_waiting; rank < run->next_client; rank++) {
-        uint32_t index = client_of_rank(run, rank);
+    // Ranks begin in order, so the first that has time left ends the search: over the whole run
+    // each is looked at once. Those who come back have timers of their own.
+    for (; run->first_waiting < run->next_client; run->first_waiting++) {
+        uint32_t index = client_of_rank(run, run->first_waiting);
         const struct client *client = &run->clients[index];
-        if (!is_waiting(client))
-            run->first_waiting += rank == run->first_waiting;
-        else if (now_ms >= client->started_ms + timeout_ms && !comeback_has(run, index))
-            client_time_out(run, index);
+        if (!is_waiting(client) || comeback_has(run, index))
+            continue;
+        if (now_ms < client->started_ms + timeout_ms)
+            return;
+        client_time_out(run, index);
     }
 }
 

@@ -49,6 +49,28 @@ START_TEST(client_times_out_from_when_it_really_began) {
 }
 END_TEST
 
+START_TEST(client_times_out_each_in_its_turn_and_looks_at_each_once) {
+    FAKE_BEGIN("--connections", "3", "--connect-rate", "0.25", "--connect-timeout-s", "10");
+    client_connect_due(&run, 1);
+    client_connect_due(&run, 5 * NS_PER_S);
+    client_expire(&run, 9 * NS_PER_S);
+    ck_assert_uint_eq(run.first_waiting, 0);
+    client_expire(&run, 11 * NS_PER_S);
+    ck_assert_uint_eq(result.failures[RESULT_TIMEOUT], 1);
+    ck_assert_uint_eq(run.first_waiting, 1); // it began later: nobody beyond is looked at
+    client_connect_due(&run, 12 * NS_PER_S);
+    client_on_connect_failed(&run, 1, ECONNREFUSED);
+    client_expire(&run, 16 * NS_PER_S);
+    ck_assert_uint_eq(result.failures[RESULT_TIMEOUT], 1);
+    ck_assert_uint_eq(run.first_waiting, 2);
+    client_expire(&run, 23 * NS_PER_S);
+    ck_assert_uint_eq(result.failures[RESULT_TIMEOUT], 2);
+    ck_assert_uint_eq(run.first_waiting, 3);
+    ck_assert(client_all_settled(&run));
+    fake_end();
+}
+END_TEST
+
 START_TEST(client_failures_are_told_apart) {
     FAKE_BEGIN("--connections", "1");
     client_connect_due(&run, NS_PER_S);
@@ -156,7 +178,8 @@ END_TEST
 
 UNIT_MAIN("loadgen/client", client_connects_at_the_rate_and_no_faster,
           client_bounds_handshakes_under_way, client_times_out_from_when_it_really_began,
-          client_failures_are_told_apart, client_that_ends_after_its_join_is_dropped_not_refused,
+          client_times_out_each_in_its_turn_and_looks_at_each_once, client_failures_are_told_apart,
+          client_that_ends_after_its_join_is_dropped_not_refused,
           client_ends_of_a_run_that_is_over_are_no_failures, client_gives_up_when_nobody_is_there,
           client_of_the_flood_fails_nobody, client_rooms_are_filled_one_after_another,
           client_connects_from_its_source)
