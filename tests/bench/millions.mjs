@@ -20,7 +20,8 @@ const asked = {
 };
 const HEARTBEAT_P99_MAX_MS = 100;
 const IDLE_CPU_MAX = 0.01;
-const SETTLE_S = 20; // hot connections are parked after 2 s, slabs freed by RCU a little later
+// Hot connections are parked after 2 s; slabs are freed by RCU a little later.
+const SETTLE_S = Number(env.SETTLE_S ?? 20);
 const PORT = 8080;
 const CONTROL = 8081;
 const folder = 'build/millions';
@@ -103,7 +104,7 @@ async function measure(server, load, before) {
         server_cpu_us: process_ns(server.pid) / 1e3 / count,
         load_cpu_us: process_ns(load.pid) / 1e3 / count,
     };
-    await sleep((SETTLE_S - 2) * 1000);
+    await sleep(SETTLE_S * 900);
     const from = { at: now_ns(), server: process_ns(server.pid), load: process_ns(load.pid), idle: idle_ns(0) };
     const memory = {
         gateway: (memory_of(server.pid).rss - before.gateway) / count,
@@ -112,7 +113,7 @@ async function measure(server, load, before) {
         causes: kernel_causes(before.slabs, slabs()),
     };
     // For the window's CPU the end is taken while everybody is still there.
-    await sleep((asked.hold_s - (is_quiet ? SETTLE_S + 5 : 5)) * 1000);
+    await sleep((asked.hold_s - (is_quiet ? SETTLE_S : 0)) * 900);
     const wall_ns = now_ns() - from.at;
     const cpu = {
         gateway: (process_ns(server.pid) - from.server) / wall_ns,

@@ -5,7 +5,7 @@
 # net.ipv4.tcp_child_ehash_entries, which the kernel reads when a namespace is made: 262,144 buckets
 # for four million sockets are chains of sixteen, a cache miss each (docs/BENCHMARKS.md).
 #
-# Environment: N, HEARTBEAT_S, PUBLISHES, HOLD_S, ROOM_SIZE, CONNECT_RATE, QUIET=1 (no heartbeats,
+# Environment: N, HEARTBEAT_S, PUBLISHES, HOLD_S, ROOM_SIZE, CONNECT_RATE, SETTLE_S, QUIET=1 (no heartbeats,
 # nothing published, a minute: what idle connections cost), BENCH_BUILD.
 set -u
 
