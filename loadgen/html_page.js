@@ -81,7 +81,7 @@
       backgroundColor: palette[i % 8] + "26",
       fill: series.filled ? "origin" : false,
       stepped: series.stepped ? "before" : false,
-      borderDash: series.right ? [6, 3] : [],
+      borderDash: series.right ? [6, 3] : i >= 8 ? [2, 2] : [], // colours come round after eight
       borderWidth: 2,
       pointRadius: series.x.length === 1 ? 3 : 0,
       pointHitRadius: 8,

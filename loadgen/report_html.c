@@ -221,6 +221,12 @@ static void put_asked(struct page *page) {
                  "Asked for: the traffic that %.200s holds, recorded from a server, at %.10g times "
                  "its speed: %s connections%s.",
                  o->plan_file, o->speed, grouped(plain[2], o->connections), room);
+    if (o->scenario == LOAD_OPTIONS_MIX)
+        snprintf(text, sizeof(text),
+                 "Asked for: %s connections%s%s, of which %.0f s were measured. Messages have %u "
+                 "bytes.",
+                 grouped(plain[2], o->connections), room, rate, page->report->verdict->window_s,
+                 o->payload_bytes);
     if (!sends)
         snprintf(text, sizeof(text),
                  "Asked for: %s connections%s, held for %.10g s with a heartbeat "
