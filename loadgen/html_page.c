@@ -202,16 +202,33 @@ static void put_bands(struct html_page *page, const struct html_chart *chart) {
     put(page, "]");
 }
 
-static bool is_empty(const struct html_chart *chart) {
-    for (uint32_t i = 0; i < chart->series_count; i++)
-        for (uint32_t k = 0; k < chart->series[i].count; k++)
-            if (isfinite(chart->series[i].y[k]))
-                return false;
+static bool is_empty(const struct html_series *series) {
+    for (uint32_t i = 0; i < series->count; i++)
+        if (isfinite(series->y[i]))
+            return false;
     return true;
 }
 
+// Series without a point would only stand in the legend.
+static void put_all_series(struct html_page *page, const struct html_chart *chart) {
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < chart->series_count; i++) {
+        if (is_empty(&chart->series[i]))
+            continue;
+        put(page, count++ > 0 ? "," : "");
+        put_series(page, &chart->series[i]);
+    }
+}
+
+static bool has_points(const struct html_chart *chart) {
+    for (uint32_t i = 0; i < chart->series_count; i++)
+        if (!is_empty(&chart->series[i]))
+            return true;
+    return false;
+}
+
 void html_page_chart(struct html_page *page, const struct html_chart *chart) {
-    if (is_empty(chart))
+    if (!has_points(chart))
         return;
     fprintf(page->out, "<figure class=\"chart%s\">\n<figcaption><h3>",
             chart->is_wide ? " wide" : "");
@@ -221,10 +238,7 @@ void html_page_chart(struct html_page *page, const struct html_chart *chart) {
     put(page, "</figcaption>\n<div class=\"canvas\"><canvas role=\"img\" aria-label=\"");
     put_text(page, chart->title);
     put(page, "\"></canvas></div>\n<script type=\"application/json\">{\"series\":[");
-    for (uint32_t i = 0; i < chart->series_count; i++) {
-        put(page, i ? "," : "");
-        put_series(page, &chart->series[i]);
-    }
+    put_all_series(page, chart);
     put(page, "]");
     put_bands(page, chart);
     put_member(page, "xLabel", chart->x_label);

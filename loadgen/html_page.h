@@ -123,7 +123,7 @@ void html_page_code(struct html_page *page, const char *text);
 
 void html_page_table(struct html_page *page, const struct html_table *table);
 
-// Draws nothing for a chart whose series are all empty.
+// Series without a point are left out, and a chart without any.
 void html_page_chart(struct html_page *page, const struct html_chart *chart);
 
 // 0, or -errno of what could not be written (the caller closes the file and looks at that, too).

@@ -183,7 +183,7 @@ static void list_processes(struct line *line, const struct result_interval *row)
         add(line, " · server %.0f %%, %.0f MiB", row->server_cpu * 100,
             (double)row->server_memory_bytes / MIB);
     else
-        add(line, " · server unknown (--server-pid)");
+        add(line, " · server unknown");
 }
 
 static struct line begin_line(char *text, bool has_colors, const char *title) {

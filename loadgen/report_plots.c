@@ -247,6 +247,10 @@ void report_plot_over_time(struct html_page *page, const struct report *report) 
         return;
     }
     put_time_charts(&plots);
+    if (report->result->interval_count > report->result->interval_stored)
+        html_page_text(page,
+                       "Later seconds are counted in all totals, but not drawn: only the first "
+                       "two hours are.");
     free(plots.x);
 }
 

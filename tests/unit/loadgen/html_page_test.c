@@ -129,6 +129,16 @@ START_TEST(html_page_leaves_out_charts_without_a_point) {
     ck_assert_uint_eq(count_of("<figure"), 0);
     ck_assert_uint_eq(count_of("<script"), 0); // nor what would draw it
     free(text);
+    const double one[] = {7};
+    const struct html_series both[] = {series_of("empty", y, 1), series_of("full", one, 1)};
+    chart.series = both;
+    chart.series_count = 2;
+    begin();
+    html_page_chart(&page, &chart);
+    end();
+    has("{\"series\":[{\"name\":\"full\"");
+    ck_assert_uint_eq(count_of("\"empty\""), 0);
+    free(text);
 }
 END_TEST
 

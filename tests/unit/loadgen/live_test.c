@@ -50,7 +50,7 @@ START_TEST(live_lines_name_errors_by_cause) {
     has(4, "1 http_status · 1,234 lost · 7 rejected");
     f.result.intervals[9].server_cpu = RESULT_CPU_UNKNOWN;
     live_list_lines(lines, &state, 80, false);
-    has(5, "server unknown (--server-pid)");
+    has(5, "server unknown");
     fixture_fini(&f);
 }
 END_TEST
