@@ -7,6 +7,7 @@
 
 #include "loadgen/html_page.h"
 #include "loadgen/report.h"
+#include "loadgen/report_doings.h"
 #include "loadgen/report_plots.h"
 #include "sched/base/clock.h"
 
@@ -382,6 +383,19 @@ static void put_doings_table(struct page *page) {
         cells[row * 3] = names[row];
         cells[row * 3 + 1] = fields[i].help;
         cells[row * 3 + 2] = grouped(counts[row], (double)count);
+        row++;
+    }
+    static const struct {
+        double percent;
+        const char *name;
+    } shares[] = {{50, "half back"}, {99, "99 % back"}, {100, "all back"}};
+    for (size_t i = 0; page->report->result->storm_cut > 0 && i < 3 && row < DOINGS_MAX; i++) {
+        uint64_t back_ns = report_doings_back_ns(page->report->result, shares[i].percent);
+        cells[row * 3] = shares[i].name;
+        cells[row * 3 + 1] = "so long after the cut had they joined again";
+        cells[row * 3 + 2] = back_ns == UINT64_MAX
+                                 ? "never"
+                                 : formatted(counts[row], "%.3f s", (double)back_ns / 1e9);
         row++;
     }
     if (row == 0)

@@ -87,6 +87,13 @@ START_TEST(report_html_shows_failures_and_expectations_that_do_not_hold) {
     text = page();
     HAS(text, "What the tool did to the server");
     HAS(text, ">slow announced<");
+    HAS_NOT(text, "half back");
+    free(text);
+    f.result.storm_cut = 2;
+    histogram_record(&f.result.recovery, 1500 * NS_PER_MS);
+    text = page();
+    HAS(text, ">1.500 s<");
+    HAS(text, ">never<");
     free(text);
     fixture_fini(&f);
 }
