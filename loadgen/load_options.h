@@ -167,6 +167,12 @@ static inline bool load_options_publishes(const struct load_options *o) {
     return o->scenario >= LOAD_OPTIONS_ROOMS && o->protocol->has_rooms;
 }
 
+// True when what comes back are replies to requests: echo, and phases for a protocol without rooms.
+static inline bool load_options_is_echo(const struct load_options *o) {
+    return o->scenario == LOAD_OPTIONS_ECHO ||
+           (o->scenario == LOAD_OPTIONS_MIX && !o->protocol->has_rooms);
+}
+
 // How many rooms the run fills. Of a mix of sizes: O(rooms).
 uint32_t load_options_room_count(const struct load_options *o);
 

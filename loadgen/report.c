@@ -61,7 +61,7 @@ static void print_connections(FILE *out, const struct result *r, const struct ve
 
 static void print_rates(FILE *out, const struct load_options *o, const struct result *r,
                         const struct verdict *v) {
-    const char *what = o->scenario == LOAD_OPTIONS_ECHO ? "requests" : "publishes";
+    const char *what = load_options_is_echo(o) ? "requests" : "publishes";
     if (o->scenario == LOAD_OPTIONS_HOLD) {
         fprintf(out, "heartbeats    %s sent, %s answered\n", GROUPED(r->heartbeats),
                 GROUPED(r->heartbeats_answered));
@@ -79,7 +79,7 @@ static void print_rates(FILE *out, const struct load_options *o, const struct re
     if (r->rejected_detail[0] != 0)
         fprintf(out, "              rejected: %s\n", r->rejected_detail);
     fprintf(out, "%-13s %s in the window, %s/s, %.2f MB/s in, %.2f MB/s out\n",
-            o->scenario == LOAD_OPTIONS_ECHO ? "replies" : "deliveries", GROUPED(r->received),
+            load_options_is_echo(o) ? "replies" : "deliveries", GROUPED(r->received),
             GROUPED(v->received_rate), (double)r->bytes_in / 1e6 / v->window_s,
             (double)r->bytes_out / 1e6 / v->window_s);
     if (o->has_flood)
@@ -88,7 +88,7 @@ static void print_rates(FILE *out, const struct load_options *o, const struct re
 }
 
 static void print_checks(FILE *out, const struct load_options *o, const struct result *r) {
-    if (o->scenario == LOAD_OPTIONS_ECHO) {
+    if (load_options_is_echo(o)) {
         fprintf(out, "checks        unanswered %s · answered twice %s · out of order %s\n",
                 GROUPED(r->unanswered), GROUPED(r->verify.duplicates),
                 GROUPED(r->verify.disordered));

@@ -58,12 +58,6 @@ void report_doings_print(FILE *out, const struct result *r) {
                 "churn         %llu left, %llu joined again, %llu were not in when it was their "
                 "turn\n",
                 whole(r->churn_leaves), whole(r->churn_joins), whole(r->churn_skipped));
-    if (r->slow.count > 0 || r->slow_behind > 0)
-        fprintf(out,
-                "slow readers  read %llu, %llu announced to them as lost (%llu gaps), %llu behind "
-                "at the end\n",
-                whole(r->slow.count), whole(r->slow_announced), whole(r->slow_gap_events),
-                whole(r->slow_behind));
     if (r->absent > 0)
         fprintf(out, "absent        %llu not sent: who was to was away by this tool's doing\n",
                 whole(r->absent));

@@ -1,4 +1,4 @@
-// What a run did to the server beside sending: storms and who came back, slow readers, churn. Lines
+// What a run did to the server beside sending: storms and who came back, churn. Lines
 // of the table, each only where there was such a thing.
 #ifndef FAIRLEAD_REPORT_DOINGS_H
 #define FAIRLEAD_REPORT_DOINGS_H

@@ -42,7 +42,7 @@ static struct report_latency describe_latency(const struct report *report,
     if (i < LATENCY_COUNT)
         latency = (struct report_latency){
             .title = LATENCIES[i].title, .key = LATENCIES[i].key, .help = LATENCIES[i].help};
-    if (i == 0 && report->options->scenario == LOAD_OPTIONS_ECHO)
+    if (i == 0 && load_options_is_echo(report->options))
         latency = (struct report_latency){
             .title = "reply", .key = "reply", .help = "from a request's due time to its reply"};
     latency.histogram = (const void *)((const char *)report->result + field->offset);
@@ -65,7 +65,7 @@ uint32_t report_list_latencies(const struct report *report,
 uint32_t report_list_checks(const struct report *report,
                             struct report_check list[REPORT_CHECKS_MAX]) {
     const struct result *r = report->result;
-    bool is_echo = report->options->scenario == LOAD_OPTIONS_ECHO;
+    bool is_echo = load_options_is_echo(report->options);
     uint32_t count = 0;
     if (!is_echo) {
         list[count++] = (struct report_check){"lost", r->verify.lost,

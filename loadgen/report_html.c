@@ -178,7 +178,7 @@ static void put_tiles(struct page *page) {
                                             in_ms(value[4], h->max_ns), "ms", "", HTML_PLAIN};
     }
     uint64_t gone = r->verify.lost + r->verify.missing;
-    if (report->options->scenario != LOAD_OPTIONS_ECHO && r->received_all > 0)
+    if (!load_options_is_echo(report->options) && r->received_all > 0)
         tiles[count++] = (struct html_tile){"lost", grouped(value[5], (double)gone), "", "messages",
                                             gone > 0 ? HTML_BAD : HTML_GOOD};
     struct report_server server;
@@ -198,7 +198,7 @@ static void put_asked(struct page *page) {
     const struct load_options *o = page->report->options;
     char text[600], rate[160] = "", room[80] = "", plain[3][CELL_BYTES];
     bool sends = o->scenario != LOAD_OPTIONS_HOLD;
-    bool has_rooms = o->scenario != LOAD_OPTIONS_ECHO;
+    bool has_rooms = !load_options_is_echo(o);
     if (has_rooms)
         snprintf(room, sizeof(room), " in rooms of %s%s",
                  o->sizes.min != o->sizes.max ? "up to " : "", grouped(plain[0], o->sizes.max));

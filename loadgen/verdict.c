@@ -125,24 +125,20 @@ static bool has_failed(struct verdict *v, const struct load_options *o, const st
 static void say_ok(struct verdict *v, const struct load_options *o, const struct result *r) {
     double p99_ms = (double)histogram_quantile_ns(&r->latency, HISTOGRAM_P99) / 1e6;
     const char *again = r->was_interrupted ? " (interrupted)" : "";
-    switch (o->scenario) {
-    case LOAD_OPTIONS_HOLD:
+    if (o->scenario == LOAD_OPTIONS_HOLD)
         say(v, VERDICT_OK, "ok%s: %u connections held", again, r->live);
-        break;
-    case LOAD_OPTIONS_ECHO:
+    else if (load_options_is_echo(o))
         say(v, VERDICT_OK, "ok%s: %.0f replies/s, p99 %.2f ms, all answered", again,
             v->received_rate, p99_ms);
-        break;
-    case LOAD_OPTIONS_ROOMS:
-    case LOAD_OPTIONS_STORM:
-    case LOAD_OPTIONS_SLOW:
-    case LOAD_OPTIONS_MIX:
-    case LOAD_OPTIONS_REPLAY:
+    else
         say(v, VERDICT_OK, "ok%s: %.0f publishes/s became %.0f deliveries/s, p99 %.2f ms, %s",
             again, v->achieved_rate, v->received_rate, p99_ms,
             r->verify.announced ? "none lost unannounced" : "none lost");
-        break;
-    }
+    size_t size = strlen(v->sentence);
+    if (r->storm_cut > 0 && r->storm_back == r->storm_cut && r->dropped_back == 0)
+        snprintf(v->sentence + size, sizeof(v->sentence) - size,
+                 "; all %llu that were cut were back within %.2f s",
+                 (unsigned long long)r->storm_cut, (double)r->recovery.max_ns / 1e9);
 }
 
 // Not enough to make the figures worthless, enough to be told before anybody reads them.
