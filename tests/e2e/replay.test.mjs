@@ -6,6 +6,7 @@
 import { describe, test } from "node:test";
 import assert from "node:assert/strict";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import http from "node:http";
 import os from "node:os";
 import path from "node:path";
 import { run, sleep, startGateway } from "./gateway.mjs";
@@ -49,6 +50,17 @@ const SHAPE = {
   rooms_begin: [[2, 2, 10], [8, 8, 5], [40, 40, 1]],
   rooms_end: [],
 };
+
+// Something that answers /info and /traffic with these: [status, text].
+async function pretend(info, traffic, use) {
+  const server = http.createServer((request, response) => {
+    const [status, body] = request.url === "/info" ? info : traffic;
+    response.writeHead(status).end(body);
+  });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  await use(`http://127.0.0.1:${server.address().port}`);
+  await new Promise((resolve) => server.close(resolve));
+}
 
 // Plays a shape while the gateway records; what it recorded.
 async function play(gateway, shape, speed, options = []) {
@@ -155,10 +167,19 @@ describe("record and replay", () => {
     };
     await fails(["record", "http://127.0.0.1:1"], TARGET, /cannot ask http:\/\/127\.0\.0\.1:1\/info/);
     await fails(["record", `http://127.0.0.1:${gateway.port}`], TARGET, /no control plane of Fairlead/);
+    const fairlead = [200, '{"name":"fairlead","version":"0.0.9"}'];
+    await pretend(fairlead, [404, "not found\n"], (url) =>
+      fails(["record", url], TARGET, /\(version 0\.0\.9\) cannot record its traffic: it is older/));
+    await pretend(fairlead, [403, "ask it by the name localhost\n"], (url) =>
+      fails(["record", url], TARGET, /answers 403: ask it by the name localhost/));
+    await pretend([200, "<html>"], [200, ""], (url) =>
+      fails(["record", url], TARGET, /is no control plane of Fairlead/));
     await fails(["record", gateway.origin, "--for", "3"], USAGE, /no option --for/);
     await fetch(`${gateway.origin}/traffic?for_s=60`, { method: "POST" });
     await fails(["record", gateway.origin, "--out", file("never.json")], TARGET, /recording already.*--replace/);
     await fails(["replay"], USAGE, /wants a recorded shape/);
+    await fails(["replay", file("never.json"), "--agents", "127.0.0.1:1"], USAGE, /--agents belongs to every scenario but replay/);
+    await fails(["replay", file("never.json"), "--rate", "5"], USAGE, /--rate belongs to every scenario but replay/);
     await fails(["replay", file("never.json")], USAGE, /never\.json: No such file/);
     writeFileSync(file("bad.json"), JSON.stringify({ ...SHAPE, seconds: "three" }));
     await fails(["replay", file("bad.json")], USAGE, /bad\.json: seconds: want/);
