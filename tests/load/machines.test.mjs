@@ -115,7 +115,8 @@ describe("an agent that fails", () => {
   async function assertNamed(agents, bad, doIt) {
     const truth = await startTruth();
     const tool = startLoad(["rooms", ...runOf(agents), "--target", truth.url]);
-    await until("load flows", () => /measure/.test(tool.err));
+    await until("load flows", () => tool.err.includes("phase=connected"));
+    await sleep(1000);
     doIt();
     const run = await tool.finish();
     assert.equal(run.code, 4, run.stderr);
@@ -155,7 +156,8 @@ describe("an agent that fails", () => {
     const agents = [await startAgent()];
     const truth = await startTruth();
     const tool = startLoad(["rooms", ...runOf(agents), "--target", truth.url]);
-    await until("load flows", () => /measure/.test(tool.err));
+    await until("load flows", () => tool.err.includes("phase=connected"));
+    await sleep(1000);
     tool.child.kill("SIGKILL");
     await until("the run ends", () => /event=run_ended/.test(agents[0].err));
     await agents[0].stop();
