@@ -6,6 +6,7 @@
 #   make check      the quick part of it: tidy and unit tests of this MODE
 #   make sim        the real gateway on a simulated kernel: SEED=42 replays one seed, SEEDS=1000 is a campaign
 #   make sim-mutations  breaks the gateway in known ways; the simulator must notice each (minutes)
+#   make load-test  fairlead load against a server whose faults are known: it must report exactly those
 #   make bench      the rows of docs/BENCHMARKS.md, in the lab (root), 15 minutes; QUICK=1: 2 minutes
 #   make bench-runtime  its rows about actors alone, beside Erlang/OTP; 3 minutes, no root
 #   make bench-tune  does fairlead tune predict what this machine then holds? half an hour, quiet
