@@ -153,9 +153,9 @@ describe("Ctrl-C", { concurrency: 2 }, () => {
     const told = await truth.stop();
     assert.match(run.first, /interrupted/);
     assert.equal(run.json.interrupted, true);
-    assert.equal(run.json.connections.joined, told.joins);
-    assert.ok(told.joins > 0 && told.joins < 1000);
-    assert.match(run.stdout, new RegExp(`connections +${told.joins} of 1,000 joined`));
+    const { joined } = run.json.connections;
+    assert.ok(joined > 0 && joined <= told.joins && told.joins < 1000, `${joined} of ${told.joins}: the answer to the last join may be under way`);
+    assert.match(run.stdout, new RegExp(`connections +${joined} of 1,000 joined`));
   });
 
   it("while a server says nothing: it ends at once and says that nobody was there", async () => {
