@@ -149,6 +149,8 @@ static void leave_state(struct run *run, uint32_t index) {
         run->result->unanswered += client->unanswered;
         run->outstanding -= client->unanswered;
         client->unanswered = 0;
+        run->heartbeats_outstanding -= client->heartbeats;
+        client->heartbeats = 0;
     }
     client->state = CLIENT_GONE;
     throttle_forget(run, index);

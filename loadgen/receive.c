@@ -153,7 +153,12 @@ bool receive_echo(struct run *run, uint32_t index, struct bytes message) {
 }
 
 void receive_heartbeat(struct run *run, uint32_t index, const struct stamp *stamp) {
+    struct client *client = &run->clients[index];
     run->result->heartbeats_answered++;
+    if (client->heartbeats > 0) {
+        client->heartbeats--;
+        run->heartbeats_outstanding--;
+    }
     if (run_is_measured(run, stamp->intended_ns))
         histogram_record(&run->result->heartbeat, latency_of(run, stamp));
 }
@@ -269,6 +274,7 @@ void receive_finish(struct run *run) {
             finish_member(run, i);
         r->unanswered += run->clients[i].unanswered;
     }
+    r->heartbeats_unanswered = run->heartbeats_outstanding;
     // A server that answers no publish at all owes none.
     if (asked == 0 && r->answered_all == 0)
         r->unanswered = 0;

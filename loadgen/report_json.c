@@ -95,6 +95,7 @@ static json_t *messages(const struct result *r, const struct verdict *v) {
     json_object_set_new(o, "bytes_out", number(r->bytes_out));
     json_object_set_new(o, "heartbeats", number(r->heartbeats));
     json_object_set_new(o, "heartbeats_answered", number(r->heartbeats_answered));
+    json_object_set_new(o, "heartbeats_unanswered", number(r->heartbeats_unanswered));
     json_object_set_new(o, "flood_end", json_string(r->flood_end));
     json_object_set_new(o, "strange", number(r->strange));
     json_object_set_new(o, "flood_sent", number(r->flood_sent));

@@ -65,7 +65,7 @@ struct client {
     uint8_t state;               // enum client_state
     uint8_t member;              // enum client_member
     uint8_t role;                // enum layout_role
-    uint8_t reserved;
+    uint8_t heartbeats;          // on their way, 255 at most
 };
 
 _Static_assert(sizeof(struct client) == 64, "the memory that the header promises");
@@ -134,6 +134,7 @@ struct run {
     uint64_t measure_from_ns; // SCHEDULE_NEVER until known
     uint64_t measure_to_ns;
     uint64_t outstanding; // requests without an answer, all clients
+    uint64_t heartbeats_outstanding;
     enum run_numbers numbers;
     uint64_t last_intended_ns; // closed loop
     uint32_t next_closed;      // closed loop: takes turns

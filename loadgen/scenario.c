@@ -223,10 +223,22 @@ void scenario_tick(struct run *run, uint64_t now_ns) {
 static void send_heartbeat(struct run *run, uint64_t intended_ns) {
     uint32_t index = run->next_heartbeat;
     run->next_heartbeat = index + 1 < run->client_count ? index + 1 : 0;
+    struct client *client = &run->clients[index];
     struct stamp stamp = stamp_now(run, index, intended_ns);
-    if (run->clients[index].state == CLIENT_LIVE &&
-        run->protocol->try_heartbeat(run, index, &stamp))
-        run->result->heartbeats++;
+    if (client->state != CLIENT_LIVE || !run->protocol->try_heartbeat(run, index, &stamp))
+        return;
+    run->result->heartbeats++;
+    if (client->heartbeats < UINT8_MAX) {
+        client->heartbeats++;
+        run->heartbeats_outstanding++;
+    }
+}
+
+// Those of the run are waited for at its end: none are sent then, unless waiting takes so long that
+// a server might take the connections for dead.
+static bool sends_heartbeats(const struct run *run, uint64_t now_ns) {
+    return run->result->phase != RESULT_STRAGGLERS ||
+           now_ns > run->straggle_from_ns + (uint64_t)(run->options.heartbeat_s * (double)NS_PER_S);
 }
 
 static void send_flood(struct run *run) {
@@ -274,7 +286,8 @@ void scenario_turn(struct run *run, uint64_t now_ns) {
     for (uint32_t i = 0;
          i < HEARTBEATS_PER_TURN_MAX && schedule_try_pop(&run->heartbeats, now_ns, &intended_ns);
          i++)
-        send_heartbeat(run, intended_ns);
+        if (sends_heartbeats(run, now_ns))
+            send_heartbeat(run, intended_ns);
     send_flood(run);
     comeback_turn(run, now_ns);
     throttle_turn(run, now_ns);
@@ -309,6 +322,8 @@ bool scenario_is_deserted(const struct run *run) {
 }
 
 bool scenario_is_quiet(const struct run *run) {
+    if (run->heartbeats_outstanding > 0)
+        return false;
     bool has_flights = run->flights.complete + run->flights.incomplete < run->flights.begun;
     if (!run->phases.needs.rooms && run->options.scenario != LOAD_OPTIONS_ROOMS)
         return run->outstanding == 0;

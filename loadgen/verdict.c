@@ -101,6 +101,7 @@ static bool has_failed(struct verdict *v, const struct load_options *o, const st
          "came out of order");
     list(text, sizeof(text), unless_expected(o, EXPECT_unanswered, r->unanswered),
          "requests were not answered");
+    list(text, sizeof(text), r->heartbeats_unanswered, "heartbeats were not answered");
     list(text, sizeof(text), unless_expected(o, EXPECT_rejected, r->rejected),
          "requests were rejected");
     list(text, sizeof(text), unless_expected(o, EXPECT_dropped, result_dropped_count(r)),

@@ -2,9 +2,9 @@
 // the result. In this order, the first that holds:
 //
 //   4  no connection came about
-//   1  messages were lost without a word, came twice or out of order, requests stayed without an
-//      answer or were rejected, the server dropped connections; announced loss with --fail-on-gap;
-//      each unless --expect says something about it, which is then what counts
+//   1  messages were lost without a word, came twice or out of order, requests or heartbeats stayed
+//      without an answer or were rejected, the server dropped connections; announced loss with
+//      --fail-on-gap; each unless --expect says something about it, which is then what counts
 //   4  some connections were refused
 //   3  the client was the limit: its own CPU was busy for 95 % of the window or more (not looked at
 //      with --flood, which fills it on purpose), or that together with the time that it was ready

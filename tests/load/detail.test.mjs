@@ -105,12 +105,32 @@ describe("heartbeats", { concurrency: 2 }, () => {
     assert.ok(heartbeat.min >= 40e6, `${heartbeat.min}`);
   });
 
+  it("that nobody answers are a failure of the server", async () => {
+    const truth = await startTruth(["--no-heartbeats"]);
+    const run = await load(["hold", "--connections", "50", "--heartbeat-s", "1", "--duration-s", "2.2", "--straggler-s", "1", "--target", truth.url]);
+    const told = await truth.stop();
+    assert.equal(run.code, 1, run.first);
+    assert.match(run.first, new RegExp(`^FAILED: ${told.heartbeats} heartbeats were not answered`));
+    assert.equal(run.json.messages.heartbeats_unanswered, told.heartbeats);
+    assert.equal(run.json.messages.heartbeats, told.heartbeats, "the last ones were waited for");
+  });
+
+  it("that are answered are waited for at the end", async () => {
+    const truth = await startTruth(["--delay-ms", "500"]);
+    const run = await load(["hold", "--connections", "50", "--heartbeat-s", "1", "--duration-s", "2.2", "--target", truth.url]);
+    const told = await truth.stop();
+    assert.ok([0, 3].includes(run.code), run.first);
+    assert.equal(run.json.messages.heartbeats, told.heartbeats);
+    assert.equal(run.json.messages.heartbeats_answered, told.heartbeats);
+    assert.equal(run.json.messages.heartbeats_unanswered, 0);
+  });
+
   it("that nobody answers have no latency, and an expectation about it does not hold", async () => {
     const truth = await startTruth(["--no-heartbeats"]);
     const run = await load(["hold", "--connections", "50", "--heartbeat-s", "1", "--duration-s", "2", "--expect", "heartbeat.p99<1s", "--target", truth.url]);
     await truth.stop();
     assert.equal(run.json.messages.heartbeats_answered, 0);
-    assert.ok([1, 3].includes(run.code), run.first);
-    if (run.code === 1) assert.match(run.first, /expected heartbeat\.p99<1s/);
+    assert.equal(run.code, 1, run.first);
+    assert.equal(run.json.latency_ns.heartbeat?.count ?? 0, 0);
   });
 });

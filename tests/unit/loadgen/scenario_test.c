@@ -194,6 +194,32 @@ START_TEST(scenario_heartbeats_reach_everyone_once_an_interval) {
 }
 END_TEST
 
+START_TEST(scenario_waits_at_the_end_for_heartbeats_of_those_who_stay) {
+    FAKE_BEGIN("hold", "--connections", "3", "--heartbeat-s", "1", "--duration-s", "1");
+    fake_join_all();
+    schedule_init(&run.heartbeats, 1, 3);
+    scenario_begin(&run, BEGIN_NS);
+    drive(1, NS_PER_S);
+    ck_assert_uint_eq(run.heartbeats_outstanding, 3);
+    result.phase = RESULT_STRAGGLERS;
+    run.straggle_from_ns = NS_PER_S;
+    drive(NS_PER_S + 1, 2 * NS_PER_S); // none are sent while they are waited for
+    ck_assert_uint_eq(result.heartbeats, 3);
+    struct stamp stamp = {.intended_ns = BEGIN_NS};
+    run.read_ns = BEGIN_NS;
+    receive_heartbeat(&run, 0, &stamp);
+    client_fail(&run, 1, RESULT_RESET, "gone, which is told by itself");
+    ck_assert(!scenario_is_quiet(&run));
+    receive_finish(&run);
+    ck_assert_uint_eq(result.heartbeats_unanswered, 1);
+    receive_heartbeat(&run, 2, &stamp);
+    ck_assert(scenario_is_quiet(&run));
+    drive(2 * NS_PER_S + 1, 3 * NS_PER_S); // but not for so long that a server gives up
+    ck_assert_uint_gt(result.heartbeats, 3);
+    fake_end();
+}
+END_TEST
+
 START_TEST(scenario_without_heartbeats_is_silent) {
     FAKE_BEGIN("hold", "--connections", "30", "--heartbeat-s", "0");
     fake_join_all();
@@ -232,4 +258,5 @@ UNIT_MAIN("loadgen/scenario", scenario_rooms_publishes_at_the_rate_in_turns,
           scenario_closed_echo_keeps_its_number_under_way,
           scenario_closed_rooms_publishes_when_the_last_member_has_it,
           scenario_heartbeats_reach_everyone_once_an_interval,
+          scenario_waits_at_the_end_for_heartbeats_of_those_who_stay,
           scenario_without_heartbeats_is_silent, scenario_flood_stops_at_its_bounds)

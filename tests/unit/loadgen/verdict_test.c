@@ -69,6 +69,9 @@ START_TEST(verdict_names_each_fault_of_the_server) {
     good_run(LOAD_OPTIONS_ECHO);
     r.unanswered = 1;
     is(VERDICT_FAILED, "1 requests were not answered");
+    good_run(LOAD_OPTIONS_HOLD);
+    r.heartbeats_unanswered = 2;
+    is(VERDICT_FAILED, "2 heartbeats were not answered");
     good_run(LOAD_OPTIONS_ROOMS);
     r.rejected = 4;
     is(VERDICT_FAILED, "4 requests were rejected");
