@@ -597,6 +597,7 @@ static bool read_order(struct session *s, struct load_options *options, struct p
                 outcome == LOAD_OPTIONS_BAD ? error : "the order asks for no run");
         return false;
     }
+    options->clients = s->parts;
     if (options->plan_file != NULL && strncmp(options->plan_file, "/proc/self/fd/", 14) != 0) {
         fprintf(stderr, "fairlead load: the order names a file of this machine\n");
         return false;

@@ -61,8 +61,9 @@ struct load_options {
     const char *sources;                           // list of local addresses, "" when none
     const char *cpus;                              // list of CPUs, "" when not pinned
     const char *agents;                            // that the run is spread over, "" when none
-    const char *listen;                            // where an agent waits
-    bool is_agent;                                 // waits for coordinators
+    uint32_t clients;   // processes that share the run, at least 1; an agent's is set with its part
+    const char *listen; // where an agent waits
+    bool is_agent;      // waits for coordinators
     bool allows_remote;
     const char *event;     // of publishes
     const char *json_file; // "" when none

@@ -177,6 +177,13 @@ static bool check_open_loop(const struct load_options *o, char *error) {
 
 // --- several machines ----------------------------------------------------------------------------
 
+static void count_clients(struct load_options *o) {
+    if (o->clients == 0 || o->agents[0] != 0)
+        o->clients = 1;
+    for (const char *at = o->agents; *at; at++)
+        o->clients += *at == ',';
+}
+
 static bool check_agents(const struct load_options *o, char *error) {
     static const char *const of_one_machine[] = {"cpus", "sources"};
     const char *other = load_options_first_travelling(o);
@@ -201,6 +208,7 @@ static bool check_agents(const struct load_options *o, char *error) {
 
 bool load_options_check(struct load_options *o, char error[LOAD_OPTIONS_ERROR_BYTES]) {
     bool can_be_closed = o->scenario <= LOAD_OPTIONS_ROOMS;
+    count_clients(o);
     o->is_closed |= o->rate == 0 && o->rate_end < 0 && can_be_closed;
     if (!choose_protocol(o, error) || !check_protocol(o, error) || !check_belongings(o, error) ||
         !read_words(o, error) || !check_open_loop(o, error) || !read_sizes(o, error) ||

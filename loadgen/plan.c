@@ -198,7 +198,7 @@ static bool check_client(const struct phase *p, uint32_t index, const struct loa
                          struct plan_fault *fault) {
     double rooms = load_options_room_count(o);
     double deliveries = highest(&p->publish) * o->connections / rooms;
-    if (deliveries > PLAN_RECEIVED_PER_S_MAX)
+    if (deliveries / o->clients > PLAN_RECEIVED_PER_S_MAX)
         return refuse(fault, index, "publish_rate",
                       "%.10g publishes a second are %.3g deliveries a second in rooms of this "
                       "size, more than any one client can read (%.3g at most); share them between "

@@ -154,6 +154,10 @@ START_TEST(plan_check_refuses_what_no_client_can_do) {
     ck_assert(plan_check(&plan, &o, &fault));
     phase->publish.end += 1;
     refuses(0, "publish_rate", "more than any one client can read");
+    const struct plan wanted = plan;
+    parse("rooms --connections 5000 --room-size 5000 --agents 10.0.0.1:9700,10.0.0.2:9700");
+    plan = wanted;
+    ck_assert(plan_check(&plan, &o, &fault)); // two can
 }
 END_TEST
 
