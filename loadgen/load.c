@@ -96,6 +96,36 @@ static void print_replay(const struct run *run) {
         fprintf(stderr, "fairlead load: %s\n", text);
 }
 
+// What is sent, and for how long.
+static void print_load(const struct run *run) {
+    const struct load_options *o = &run->options;
+    struct plan_needs needs;
+    plan_measure(run->plan, &needs);
+    if (o->scenario == LOAD_OPTIONS_MIX) {
+        fprintf(stderr, ", %u B, %u phases, %.10g s\n", o->payload_bytes, run->plan->count,
+                needs.duration_s);
+        return;
+    }
+    if (o->scenario != LOAD_OPTIONS_HOLD && o->is_closed)
+        fprintf(stderr, ", closed loop");
+    else if (o->scenario != LOAD_OPTIONS_HOLD)
+        fprintf(stderr, ", %.10g/s", o->rate);
+    if (o->rate_end >= 0)
+        fprintf(stderr, " to %.10g/s", o->rate_end);
+    if (needs.cuts)
+        fprintf(stderr, ", %.10g %% cut", o->cut_percent);
+    if (needs.slow_percent > 0)
+        fprintf(stderr, ", %.10g %% read %u B/s", o->slow_percent, o->slow_bytes_per_s);
+    if (needs.churn)
+        fprintf(stderr, ", %.10g/s leave and join", o->churn_rate);
+    if (o->scenario != LOAD_OPTIONS_HOLD)
+        fprintf(stderr, ", %u B, warm-up %.10g s", o->payload_bytes, o->warmup_s);
+    if (o->holds_until_signal)
+        fprintf(stderr, ", until Ctrl-C\n");
+    else
+        fprintf(stderr, ", %.10g s\n", o->duration_s);
+}
+
 static void print_start(const struct run *run) {
     const struct load_options *o = &run->options;
     if (o->is_quiet)
@@ -104,23 +134,14 @@ static void print_start(const struct run *run) {
             load_options_scenario_name(o->scenario), o->connections, o->targets[0]);
     if (o->target_count > 1)
         fprintf(stderr, " and %u more", o->target_count - 1);
-    if (o->scenario != LOAD_OPTIONS_ECHO)
+    if (!load_options_is_echo(o))
         fprintf(stderr, ", %u rooms of %s%u", load_options_room_count(o),
                 o->sizes.min != o->sizes.max ? "up to " : "", o->sizes.max);
     if (run->replay) {
         print_replay(run);
         return;
     }
-    if (o->scenario != LOAD_OPTIONS_HOLD && o->is_closed)
-        fprintf(stderr, ", closed loop");
-    else if (o->scenario != LOAD_OPTIONS_HOLD)
-        fprintf(stderr, ", %.10g/s", o->rate);
-    if (o->scenario != LOAD_OPTIONS_HOLD)
-        fprintf(stderr, ", %u B, warm-up %.10g s", o->payload_bytes, o->warmup_s);
-    if (o->holds_until_signal)
-        fprintf(stderr, ", until Ctrl-C\n");
-    else
-        fprintf(stderr, ", %.10g s\n", o->duration_s);
+    print_load(run);
     if (run->targets->chose_sources)
         fprintf(stderr, "fairlead load: connecting from %u addresses 127.9.8.1 and up\n",
                 run->targets->source_count);
