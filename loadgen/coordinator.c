@@ -213,9 +213,10 @@ static json_t *encode_word(struct coordinator *c, const char *word) {
     if (file == NULL || strcmp(word, file) != 0)
         return json_string(word);
     FILE *in = fopen(file, "r");
-    char *text = in == NULL ? NULL : malloc(SESSION_ORDER_BYTES_MAX / 2);
-    size_t size = text == NULL ? 0 : fread(text, 1, SESSION_ORDER_BYTES_MAX / 2, in);
-    json_t *content = text == NULL ? NULL : json_stringn(text, size);
+    char *text = in == NULL ? NULL : malloc(SESSION_FILE_BYTES_MAX + 1);
+    size_t size = text == NULL ? 0 : fread(text, 1, SESSION_FILE_BYTES_MAX + 1, in);
+    bool fits = text != NULL && size <= SESSION_FILE_BYTES_MAX && !ferror(in);
+    json_t *content = fits ? json_stringn(text, size) : NULL;
     free(text);
     if (in != NULL)
         fclose(in);
@@ -242,9 +243,9 @@ static bool send_orders(struct coordinator *c) {
     json_t *words = encode_words(c);
     if (words == NULL)
         return fail(c,
-                    "the command line cannot be passed on: it is longer than %d words, not "
-                    "UTF-8, or names a file that cannot be read",
-                    SESSION_WORDS_MAX);
+                    "the command line cannot be passed on: it is longer than %d words, not UTF-8, "
+                    "or names a file that cannot be read or is larger than %zu MiB",
+                    SESSION_WORDS_MAX, SESSION_FILE_BYTES_MAX >> 20);
     bool is_good = true;
     for (uint32_t i = 0; i < c->count && is_good; i++) {
         json_t *order = json_pack("{s:s, s:i, s:i, s:O}", "type", "order", "part", (int)i, "parts",

@@ -28,7 +28,8 @@
 
 #define SESSION_GREETING "fairlead-load-agent"
 #define SESSION_WORDS_MAX 512
-#define SESSION_ORDER_BYTES_MAX ((size_t)32 << 20)
+#define SESSION_ORDER_BYTES_MAX ((size_t)8 << 20)
+#define SESSION_FILE_BYTES_MAX ((size_t)2 << 20) // escaped in JSON it may be three times as long
 #define SESSION_ORDER_TIMEOUT_S 10
 #define SESSION_POLL_NS (50ull * 1000000)
 
