@@ -57,7 +57,7 @@ stage 'sim' 300 "${make[@]}" sim-test
 stage 'sim debug (ASan, UBSan)' 600 "${make[@]}" MODE=debug sim-test SIM_SEEDS=50
 stage 'fuzz-replay' 900 "${make[@]}" MODE=debug fuzz-replay
 stage 'e2e' 1200 "${make[@]}" e2e
-stage 'load-test' 900 "${make[@]}" load-test
+stage 'load-test' 1800 "${make[@]}" load-test
 stage 'churn' 600 "${make[@]}" churn
 stage 'churn tsan' 900 "${fixed_addresses[@]}" "${make[@]}" MODE=tsan churn CHURN_CONNECTIONS=10000
 stage 'churn debug (ASan, UBSan)' 900 "${make[@]}" MODE=debug churn CHURN_CONNECTIONS=20000

@@ -74,6 +74,13 @@ describe("a room's messages", { concurrency: 2 }, () => {
     assert.match(seen.run.first, /came twice/);
   });
 
+  it("a duplicate that comes 40 messages later is one", async () => {
+    const seen = await runWith(["--duplicate-one-in", "50", "--duplicate-distance", "40"], ["rooms", ...ROOMS, "--rate", "400"]);
+    assert.ok(seen.told.duplicated > 10);
+    assertSameTraffic(seen);
+    zeroBut(seen.checks, { duplicates: seen.told.duplicated });
+  });
+
   for (const distance of [1, 5, 63])
     it(`what comes ${distance} message${distance > 1 ? "s" : ""} late is out of order, not lost`, async () => {
       const seen = await runWith(["--reorder-one-in", "50", "--reorder-distance", String(distance)],
@@ -188,6 +195,16 @@ describe("requests", { concurrency: 2 }, () => {
       assert.equal(messages.unanswered, 0);
       assert.equal(messages.answered_all, told.requests);
       assert.equal(run.code, 1);
+    });
+
+    it(`${name}: a second reply that comes after others is a duplicate, too`, async () => {
+      const { told, checks, messages } = await runWith([...server, "--duplicate-one-in", "20", "--duplicate-distance", "3", "--delay-ms", "20"],
+        ["echo", "--connections", "4", "--rate", "600", "--warmup-s", "0.5", "--duration-s", "2", "--straggler-s", "1.5", ...extra], target);
+      assert.ok(told.duplicated > 5);
+      assert.equal(checks.duplicates, told.duplicated);
+      assert.equal(checks.disordered, 0);
+      assert.equal(messages.unanswered, 0);
+      assert.equal(messages.answered_all, told.requests);
     });
 
     it(`${name}: replies in another order than the requests are out of order`, async () => {

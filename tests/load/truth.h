@@ -58,6 +58,7 @@ struct truth_options {
     double stall_ms;      // 0: no stall
     uint64_t drop_one_in; // deliveries and replies to requests; 0: none, as in all below
     uint64_t duplicate_one_in;
+    uint64_t duplicate_distance; // the second one comes so many deliveries later; 0: at once
     uint64_t reorder_one_in;
     uint64_t reorder_distance; // it comes so many deliveries later, 1 and up
     uint64_t gap_one_in;
@@ -138,7 +139,9 @@ struct truth_conn {
     uint64_t tail_dropped; // since anything was last said to it
     uint64_t gap_from;     // behind --queue-bytes-max: the first number it has not got; 0: none
     uint64_t gap_to;
-    uint64_t held_for; // deliveries until the one held back leaves; 0: none is
+    bool holds_duplicate; // what is held back was said before
+    bool holds_delivery;  // else a reply
+    uint64_t held_for;    // deliveries until the one held back leaves; 0: none is
     uint64_t held_since_ns;
     uint64_t queued_bytes; // delayed and unsent
     struct truth_buffer held;

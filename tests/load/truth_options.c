@@ -23,6 +23,7 @@ static const struct option_row ROWS[] = {
     ROW("--stall-ms", OPTION_NUMBER, stall_ms),
     ROW("--drop-one-in", OPTION_COUNT, drop_one_in),
     ROW("--duplicate-one-in", OPTION_COUNT, duplicate_one_in),
+    ROW("--duplicate-distance", OPTION_COUNT, duplicate_distance),
     ROW("--reorder-one-in", OPTION_COUNT, reorder_one_in),
     ROW("--reorder-distance", OPTION_COUNT, reorder_distance),
     ROW("--gap-one-in", OPTION_COUNT, gap_one_in),

@@ -45,7 +45,8 @@ static void say_gap(struct truth *truth, uint32_t fd, uint64_t from, uint64_t to
 
 static void release_held(struct truth *truth, uint32_t fd) {
     struct truth_conn *conn = &truth->conns[fd];
-    truth_say(truth, fd, conn->held.data, conn->held.size);
+    if (conn->held.size > 0)
+        truth_say(truth, fd, conn->held.data, conn->held.size);
     truth_buffer_fini(&conn->held);
     conn->held_for = 0;
     truth->held_count--;
@@ -54,17 +55,30 @@ static void release_held(struct truth *truth, uint32_t fd) {
 // Something newer was said; the one held back may be next.
 static void on_said(struct truth *truth, uint32_t fd) {
     struct truth_conn *conn = &truth->conns[fd];
+    struct truth_counts *counts = &truth->counts;
     if (conn->held_for == 0 || --conn->held_for > 0)
         return;
     release_held(truth, fd);
-    truth->counts.reordered++;
-    truth->counts.reordered_whole++;
+    counts->reordered += !conn->holds_duplicate;
+    counts->reordered_whole += !conn->holds_duplicate;
+    counts->duplicated += conn->holds_duplicate;
+    counts->deliveries += conn->holds_duplicate && conn->holds_delivery;
+    counts->replies += conn->holds_duplicate && !conn->holds_delivery;
 }
 
-static void hold(struct truth *truth, uint32_t fd, const struct truth_buffer *frame) {
+struct holding {
+    uint64_t distance;
+    bool is_duplicate;
+    bool is_delivery;
+};
+
+static void hold(struct truth *truth, uint32_t fd, const struct truth_buffer *frame,
+                 const struct holding *holding) {
     struct truth_conn *conn = &truth->conns[fd];
     truth_buffer_append(&conn->held, frame->data, frame->size);
-    conn->held_for = truth->options.reorder_distance;
+    conn->holds_duplicate = holding->is_duplicate;
+    conn->holds_delivery = holding->is_delivery;
+    conn->held_for = holding->distance;
     conn->held_since_ns = truth_now_ns();
     truth->held_count++;
 }
@@ -109,25 +123,34 @@ static bool deliver(struct truth *truth, uint32_t fd, const struct truth_buffer 
     (*said)++;
     conn->tail_dropped = 0;
     if (conn->held_for == 0 && truth_rooms_rolls(truth, o->reorder_one_in)) {
-        hold(truth, fd, frame);
+        hold(truth, fd, frame, &(struct holding){o->reorder_distance, false, number > 0});
         return true;
     }
     truth_say(truth, fd, frame->data, frame->size);
-    if (truth_rooms_rolls(truth, o->duplicate_one_in)) {
+    bool is_again = truth_rooms_rolls(truth, o->duplicate_one_in);
+    bool is_later = is_again && o->duplicate_distance > 0 && conn->held_for == 0;
+    if (is_again && !is_later) {
         (*said)++;
         truth->counts.duplicated++;
         truth_say(truth, fd, frame->data, frame->size);
     }
     on_said(truth, fd);
+    if (is_later)
+        hold(truth, fd, frame, &(struct holding){o->duplicate_distance, true, number > 0});
     return true;
 }
 
+// A second time is not said when nothing comes after which it could be: it would come to a run that
+// is over.
 void truth_rooms_release_old(struct truth *truth, uint64_t now_ns) {
     for (uint32_t fd = 0; truth->held_count > 0 && fd < truth->conn_max; fd++) {
-        const struct truth_conn *conn = &truth->conns[fd];
+        struct truth_conn *conn = &truth->conns[fd];
         if (conn->held_for == 0 || now_ns <= conn->held_since_ns + HELD_MAX_NS)
             continue;
-        truth->counts.reordered += conn->held_for < truth->options.reorder_distance;
+        if (conn->holds_duplicate)
+            conn->held.size = 0;
+        else
+            truth->counts.reordered += conn->held_for < truth->options.reorder_distance;
         release_held(truth, fd);
     }
 }
