@@ -15,6 +15,7 @@
 #define MERGED_MEMBERS 100u
 #define POINTS_MAX (MODEL_FANOUTS_MAX + 1)
 #define FOREIGN_MAX 0.03  // CPUs' worth, of others on the server's CPUs
+#define BESIDE_MAX 0.25   // of the server's own: more than soft interrupts beside it are
 #define ROOM_STEP 100000u // rooms of one run are not those of the next
 
 // What a message takes before anything was measured: 8 µs and 2 µs for each member.
@@ -61,19 +62,22 @@ static void read_fanout(const struct measure_run *run, const struct fanout_run *
     const struct measure_usage *usage = &run->usage;
     double publishes = run->load.received / asked->members;
     // The whole CPU is the truth where only the server has it; what others took is not its cost.
+    double beside_ns = usage->whole_ns - usage->server_ns;
     bool is_alone = !asked->server->shares_cpu &&
-                    usage->foreign_ns < FOREIGN_MAX * usage->seconds * (double)NS_PER_S;
+                    usage->foreign_ns < FOREIGN_MAX * usage->seconds * (double)NS_PER_S &&
+                    beside_ns < BESIDE_MAX * usage->server_ns;
     if (!asked->server->shares_cpu && !is_alone)
         measure_remark(
             result,
             "noisy: others used %.2f of the server's CPU at %u members; its threads alone count",
-            usage->foreign_ns / (double)NS_PER_S / usage->seconds, asked->members);
+            fmax(usage->foreign_ns, beside_ns) / (double)NS_PER_S / usage->seconds, asked->members);
     *fanout = (struct measure_fanout){
         .members = asked->members,
         .publishes_per_s = publishes / usage->seconds,
         .deliveries_per_s = run->load.received / usage->seconds,
         .process_ns = usage->server_ns / publishes,
-        .measured_ns = (is_alone ? usage->whole_ns : usage->server_ns) / publishes,
+        .measured_ns =
+            (is_alone ? fmax(usage->whole_ns, usage->server_ns) : usage->server_ns) / publishes,
         .merge = run->has_window && run->window.sends > 0
                      ? run->window.delivered / run->window.sends
                      : 0,
