@@ -16,8 +16,8 @@
 
 #define PLAN_PHASES_MAX 64
 #define PLAN_NAME_BYTES 40
-#define PLAN_DURATION_S_MIN 0.01 // after --speed
-#define PLAN_DURATION_S_MAX (7 * 86400.0)
+#define PLAN_DURATION_S_MIN 0.01     // after --speed
+#define PLAN_DURATION_S_MAX 604800.0 // a week
 #define PLAN_CHURN_RATE_MAX 1000000.0
 #define PLAN_SLOW_BYTES_PER_S_MAX 1000000000u
 // One thread of today reads less than a tenth of this (docs/BENCHMARKS.md), so what is above is a

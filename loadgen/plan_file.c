@@ -127,8 +127,10 @@ struct key {
 #define PERCENT "a number of percent from 0 to 100"
 #define AT(field) offsetof(struct phase, field)
 
-_Static_assert(SCHEDULE_RATE_MAX == 10000000.0 && PLAN_CHURN_RATE_MAX == 1000000.0 &&
-                   PLAN_DURATION_S_MAX == 604800.0 && PLAN_SLOW_BYTES_PER_S_MAX == 1000000000u,
+_Static_assert((uint32_t)SCHEDULE_RATE_MAX == 10000000 &&
+                   (uint32_t)PLAN_CHURN_RATE_MAX == 1000000 &&
+                   (uint32_t)PLAN_DURATION_S_MAX == 604800 &&
+                   PLAN_SLOW_BYTES_PER_S_MAX == 1000000000u,
                "the sentences below say so");
 
 static const struct key KEYS[] = {
