@@ -159,7 +159,7 @@ void receive_heartbeat(struct run *run, uint32_t index, const struct stamp *stam
         client->heartbeats--;
         run->heartbeats_outstanding--;
     }
-    if (run_is_measured(run, stamp->intended_ns))
+    if (run_is_measured(run, stamp->intended_ns) && client->role != LAYOUT_SLOW)
         histogram_record(&run->result->heartbeat, latency_of(run, stamp));
 }
 

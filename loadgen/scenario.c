@@ -152,13 +152,18 @@ void scenario_send_publishes(struct run *run, uint64_t intended_ns) {
         send_publish(run, turn % rooms, turn / rooms, intended_ns);
 }
 
+// A slow reader would read its reply late by our own doing.
+static bool may_be_asked(const struct run *run, uint32_t index) {
+    return run->clients[index].state == CLIENT_LIVE && !throttle_has(run, index);
+}
+
 void scenario_send_ping(struct run *run, uint64_t intended_ns) {
     uint32_t connections = run->options.connections;
     uint32_t index = run->phases.next_asker++ % connections;
-    uint32_t tries = may_be_away(run) ? STAND_INS_MAX : 0;
-    for (uint32_t i = 0; i < tries && run->clients[index].state != CLIENT_LIVE; i++)
+    uint32_t tries = may_be_away(run) || run->throttle.share > 0 ? STAND_INS_MAX : 0;
+    for (uint32_t i = 0; i < tries && !may_be_asked(run, index); i++)
         index = run->phases.next_asker++ % connections;
-    if (tries > 0 && run->clients[index].state != CLIENT_LIVE)
+    if (tries > 0 && !may_be_asked(run, index))
         note_absent(run);
     else
         send_request(run, index, intended_ns);
@@ -228,7 +233,8 @@ static void send_heartbeat(struct run *run, uint64_t intended_ns) {
     if (client->state != CLIENT_LIVE || !run->protocol->try_heartbeat(run, index, &stamp))
         return;
     run->result->heartbeats++;
-    if (client->heartbeats < UINT8_MAX) {
+    if (client->heartbeats < UINT8_MAX &&
+        client->role != LAYOUT_SLOW) { // who reads late answers late
         client->heartbeats++;
         run->heartbeats_outstanding++;
     }

@@ -29,7 +29,7 @@ static void resume(struct run *run, uint32_t index) {
 
 // The slow ones of a phase are the first of those of the whole run (whose share is the largest of
 // any phase), so that a member is slow in all phases or in those of larger shares.
-static bool is_slow_now(const struct run *run, uint32_t index) {
+bool throttle_has(const struct run *run, uint32_t index) {
     const struct throttle *t = &run->throttle;
     if (t->share <= 0 || run->clients[index].role != LAYOUT_SLOW)
         return false;
@@ -56,7 +56,7 @@ void throttle_set(struct run *run, double percent, uint32_t bytes_per_s) {
             timer_wheel_disarm(&t->wheel, i);
             resume(run, i);
         }
-        if (is_slow_now(run, i) && run->clients[i].state == CLIENT_LIVE)
+        if (throttle_has(run, i) && run->clients[i].state == CLIENT_LIVE)
             stream_read_singly(&run->streams, run->clients[i].stream.index);
     }
 }
@@ -64,7 +64,7 @@ void throttle_set(struct run *run, double percent, uint32_t bytes_per_s) {
 void throttle_on_data(struct run *run, uint32_t index, size_t size) {
     struct throttle *t = &run->throttle;
     if (LIKELY(t->share <= 0) || run->clients[index].state != CLIENT_LIVE ||
-        !is_slow_now(run, index))
+        !throttle_has(run, index))
         return;
     uint32_t stream = run->clients[index].stream.index;
     uint64_t price_ns = (uint64_t)size * NS_PER_S / t->bytes_per_s;

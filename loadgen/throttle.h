@@ -44,6 +44,9 @@ MUST_USE int throttle_init(struct run *run, uint64_t now_ns);
 // From now on this share reads so fast; 0: everybody as fast as they can.
 void throttle_set(struct run *run, double percent, uint32_t bytes_per_s);
 
+// Is it one of those that read slowly now?
+bool throttle_has(const struct run *run, uint32_t index);
+
 // From receive.c: a live client has read.
 void throttle_on_data(struct run *run, uint32_t index, size_t size);
 

@@ -97,6 +97,31 @@ START_TEST(throttle_of_a_smaller_share_takes_the_first_of_the_slow) {
 }
 END_TEST
 
+START_TEST(throttle_members_are_not_asked_and_owe_no_heartbeat) {
+    begin("1");
+    for (uint64_t i = 0; i < 20; i++)
+        scenario_send_ping(&run, 1000 + i);
+    ck_assert_uint_eq(result.sent_all, 20);
+    ck_assert_uint_eq(fake.pushes_of[8] + fake.pushes_of[9], 0);
+    schedule_init(&run.heartbeats, 1, 10);
+    for (uint64_t now_ns = 1; now_ns < NS_PER_S; now_ns += NS_PER_S / 10)
+        scenario_turn(&run, now_ns);
+    ck_assert_uint_eq(fake.pushes_of[8] + fake.pushes_of[9], 2); // they keep alive all the same
+    ck_assert_uint_eq(result.heartbeats, 10);
+    ck_assert_uint_eq(run.heartbeats_outstanding, 8);
+    struct stamp stamp = {.intended_ns = 1};
+    run.measure_from_ns = 0;
+    run.measure_to_ns = UINT64_MAX;
+    receive_heartbeat(&run, 8, &stamp);
+    ck_assert_uint_eq(run.heartbeats_outstanding, 8);
+    ck_assert_uint_eq(result.heartbeat.count, 0);
+    receive_heartbeat(&run, 7, &stamp);
+    ck_assert_uint_eq(run.heartbeats_outstanding, 7);
+    ck_assert_uint_eq(result.heartbeat.count, 1);
+    fake_end();
+}
+END_TEST
+
 START_TEST(throttle_members_connect_with_a_small_buffer) {
     FAKE_BEGIN("slow", "--connections", "10", "--room-size", "10", "--slow-percent", "20");
     client_connect(&run, 7, 1, 1);
@@ -123,4 +148,5 @@ UNIT_MAIN("loadgen/throttle", throttle_pauses_slow_members_until_their_bytes_are
           throttle_charges_what_the_kernel_had_taken_already, throttle_leaves_the_others_alone,
           throttle_keeps_the_mean_rate, throttle_ends_with_the_phase_and_with_the_connection,
           throttle_of_a_smaller_share_takes_the_first_of_the_slow,
+          throttle_members_are_not_asked_and_owe_no_heartbeat,
           throttle_members_connect_with_a_small_buffer, throttle_is_not_there_without_slow_readers)
