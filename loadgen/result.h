@@ -41,6 +41,7 @@
     X(bytes_out, "bytes", "written in the window")                                                 \
     X(heartbeats, "messages", "heartbeats sent")                                                   \
     X(heartbeats_answered, "messages", "replies to heartbeats")                                    \
+    X(unsendable_window, "messages", "of the window: tried, and could not be sent")                \
     X(heartbeats_unanswered, "messages", "heartbeats without a reply when waiting ended")          \
     X(strange, "messages", "that this tool did not understand")                                    \
     X(flood_sent, "messages", "pings of the flooding connection")                                  \

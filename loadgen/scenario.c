@@ -30,8 +30,9 @@ static void note_sent(struct run *run, uint32_t index, const struct stamp *stamp
     histogram_record(&r->send_lag, (uint64_t)stamp->lag_us * NS_PER_US);
 }
 
-static void note_unsendable(struct run *run) {
+static void note_unsendable(struct run *run, uint64_t intended_ns) {
     run->result->unsendable++;
+    run->result->unsendable_window += run_is_measured(run, intended_ns);
 }
 
 // Who was meant to is away by our own doing, and so is everybody around: real users who are
@@ -51,7 +52,7 @@ static void send_request(struct run *run, uint32_t index, uint64_t intended_ns) 
     struct stamp stamp = stamp_now(run, index, intended_ns);
     stamp.number = client->asked + 1;
     if (client->state != CLIENT_LIVE || !run->protocol->try_request(run, index, &stamp)) {
-        note_unsendable(run);
+        note_unsendable(run, intended_ns);
         return;
     }
     client->asked++;
@@ -84,7 +85,7 @@ static bool try_publish(struct run *run, uint32_t room_index, uint32_t turn, uin
     stamp.number = room->published + 1;
     if (!client_is_member(run, index) ||
         !run->protocol->try_publish(run, index, room_index, &stamp)) {
-        note_unsendable(run);
+        note_unsendable(run, intended_ns);
         return true;
     }
     room->published++;

@@ -54,8 +54,8 @@ static void find_client_limit(struct verdict *v, const struct load_options *o,
         snprintf(v->limit_cause, sizeof(v->limit_cause),
                  "it sent late: p99 %.1f ms after the intended time (bound %.1f ms)", lag_p99_ms,
                  o->send_lag_max_ms);
-    else if (!o->is_closed && r->unsendable == 0 && r->offered > 0 &&
-             (double)r->sent < VERDICT_ACHIEVED_MIN * (double)r->offered)
+    else if (!o->is_closed && r->offered > 0 &&
+             (double)(r->sent + r->unsendable_window) < VERDICT_ACHIEVED_MIN * (double)r->offered)
         snprintf(v->limit_cause, sizeof(v->limit_cause), "it achieved %.1f %% of the offered rate",
                  100 * (double)r->sent / (double)r->offered);
     v->client_was_limit = v->limit_cause[0] != 0;

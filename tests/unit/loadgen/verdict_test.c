@@ -155,7 +155,9 @@ START_TEST(verdict_says_when_the_client_did_not_reach_its_rate) {
     is(VERDICT_OK, "ok");
     r.sent = 989;
     is(VERDICT_CLIENT_LIMIT, "it achieved 98.9 %");
-    r.unsendable = 11; // the server did not read: not the client's doing
+    r.unsendable = 5000; // before the window: no excuse within it
+    is(VERDICT_CLIENT_LIMIT, "it achieved 98.9 %");
+    r.unsendable_window = 11; // the server did not read: not the client's doing
     is(VERDICT_OK, "ok");
 }
 END_TEST
