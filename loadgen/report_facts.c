@@ -84,6 +84,9 @@ uint32_t report_list_checks(const struct report *report,
                                               "after one with a higher number", true};
     list[count++] = (struct report_check){"unanswered", r->unanswered,
                                           "requests without a reply at the end", true};
+    if (r->heartbeats > 0)
+        list[count++] = (struct report_check){"heartbeats unanswered", r->heartbeats_unanswered,
+                                              "heartbeats without a reply at the end", true};
     list[count++] = (struct report_check){"rejected", r->rejected,
                                           "requests that the server answered with an error", true};
     list[count++] = (struct report_check){"connections refused", result_refused_count(r),

@@ -74,12 +74,6 @@ static void list(char *text, size_t capacity, uint64_t count, const char *what) 
                  (unsigned long long)count, what);
 }
 
-// Of a fact that --expect speaks of, nothing more is wanted than that.
-static uint64_t unless_expected(const struct load_options *o, enum expect_metric metric,
-                                uint64_t count) {
-    return expect_has(&o->expect, metric) ? 0 : count;
-}
-
 static void say_failed(struct verdict *v, const char *text) {
     if (v->client_was_limit)
         say(v, VERDICT_FAILED, "FAILED: %s (and the client was the limit: %s)", text,
@@ -88,29 +82,35 @@ static void say_failed(struct verdict *v, const char *text) {
         say(v, VERDICT_FAILED, "FAILED: %s", text);
 }
 
+// Of a fact that --expect speaks of, nothing more is wanted than that: such faults are listed when
+// `is_expected`, all others when not.
+static void list_faults(char *text, size_t capacity, const struct load_options *o,
+                        const struct result *r, bool is_expected) {
+    const struct {
+        enum expect_metric metric;
+        uint64_t count;
+        const char *what;
+    } faults[] = {
+        {EXPECT_loss, r->verify.lost, "messages lost without a word"},
+        {EXPECT_loss, r->verify.missing, "messages had not arrived when waiting ended"},
+        {EXPECT_duplicates, r->verify.duplicates, "came twice"},
+        {EXPECT_disorder, r->is_order_checked ? r->verify.disordered : 0, "came out of order"},
+        {EXPECT_unanswered, r->unanswered, "requests were not answered"},
+        {EXPECT_rejected, r->rejected, "requests were rejected"},
+        {EXPECT_dropped, result_dropped_count(r), "connections were dropped by the server"},
+        {EXPECT_announced, o->fails_on_gap ? r->verify.announced : 0, "messages announced as lost"},
+    };
+    for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
+        if (expect_has(&o->expect, faults[i].metric) == is_expected)
+            list(text, capacity, faults[i].count, faults[i].what);
+}
+
 static bool has_failed(struct verdict *v, const struct load_options *o, const struct result *r) {
     char text[320] = "";
-    list(text, sizeof(text), unless_expected(o, EXPECT_loss, r->verify.lost),
-         "messages lost without a word");
-    list(text, sizeof(text), unless_expected(o, EXPECT_loss, r->verify.missing),
-         "messages had not arrived when waiting ended");
-    list(text, sizeof(text), unless_expected(o, EXPECT_duplicates, r->verify.duplicates),
-         "came twice");
-    list(text, sizeof(text),
-         r->is_order_checked ? unless_expected(o, EXPECT_disorder, r->verify.disordered) : 0,
-         "came out of order");
-    list(text, sizeof(text), unless_expected(o, EXPECT_unanswered, r->unanswered),
-         "requests were not answered");
+    list_faults(text, sizeof(text), o, r, false);
     list(text, sizeof(text), r->heartbeats_unanswered, "heartbeats were not answered");
-    list(text, sizeof(text), unless_expected(o, EXPECT_rejected, r->rejected),
-         "requests were rejected");
-    list(text, sizeof(text), unless_expected(o, EXPECT_dropped, result_dropped_count(r)),
-         "connections were dropped by the server");
     list(text, sizeof(text), r->was_interrupted ? 0 : r->storm_cut - r->storm_back,
          "of the clients that were cut had not come back when the run ended");
-    list(text, sizeof(text),
-         o->fails_on_gap ? unless_expected(o, EXPECT_announced, r->verify.announced) : 0,
-         "messages announced as lost");
     struct expect_seen seen = verdict_seen(v, r);
     size_t size = strlen(text), between = size ? 2 : 0;
     if (size + 2 < sizeof(text) &&
@@ -123,33 +123,60 @@ static bool has_failed(struct verdict *v, const struct load_options *o, const st
     return true;
 }
 
+// Adds to the sentence.
+static void append(struct verdict *v, const char *format, ...) PRINTF_LIKE(2, 3);
+static void append(struct verdict *v, const char *format, ...) {
+    size_t size = strlen(v->sentence);
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(v->sentence + size, sizeof(v->sentence) - size, format, arguments);
+    va_end(arguments);
+}
+
+// Also in an `ok` there may be loss, where --expect allowed it.
+static void say_fate(struct verdict *v, const struct load_options *o, const struct result *r) {
+    bool is_echo = load_options_is_echo(o);
+    if (is_echo && r->unanswered == 0)
+        append(v, ", all answered");
+    else if (!is_echo && r->verify.lost + r->verify.missing == 0)
+        append(v, r->verify.announced ? ", none lost unannounced" : ", none lost");
+}
+
+static void say_allowed(struct verdict *v, const struct load_options *o, const struct result *r) {
+    char text[320] = "";
+    list_faults(text, sizeof(text), o, r, true);
+    list(text, sizeof(text), result_refused_count(r), "connections did not come about");
+    if (text[0] != 0)
+        append(v, " (allowed: %s)", text);
+}
+
 static void say_ok(struct verdict *v, const struct load_options *o, const struct result *r) {
     double p99_ms = (double)histogram_quantile_ns(&r->latency, HISTOGRAM_P99) / 1e6;
+    double beat_p99_ms = (double)histogram_quantile_ns(&r->heartbeat, HISTOGRAM_P99) / 1e6;
     const char *again = r->was_interrupted ? " (interrupted)" : "";
     if (o->scenario == LOAD_OPTIONS_HOLD)
         say(v, VERDICT_OK, "ok%s: %u connections held", again, r->live);
     else if (load_options_is_echo(o))
-        say(v, VERDICT_OK, "ok%s: %.0f replies/s, p99 %.2f ms, all answered", again,
-            v->received_rate, p99_ms);
+        say(v, VERDICT_OK, "ok%s: %.0f replies/s, p99 %.2f ms", again, v->received_rate, p99_ms);
     else
-        say(v, VERDICT_OK, "ok%s: %.0f publishes/s became %.0f deliveries/s, p99 %.2f ms, %s",
-            again, v->achieved_rate, v->received_rate, p99_ms,
-            r->verify.announced ? "none lost unannounced" : "none lost");
-    size_t size = strlen(v->sentence);
+        say(v, VERDICT_OK, "ok%s: %.0f publishes/s became %.0f deliveries/s, p99 %.2f ms", again,
+            v->achieved_rate, v->received_rate, p99_ms);
+    if (o->scenario == LOAD_OPTIONS_HOLD && r->heartbeat.count > 0)
+        append(v, ", heartbeat p99 %.2f ms", beat_p99_ms);
+    else if (o->scenario != LOAD_OPTIONS_HOLD)
+        say_fate(v, o, r);
     if (r->storm_cut > 0 && r->storm_back == r->storm_cut && r->dropped_back == 0)
-        snprintf(v->sentence + size, sizeof(v->sentence) - size,
-                 "; all %llu that were cut were back within %.2f s",
-                 (unsigned long long)r->storm_cut, (double)r->recovery.max_ns / 1e9);
+        append(v, "; all %llu that were cut were back within %.2f s",
+               (unsigned long long)r->storm_cut, (double)r->recovery.max_ns / 1e9);
 }
 
 // Not enough to make the figures worthless, enough to be told before anybody reads them.
 static void tell_disturbance(struct verdict *v) {
-    size_t size = strlen(v->sentence);
     if (v->wait >= VERDICT_WAIT_TOLD && !v->client_was_limit && v->window_s > 0)
-        snprintf(v->sentence + size, sizeof(v->sentence) - size,
-                 " (disturbed: own thread waited %.0f %% for a CPU that other load on this machine "
-                 "had; latencies are longer by that)",
-                 v->wait * 100);
+        append(v,
+               " (disturbed: own thread waited %.0f %% for a CPU that other load on this machine "
+               "had; latencies are longer by that)",
+               v->wait * 100);
 }
 
 static void decide(struct verdict *v, const struct load_options *o, const struct result *r) {
@@ -171,8 +198,10 @@ static void decide(struct verdict *v, const struct load_options *o, const struct
             v->limit_cause);
     else if (expect_list_failed(&o->expect, &seen, false, failed, sizeof(failed)) > 0)
         say_failed(v, failed);
-    else
+    else {
         say_ok(v, o, r);
+        say_allowed(v, o, r);
+    }
 }
 
 void verdict_decide(struct verdict *v, const struct load_options *o, const struct result *r) {
