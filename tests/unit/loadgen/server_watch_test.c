@@ -38,8 +38,15 @@ START_TEST(server_watch_finds_who_listens_and_only_while_listening) {
     ck_assert_int_eq(found(&w, &address, 0, 0), SERVER_WATCH_LISTENER);
     ck_assert_uint_eq(w.processes.pid_count, 1);
     ck_assert_int_eq(w.processes.pids[0], getpid());
+    int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    ck_assert_int_eq(connect(client, (const struct sockaddr *)&address, sizeof(address)), 0);
+    int accepted = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
+    ck_assert_int_ge(accepted, 0);
     close(fd);
+    // A connection from that port is no listener.
     ck_assert_int_eq(found(&w, &address, 0, 0), SERVER_WATCH_NONE);
+    close(accepted);
+    close(client);
 }
 END_TEST
 
