@@ -171,11 +171,19 @@ static void try_connect(struct run *run, uint32_t index, uint64_t now_ns) {
     client_connect(run, index, now_ns, now_ns);
 }
 
+// Not while the first ones still connect: with a server that drops them one by one, that would
+// never be over.
+static bool may_try(const struct run *run) {
+    return run->comebacks.is_on && run->phases.is_on;
+}
+
 void comeback_turn(struct run *run, uint64_t now_ns) {
     struct comebacks *c = &run->comebacks;
-    if (c->is_on && c->is_cutting)
+    if (!may_try(run))
+        return;
+    if (c->is_cutting)
         cut_some(run, now_ns);
-    for (uint32_t i = 0; c->is_on && i < COMEBACK_CONNECTS_PER_TURN_MAX; i++) {
+    for (uint32_t i = 0; i < COMEBACK_CONNECTS_PER_TURN_MAX; i++) {
         uint32_t index = timer_wheel_expire(&c->wheel, now_ns);
         if (index == SLAB_NONE)
             return;
@@ -189,7 +197,7 @@ void comeback_turn(struct run *run, uint64_t now_ns) {
 
 uint64_t comeback_next_ns(const struct run *run) {
     const struct comebacks *c = &run->comebacks;
-    if (!c->is_on)
+    if (!may_try(run))
         return UINT64_MAX;
     return c->is_cutting ? 0 : timer_wheel_next_ns(&c->wheel);
 }

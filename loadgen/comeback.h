@@ -82,7 +82,7 @@ MUST_USE bool comeback_on_failed(struct run *run, uint32_t index, enum result_fa
 // It is live; true when it was one of these.
 bool comeback_on_live(struct run *run, uint32_t index, uint64_t now_ns);
 
-// Connects whose time has come, and gives up those that take too long.
+// While phases are on: connects whose time has come, and gives up those that take too long.
 void comeback_turn(struct run *run, uint64_t now_ns);
 
 // When the next of them is due, UINT64_MAX when nobody is away.

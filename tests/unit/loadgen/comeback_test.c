@@ -16,6 +16,7 @@ static void begin(char *const *argv, int argc) {
                      NS_PER_MS, now_ns);
     fake.connects = 0;
     fake.closes = 0;
+    run.phases.is_on = true;
 }
 
 #define BEGIN(...)                                                                                 \
@@ -176,6 +177,21 @@ START_TEST(comeback_of_the_dropped_is_by_request_only) {
 }
 END_TEST
 
+START_TEST(comeback_waits_until_all_have_connected) {
+    BEGIN("rooms", "--connections", "4", "--room-size", "4", "--reconnect", "--backoff",
+          "fixed:10");
+    run.phases.is_on = false;
+    client_on_end(&run, 1, STREAM_END_RESET);
+    comeback_turn(&run, clock_monotonic_ns() + NS_PER_S);
+    ck_assert_uint_eq(fake.connects, 0);
+    ck_assert_uint_eq(comeback_next_ns(&run), UINT64_MAX);
+    run.phases.is_on = true;
+    comeback_turn(&run, clock_monotonic_ns() + NS_PER_S);
+    ck_assert_uint_eq(fake.connects, 1);
+    fake_end();
+}
+END_TEST
+
 START_TEST(comeback_leaves_no_trace_of_the_cut_in_what_is_checked) {
     BEGIN("storm", "--connections", "4", "--room-size", "4", "--rate", "1000");
     scenario_begin(&run, BEGIN_NS);
@@ -247,7 +263,7 @@ UNIT_MAIN("loadgen/comeback", comeback_cuts_its_share_evenly_over_the_rooms,
           comeback_failed_attempts_are_counted_by_cause_and_tried_again,
           comeback_attempts_wait_longer_and_longer,
           comeback_gives_an_attempt_up_that_takes_too_long,
-          comeback_of_the_dropped_is_by_request_only,
+          comeback_of_the_dropped_is_by_request_only, comeback_waits_until_all_have_connected,
           comeback_leaves_no_trace_of_the_cut_in_what_is_checked,
           comeback_of_who_is_not_wanted_any_more_is_not_missed, comeback_ends_with_the_run,
           comeback_cuts_and_connects_within_budgets_a_turn)
