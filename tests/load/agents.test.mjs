@@ -71,7 +71,8 @@ describe("agents", { concurrency: 2 }, () => {
   it("an agent that was the limit is named", async () => {
     const truth = await startTruth();
     const { agents, list, stop } = await startAgents(2);
-    const tool = startLoad(["echo", "--connections", "10", "--room-size", "2", "--rate", "300", "--warmup-s", "0.5", "--duration-s", "4", "--agents", list, "--target", truth.url]);
+    const tool = startLoad(["echo", "--connections", "10", "--room-size", "2", "--rate", "300", "--warmup-s", "0.5", "--duration-s", "4",
+      "--send-lag-max-ms", "300", "--agents", list, "--target", truth.url]);
     await until("the window has begun", () => tool.err.includes("phase=connected") || / measure /.test(tool.err));
     await sleep(1200);
     // The one that drives is a child of the one that waits.
