@@ -10,6 +10,7 @@
 #   make bench      the rows of docs/BENCHMARKS.md, in the lab (root), 15 minutes; QUICK=1: 2 minutes
 #   make bench-runtime  its rows about actors alone, beside Erlang/OTP; 3 minutes, no root
 #   make bench-tune  does fairlead tune predict what this machine then holds? half an hour, quiet
+#   make millions   N=1000000 connections and their clients on this machine, 10 minutes (root): what each takes, and the verdict
 #   make examples   the programs of docs/RUNTIME.md, into build/release/examples/
 #   make fuzz       every decoder under libFuzzer for SECONDS=60 each (TARGET=name for one)
 #   make conformance  a public WebSocket conformance suite against the echo endpoint, where one is at hand
