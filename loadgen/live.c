@@ -6,10 +6,10 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "loadgen/grouped.h"
 #include "loadgen/report.h"
 #include "sched/base/clock.h"
 
-#define NUMBER_BYTES 32
 #define BAR_COLUMNS_MAX 40
 #define MIB ((double)(1u << 20))
 
@@ -39,22 +39,6 @@ static void add_color(struct line *line, const char *escape) {
 #define RED "\033[31m"
 #define GREEN "\033[32m"
 #define PLAIN "\033[0m"
-
-// 1234567 as 1,234,567. The buffer is the caller's.
-static const char *grouped(char buffer[NUMBER_BYTES], double value) {
-    char plain[NUMBER_BYTES];
-    int size = snprintf(plain, sizeof(plain), "%.0f", value);
-    int out = 0;
-    for (int i = 0; i < size && out < NUMBER_BYTES - 1; i++) {
-        if (i > 0 && (size - i) % 3 == 0)
-            buffer[out++] = ',';
-        buffer[out++] = plain[i];
-    }
-    buffer[out] = 0;
-    return buffer;
-}
-
-#define GROUPED(value) grouped((char[NUMBER_BYTES]){0}, (double)(value))
 
 // The last snapshot and what changed in its second.
 struct second {

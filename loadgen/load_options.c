@@ -8,6 +8,8 @@
 
 #include "loadgen/plan.h"
 #include "loadgen/schedule.h"
+#include "loadgen/wrap.h"
+#include "sched/base/nearest.h"
 
 enum option_type {
     OPTION_FLAG,
@@ -259,35 +261,13 @@ static bool set_option(struct load_options *o, const struct option_row *row, con
     UNREACHABLE();
 }
 
-// Levenshtein distance, names cut at 31 bytes.
-uint32_t load_options_edits(const char *a, const char *b) {
-    uint32_t row[32];
-    size_t a_size = strnlen(a, 31), b_size = strnlen(b, 31);
-    for (uint32_t j = 0; j <= b_size; j++)
-        row[j] = j;
-    for (uint32_t i = 1; i <= a_size; i++) {
-        uint32_t diagonal = row[0];
-        row[0] = i;
-        for (uint32_t j = 1; j <= b_size; j++) {
-            uint32_t best = diagonal + (a[i - 1] != b[j - 1]);
-            diagonal = row[j];
-            if (row[j] + 1 < best)
-                best = row[j] + 1;
-            if (row[j - 1] + 1 < best)
-                best = row[j - 1] + 1;
-            row[j] = best;
-        }
-    }
-    return row[b_size];
-}
-
 static const char *nearest_option(const char *name) {
     const char *best = "help";
-    uint32_t best_distance = load_options_edits(name, best);
+    uint32_t best_distance = nearest_distance(name, best);
     for (size_t i = 0; i < ROW_TOTAL; i++) {
         if (ROWS[i].name == NULL)
             continue;
-        uint32_t d = load_options_edits(name, ROWS[i].name);
+        uint32_t d = nearest_distance(name, ROWS[i].name);
         if (d < best_distance) {
             best = ROWS[i].name;
             best_distance = d;
@@ -439,7 +419,7 @@ static bool parse_word(struct load_options *o, const char *word, char *error) {
             o->scenario = (enum load_scenario)i;
             return true;
         }
-        if (load_options_edits(word, SCENARIOS[i]) < load_options_edits(word, SCENARIOS[best]))
+        if (nearest_distance(word, SCENARIOS[i]) < nearest_distance(word, SCENARIOS[best]))
             best = i;
     }
     return load_options_fail(
@@ -474,26 +454,6 @@ enum load_options_outcome load_options_parse(struct load_options *o, int argc, c
     return load_options_check(o, error) ? LOAD_OPTIONS_RUN : LOAD_OPTIONS_BAD;
 }
 
-// Words of `text` in lines of at most `width` columns, continued at column `indent`.
-static void print_wrapped(FILE *out, const char *text, int indent, int width) {
-    int column = indent;
-    while (*text != 0) {
-        int word_size = (int)strcspn(text, " ");
-        if (column > indent && column + 1 + word_size > width) {
-            fprintf(out, "\n%*s", indent, "");
-            column = indent;
-        } else if (column > indent) {
-            fputc(' ', out);
-            column++;
-        }
-        fprintf(out, "%.*s", word_size, text);
-        column += word_size;
-        text += word_size;
-        text += strspn(text, " ");
-    }
-    fputc('\n', out);
-}
-
 void load_options_print_help(FILE *out) {
     fputs("usage: fairlead load [hold|echo|rooms|storm|slow] [URL ...] [options]\n"
           "       fairlead load record [http://host:port] --out SHAPE.json (record --help)\n"
@@ -523,7 +483,7 @@ void load_options_print_help(FILE *out) {
         snprintf(text, sizeof(text), tells_default ? "%s (default %s)" : "%s", row->help,
                  row->initial);
         fprintf(out, "  %-26s ", left);
-        print_wrapped(out, text, 29, 98);
+        wrap_print(out, text, (struct wrap){.indent = 29, .column = 29, .width = 98});
     }
     fputs("\n--help, --version.\nExit: 0 ok · 1 a verdict failed (loss, order, expectation) · 2 "
           "usage ·\n"

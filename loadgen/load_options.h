@@ -152,9 +152,6 @@ const char *load_options_first_travelling(const struct load_options *o);
 // they are the caller's to free. How many; -1 when memory is out or there are more than `max`.
 int load_options_list_travelling(int argc, char *const *argv, char **words, int max);
 
-// How many edits make one name of the other, for "did you mean".
-uint32_t load_options_edits(const char *a, const char *b);
-
 // Writes the sentence, cut to fit, and returns false: for this parser and others of command lines.
 bool load_options_fail(char error[LOAD_OPTIONS_ERROR_BYTES], const char *format, ...)
     PRINTF_LIKE(2, 3);

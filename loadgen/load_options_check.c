@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "loadgen/load_options.h"
+#include "sched/base/nearest.h"
 
 static const char *scenario_of(const struct load_options *o) {
     return load_options_scenario_name(o->scenario);
@@ -72,8 +73,7 @@ static bool refuse_protocol(const struct load_options *o, char *error) {
     size_t size = 0;
     for (size_t i = 0; protocol_at(i) != NULL; i++) {
         const char *name = protocol_at(i)->name;
-        if (load_options_edits(o->protocol_name, name) <
-            load_options_edits(o->protocol_name, nearest))
+        if (nearest_distance(o->protocol_name, name) < nearest_distance(o->protocol_name, nearest))
             nearest = name;
         size += (size_t)snprintf(names + size, sizeof(names) - size, "%s%s", i ? ", " : "", name);
     }

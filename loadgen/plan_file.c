@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "loadgen/schedule.h"
+#include "sched/base/nearest.h"
 
 struct source {
     const char *name;
@@ -166,7 +167,7 @@ static const struct key *lookup_key(const char *name) {
 static const char *nearest_key(const char *name) {
     const char *best = KEYS[0].name;
     for (size_t i = 1; i < KEY_TOTAL; i++)
-        if (load_options_edits(name, KEYS[i].name) < load_options_edits(name, best))
+        if (nearest_distance(name, KEYS[i].name) < nearest_distance(name, best))
             best = KEYS[i].name;
     return best;
 }
@@ -313,7 +314,7 @@ static bool check_top(struct source *source, const yaml_node_t *root) {
             continue;
         bool is_key = lookup_key(pair.name) != NULL;
         bool is_near =
-            load_options_edits(pair.name, "options") < load_options_edits(pair.name, "phases");
+            nearest_distance(pair.name, "options") < nearest_distance(pair.name, "phases");
         place.line = line_of(pair.key);
         snprintf(place.path, sizeof(place.path), "%.40s", pair.name);
         if (is_key)

@@ -13,6 +13,7 @@
 #include "loadgen/shape.h"
 #include "loadgen/verdict.h"
 #include "sched/base/clock.h"
+#include "sched/base/nearest.h"
 
 #define URL_DEFAULT "http://127.0.0.1:8081"
 #define FILE_DEFAULT "shape.json"
@@ -72,7 +73,7 @@ static bool unknown(const char *word, char *error) {
     static const char *const names[] = {"--duration-s", "--out", "--replace", "--quiet", "--help"};
     size_t nearest = 0;
     for (size_t i = 1; i < sizeof(names) / sizeof(names[0]); i++)
-        if (load_options_edits(word, names[i]) < load_options_edits(word, names[nearest]))
+        if (nearest_distance(word, names[i]) < nearest_distance(word, names[nearest]))
             nearest = i;
     return load_options_fail(error, "record has no option %s; did you mean %s?", word,
                              names[nearest]);

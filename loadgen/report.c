@@ -2,26 +2,9 @@
 
 #include <string.h>
 
+#include "loadgen/grouped.h"
 #include "loadgen/report_doings.h"
 #include "sched/base/clock.h"
-
-#define NUMBER_BYTES 32
-
-// 1234567 as 1,234,567. The buffer is the caller's.
-static const char *grouped(char buffer[NUMBER_BYTES], double value) {
-    char plain[NUMBER_BYTES];
-    int size = snprintf(plain, sizeof(plain), "%.0f", value);
-    int out = 0;
-    for (int i = 0; i < size && out < NUMBER_BYTES - 1; i++) {
-        if (i > 0 && (size - i) % 3 == 0)
-            buffer[out++] = ',';
-        buffer[out++] = plain[i];
-    }
-    buffer[out] = 0;
-    return buffer;
-}
-
-#define GROUPED(value) grouped((char[NUMBER_BYTES]){0}, (double)(value))
 
 static void print_latency(FILE *out, const char *name, const struct histogram *h) {
     static const uint32_t asked[] = {HISTOGRAM_P50, HISTOGRAM_P90, HISTOGRAM_P99, HISTOGRAM_P999,

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "loadgen/grouped.h"
 #include "loadgen/html_page.h"
 #include "loadgen/report.h"
 #include "loadgen/report_doings.h"
@@ -22,20 +23,6 @@ struct page {
 };
 
 // --- numbers as people write them ----------------------------------------------------------------
-
-// 1234567 as 1,234,567.
-static const char *grouped(char text[CELL_BYTES], double value) {
-    char plain[CELL_BYTES];
-    int size = snprintf(plain, sizeof(plain), "%.0f", value);
-    int out = 0;
-    for (int i = 0; i < size && out < CELL_BYTES - 2; i++) {
-        if (i > 0 && (size - i) % 3 == 0 && plain[i - 1] != '-')
-            text[out++] = ',';
-        text[out++] = plain[i];
-    }
-    text[out] = 0;
-    return text;
-}
 
 // Milliseconds with three digits that count.
 static const char *in_ms(char text[CELL_BYTES], uint64_t ns) {

@@ -5,7 +5,7 @@
 #include <jansson.h>
 #include <string.h>
 
-#include "tuning/wrap.h"
+#include "loadgen/wrap.h"
 
 #define NAME_COLUMNS 21
 #define VALUE_COLUMNS 22

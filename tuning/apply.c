@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "tuning/machine.h"
-#include "tuning/wrap.h"
+#include "loadgen/wrap.h"
 
 void apply_name(const struct profile_setting *setting, char name[PROFILE_KEY_BYTES]) {
     snprintf(name, PROFILE_KEY_BYTES, "%s",

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "loadgen/wrap.h"
 #include "sched/base/nearest.h"
 #include "tuning/measure_words.h"
 
@@ -295,26 +296,6 @@ enum tune_options_outcome tune_options_parse(struct tune_options *o, int argc, c
     return check_together(o, error) ? TUNE_OPTIONS_RUN : TUNE_OPTIONS_BAD;
 }
 
-// Words of `text` in lines of at most `width` columns, continued at column `indent`.
-static void print_wrapped(FILE *out, const char *text, int indent, int width) {
-    int column = indent;
-    while (*text != 0) {
-        int word_size = (int)strcspn(text, " ");
-        if (column > indent && column + 1 + word_size > width) {
-            fprintf(out, "\n%*s", indent, "");
-            column = indent;
-        } else if (column > indent) {
-            fputc(' ', out);
-            column++;
-        }
-        fprintf(out, "%.*s", word_size, text);
-        column += word_size;
-        text += word_size;
-        text += strspn(text, " ");
-    }
-    fputc('\n', out);
-}
-
 void tune_options_print_help(FILE *out) {
     fputs("usage: fairlead tune [--apply PROFILE|--measure|--knee|--try KNOB] [options]\n\n"
           "Tells what this machine will hold, what stops it first, and how to lift that.\n",
@@ -333,7 +314,7 @@ void tune_options_print_help(FILE *out) {
         fprintf(out, "  %-20s ", left);
         if (strlen(left) > 20)
             fprintf(out, "\n%*s", 23, "");
-        print_wrapped(out, text, 23, 80);
+        wrap_print(out, text, (struct wrap){.indent = 23, .column = 23});
     }
     fputs("\n--help, --version.\n"
           "Exit: 0 ok · 1 a verdict failed · 2 usage · 3 the client was the limit ·\n"

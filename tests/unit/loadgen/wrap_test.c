@@ -1,5 +1,5 @@
 // Goal: sentences in 80 columns that read well. Method: texts and what they become.
-#include "tuning/wrap.h"
+#include "loadgen/wrap.h"
 
 #include <string.h>
 
@@ -69,6 +69,6 @@ START_TEST(cells_are_filled_by_characters_not_bytes) {
 }
 END_TEST
 
-UNIT_MAIN("tuning/wrap", lines_have_at_most_80_columns, words_stay_apart_on_every_line,
+UNIT_MAIN("loadgen/wrap", lines_have_at_most_80_columns, words_stay_apart_on_every_line,
           a_number_stays_with_its_unit, a_word_that_fits_no_line_stands_alone,
           cells_are_filled_by_characters_not_bytes)

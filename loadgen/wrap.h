@@ -9,6 +9,7 @@
 struct wrap {
     int indent; // of the lines after the first
     int column; // where the first begins
+    int width;  // of a line; 0: WRAP_COLUMNS
 };
 
 // Ends in a new line.

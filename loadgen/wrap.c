@@ -1,4 +1,4 @@
-#include "tuning/wrap.h"
+#include "loadgen/wrap.h"
 
 #include <stdbool.h>
 #include <string.h>
@@ -26,12 +26,12 @@ static size_t size_with_unit(const char *text) {
 }
 
 void wrap_print(FILE *out, const char *text, struct wrap wrap) {
-    int column = wrap.column;
+    int column = wrap.column, columns_max = wrap.width > 0 ? wrap.width : WRAP_COLUMNS;
     bool is_begin = true; // of a line: no blank before its first word, nor a break
     while (*text != 0) {
         size_t size = size_with_unit(text);
         int width = width_of(text, size);
-        if (!is_begin && column + 1 + width > WRAP_COLUMNS) {
+        if (!is_begin && column + 1 + width > columns_max) {
             fprintf(out, "\n%*s", wrap.indent, "");
             column = wrap.indent;
         } else if (!is_begin) {
