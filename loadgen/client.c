@@ -7,36 +7,25 @@
 
 #include "io/connect.h"
 #include "loadgen/cut.h"
+#include "loadgen/stride.h"
 
-#define GIVE_UP_AFTER 100 // failures without one success: nobody is there
+#define ROOMS_IN_ORDER_MAX 64 // so few are all of one lane
+#define GIVE_UP_AFTER 100     // failures without one success: nobody is there
 
-static uint32_t greatest_divisor(uint32_t a, uint32_t b) {
-    while (b != 0) {
-        uint32_t rest = a % b;
-        a = b;
-        b = rest;
-    }
-    return a;
-}
-
-// Where only a share of the connections is up, it is to be a share of every room: the ranks jump
-// through the connections by the golden section, or by 1 where all are up from the beginning.
-static void init_ranks(struct run *run) {
+static void init_orders(struct run *run) {
     uint32_t count = run->options.connections;
     run->connect_count = run->phases.up + run->options.has_flood;
-    run->rank_stride = 1;
-    if (!run->phases.needs.moves || count < 3)
-        return;
-    run->rank_stride = (uint32_t)(count * 0.6180339887);
-    while (greatest_divisor(count, run->rank_stride) != 1)
-        run->rank_stride++;
+    run->rank_stride = run->phases.needs.moves ? stride_of(count) : 1;
+    run->heartbeat_stride = stride_of(run->client_count);
+    uint32_t rooms = run->layout.room_count;
+    run->room_stride = rooms < ROOMS_IN_ORDER_MAX ? 1 : stride_of(rooms);
 }
 
 uint32_t client_of_rank(const struct run *run, uint32_t rank) {
     uint32_t count = run->options.connections;
     if (rank >= count) // the flooding one
         return rank;
-    return (uint32_t)((uint64_t)rank * run->rank_stride % count);
+    return stride_at(run->rank_stride, count, rank);
 }
 
 static int init_layout(struct run *run) {
@@ -55,7 +44,7 @@ int client_init(struct run *run) {
     const struct load_options *o = &run->options;
     if (!phases_init(run) || init_layout(run) < 0)
         return -ENOMEM;
-    init_ranks(run);
+    init_orders(run);
     run->protocol = o->protocol;
     run->flood_client = o->has_flood ? o->connections : SLAB_NONE;
     run->room_count = run->layout.room_count + o->has_flood;

@@ -219,6 +219,7 @@ static int open_streams(struct run *run) {
     struct stream_config stream_config = {
         .connections_max = stream_slots(run),
         .control_bytes_max = CONTROL_BYTES_MAX,
+        .park_after_s = run->options.park_after_s,
         .connects = true,
     };
     status = blocks_init(&run->blocks, &run->ledger, PARCEL_BYTES_MAX);

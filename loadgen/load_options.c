@@ -77,6 +77,9 @@ static const struct option_row ROWS[] = {
     ROW_NUMBER("connect-timeout-s", connect_timeout_s, "S", "10", 0.1, 600,
                "until connected and joined"),
     ROW_NUMBER("heartbeat-s", heartbeat_s, "S", "30", 0, 86400, "between heartbeats; 0: none"),
+    ROW_COUNT("park-after-s", park_after_s, "S", "2", 1, 100,
+              "a connection that is quiet so long gives 608 B back to the kernel; to read it then "
+              "costs more CPU"),
     ROW_COUNT("first-user", first_user, "N", "0", 0, 9999999,
               "users are u0000000 and up from here: tell several load tools apart"),
     ROW_COUNT("first-room", first_room, "N", "0", 0, 9999999, "rooms are bench-0 and up from here"),

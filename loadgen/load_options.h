@@ -116,6 +116,7 @@ struct load_options {
     double warmup_s;
     double straggler_s;
     double heartbeat_s;
+    uint32_t park_after_s;
     double send_lag_max_ms;
     double expect_p99_ms; // 0: nothing expected
     const char *expect_text;

@@ -128,6 +128,8 @@ struct run {
     uint32_t waiting;       // clients that are
     uint32_t next_churner;
     uint32_t next_heartbeat;
+    uint32_t heartbeat_stride; // in which order (stride.h)
+    uint32_t room_stride;      // of the rooms that are published in
     struct phases phases;
     struct comebacks comebacks;
     struct throttle throttle;

@@ -1,6 +1,7 @@
 #include "loadgen/scenario.h"
 
 #include "loadgen/client.h"
+#include "loadgen/stride.h"
 
 #define HEARTBEATS_PER_TURN_MAX 4096 // before completions are looked at again
 #define STAND_INS_MAX 64             // neighbours who are asked when somebody is away
@@ -149,8 +150,9 @@ void scenario_send_publishes(struct run *run, uint64_t intended_ns) {
         return;
     }
     uint32_t rooms = run->layout.room_count;
+    uint32_t room = stride_at(run->room_stride, rooms, turn % rooms);
     for (uint32_t i = 0; i < run->options.burst; i++)
-        send_publish(run, turn % rooms, turn / rooms, intended_ns);
+        send_publish(run, room, turn / rooms, intended_ns);
 }
 
 // A slow reader would read its reply late by our own doing.
@@ -227,8 +229,8 @@ void scenario_tick(struct run *run, uint64_t now_ns) {
 // --- what goes on beside -------------------------------------------------------------------------
 
 static void send_heartbeat(struct run *run, uint64_t intended_ns) {
-    uint32_t index = run->next_heartbeat;
-    run->next_heartbeat = index + 1 < run->client_count ? index + 1 : 0;
+    uint32_t index = stride_at(run->heartbeat_stride, run->client_count, run->next_heartbeat);
+    run->next_heartbeat = run->next_heartbeat + 1 < run->client_count ? run->next_heartbeat + 1 : 0;
     struct client *client = &run->clients[index];
     struct stamp stamp = stamp_now(run, index, intended_ns);
     if (client->state != CLIENT_LIVE || !run->protocol->try_heartbeat(run, index, &stamp))

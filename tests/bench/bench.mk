@@ -32,7 +32,7 @@ bench-runtime: $(RUNTIME_BENCH)
 # Both ends of very many connections on this machine: N=1000000, HEARTBEAT_S, PUBLISHES, HOLD_S, QUIET=1.
 .PHONY: millions
 millions: all
-	@BENCH_BUILD=$(B) $(foreach k,N HEARTBEAT_S PUBLISHES HOLD_S ROOM_SIZE CONNECT_RATE SETTLE_S QUIET,$(if $($(k)),$(k)="$($(k))")) \
+	@BENCH_BUILD=$(B) $(foreach k,N HEARTBEAT_S PUBLISHES HOLD_S ROOM_SIZE CONNECT_RATE SETTLE_S PARK_AFTER_S QUIET,$(if $($(k)),$(k)="$($(k))")) \
 	    tests/bench/millions.sh
 
 # Half an hour on a quiet machine; QUICK=1 tries the script. Knobs: predict.mjs.

@@ -1,11 +1,19 @@
-// make millions, inside its namespace (millions.sh): one gateway on CPU 0, one load tool on CPU 1,
-// N connections, each joined to a room, heartbeating, while some publish. Prints how fast they
-// came, what each takes (user and kernel, by cause), CPU, latency and the verdict; the figures go to
-// build/millions/<N>.json. Exit: 0 all bars met, 1 one is not, 3 the client was the limit, 4 no run.
+// make millions, inside its namespace (millions.sh): one gateway with a scheduler on each of two
+// CPUs, one load tool that shares them, N connections, each joined to a room, heartbeating, while
+// some publish. Prints how fast they came, what each takes (user and kernel, by cause), CPU, latency
+// and the verdict; the figures go to build/millions/<N>.json. Exit: 0 all bars met, 1 one is not, 4 no run.
 import { readFileSync, writeFileSync, mkdirSync, existsSync, rmSync } from 'node:fs';
 import { hostname, release } from 'node:os';
 import { start, end_of, kill_all, sleep, fairlead, load_tool } from './processes.mjs';
-import { memory_of, process_ns, slabs, idle_ns, now_ns, is_listening } from './sample.mjs';
+import {
+    memory_of,
+    process_ns,
+    slabs,
+    idle_ns,
+    now_ns,
+    is_listening,
+    sockets_allocated,
+} from './sample.mjs';
 
 const env = process.env;
 const count = Number(env.N);
@@ -18,6 +26,9 @@ const asked = {
     room_size: Number(env.ROOM_SIZE ?? 100),
     connect_rate: Number(env.CONNECT_RATE ?? 20000),
 };
+// The load tool's receives stay armed (608 B each): a message then costs it one operation where a
+// parked connection's takes three. The gateway parks as always.
+const park_after_s = Number(env.PARK_AFTER_S ?? (is_quiet ? 2 : 100));
 const HEARTBEAT_P99_MAX_MS = 100;
 const IDLE_CPU_MAX = 0.01;
 // Hot connections are parked after 2 s; slabs are freed by RCU a little later.
@@ -34,13 +45,15 @@ const ms = ns => (ns / 1e6).toFixed(ns < 1e8 ? 2 : 0);
 const available = () =>
     Number(/^MemAvailable:\s+(\d+)/m.exec(readFileSync('/proc/meminfo', 'utf8'))[1]) * 1024;
 
+const both_idle_ns = () => idle_ns(0) + idle_ns(1);
+
 async function start_gateway() {
     const idle_s = is_quiet ? 3600 : Math.max(60, 3 * asked.heartbeat_s);
     const server = start([
         fairlead,
         'serve',
         ...['--listen', `127.0.0.1:${PORT}`, '--control', `127.0.0.1:${CONTROL}`],
-        ...['--schedulers', '1', '--cpus', '0', '--presence', 'counts'],
+        ...['--schedulers', '2', '--cpus', '0,1', '--presence', 'counts'],
         ...['--idle-timeout-s', idle_s, '--connections-max', count, '--rooms-max', count],
         ...['--handshake-timeout-s', 120, '--log-level', 'warn'],
     ].map(String));
@@ -57,11 +70,11 @@ function start_load() {
     const load = start([
         load_tool,
         talks ? 'rooms' : 'hold',
-        ...['--target', `ws://127.0.0.1:${PORT}/socket/websocket`, '--cpus', '1'],
+        ...['--target', `ws://127.0.0.1:${PORT}/socket/websocket`, '--cpus', '0-1'],
         ...['--connections', count, '--room-size', asked.room_size],
         ...['--connect-rate', asked.connect_rate, '--connecting-max', 2000],
         ...['--connect-timeout-s', 120, '--heartbeat-s', asked.heartbeat_s],
-        ...['--duration-s', asked.hold_s, '--json', json],
+        ...['--duration-s', asked.hold_s, '--json', json, '--park-after-s', park_after_s],
         ...(talks ? ['--rate', asked.publishes, '--warmup-s', SETTLE_S] : []),
     ].map(String));
     load.json = json;
@@ -105,7 +118,7 @@ async function measure(server, load, before) {
         load_cpu_us: process_ns(load.pid) / 1e3 / count,
     };
     await sleep(SETTLE_S * 900);
-    const from = { at: now_ns(), server: process_ns(server.pid), load: process_ns(load.pid), idle: idle_ns(0) };
+    const from = { at: now_ns(), server: process_ns(server.pid), load: process_ns(load.pid), idle: both_idle_ns() };
     const memory = {
         gateway: (memory_of(server.pid).rss - before.gateway) / count,
         load: (memory_of(load.pid).rss - before.load) / count,
@@ -118,7 +131,7 @@ async function measure(server, load, before) {
     const cpu = {
         gateway: (process_ns(server.pid) - from.server) / wall_ns,
         load: (process_ns(load.pid) - from.load) / wall_ns,
-        cpu0: 1 - (idle_ns(0) - from.idle) / wall_ns,
+        both: 2 - (both_idle_ns() - from.idle) / wall_ns,
     };
     return { connected, memory, cpu };
 }
@@ -155,7 +168,7 @@ function print(measured, result, missed) {
     say('');
     say(`connections   ${whole(result.connections.joined)} joined in ${connected.seconds.toFixed(1)} s (${whole(count / connected.seconds)}/s), ${whole(result.connections.live_at_end)} at the end`);
     say(`CPU a connect gateway ${connected.server_cpu_us.toFixed(1)} µs, load tool ${connected.load_cpu_us.toFixed(1)} µs (on loopback the sender runs the receiver's path)`);
-    say(`CPU held      gateway ${(100 * cpu.gateway).toFixed(2)} %, load tool ${(100 * cpu.load).toFixed(2)} %, all of the gateway's CPU ${(100 * cpu.cpu0).toFixed(2)} %`);
+    say(`CPU held      gateway ${(100 * cpu.gateway).toFixed(2)} %, load tool ${(100 * cpu.load).toFixed(2)} %, both CPUs in all ${(100 * cpu.both).toFixed(0)} % of 200 %`);
     say(`bytes each    gateway ${memory.gateway.toFixed(0)} user + ${sum(memory.causes).toFixed(0)} kernel; load tool ${memory.load.toFixed(0)} user + as much kernel; ${memory.all.toFixed(0)} gone from MemAvailable`);
     for (const { name, per_connection, each } of memory.causes)
         say(`              ${name.padEnd(22)} ${per_connection.toFixed(0).padStart(6)} B (${each.toFixed(2)} each)`);
@@ -168,7 +181,16 @@ function print(measured, result, missed) {
     say(`all figures   ${results_file}`);
 }
 
+// A run before this one that had millions is taken down by the kernel in the background.
+async function until_others_are_gone() {
+    for (let i = 0; i < 120 && sockets_allocated() > 5000; i++) {
+        if (i === 0) say('  waiting for the sockets of an earlier run to be freed');
+        await sleep(1000);
+    }
+}
+
 async function run() {
+    await until_others_are_gone();
     say(`millions: ${whole(count)} connections in rooms of ${asked.room_size}, heartbeats ${asked.heartbeat_s ? `every ${asked.heartbeat_s} s` : 'off'}, ${asked.publishes} publishes/s, held ${asked.hold_s} s (Linux ${release()})`);
     const server = await start_gateway();
     await sleep(1000);
@@ -189,8 +211,8 @@ async function run() {
     const missed = verdict_of(measured, result);
     writeFileSync(results_file, JSON.stringify({ asked, host: hostname(), kernel: release(), measured, missed, result }, null, 1));
     print(measured, result, missed);
-    if (missed.length > 0) return 1;
-    return result.exit_code === 3 ? 3 : 0;
+    // A load tool that was late itself makes latencies worse, never better: met is met.
+    return missed.length > 0 ? 1 : 0;
 }
 
 let is_over = false;
