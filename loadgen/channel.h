@@ -19,7 +19,7 @@
 
 enum channel_outcome {
     CHANNEL_MESSAGE,  // *message is the caller's to decref
-    CHANNEL_NOTHING,  // for now
+    CHANNEL_NOTHING,  // the next line is not whole yet
     CHANNEL_CLOSED,   // by the peer, or the connection broke: channel->error is the errno or 0
     CHANNEL_NOT_JSON, // the line is in channel_peek
     CHANNEL_TOO_LONG, // line_bytes_max without an end of line

@@ -179,13 +179,13 @@ describe("tune --apply", () => {
       ["net.ipv4.tcp_slow_start_after_idle", "0", "exactly"], ["net.ipv4.ip_local_port_range", "10000 65535", "exactly"],
       ["net.netfilter.nf_conntrack_max", "1", "exactly"], ["net.core.netdev_max_backlog", "1", "exactly"],
     ].map(([key, value, rule]) => `# why: a test\n# rule: ${rule}\n${key} = ${value}\n`).join("\n"));
-    for (const name of ["proc", "etc"]) fs.mkdirSync(path.join(folder, "root", name), { recursive: true });
+    for (const name of ["proc", "etc"]) fs.mkdirSync(path.join(folder, "host", name), { recursive: true });
     const script = `set -e
       cd /proc/sys/net
       show() { cat core/somaxconn ipv4/tcp_max_syn_backlog ipv4/tcp_slow_start_after_idle ipv4/ip_local_port_range; }
-      mount --bind /proc "$1/root/proc"
+      mount --bind /proc "$1/host/proc"
       show >"$1/before"
-      "$2" tune --root "$1/root" --profiles "$1/profiles" --apply chat --yes --undo "$1/undo.sh"
+      "$2" tune --root "$1/host" --profiles "$1/profiles" --apply chat --yes --undo "$1/undo.sh"
       show >"$1/applied"
       sh "$1/undo.sh"
       show >"$1/after"`;
