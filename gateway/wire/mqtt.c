@@ -108,7 +108,9 @@ uint8_t mqtt_read_u8(struct mqtt_reader *reader) {
 
 uint16_t mqtt_read_u16(struct mqtt_reader *reader) {
     struct bytes field = mqtt_read_bytes(reader, 2);
-    return field.size == 2 ? (uint16_t)(field.data[0] << 8 | field.data[1]) : 0;
+    if (field.size != 2)
+        return 0;
+    return (uint16_t)(field.data[0] << 8 | field.data[1]);
 }
 
 uint32_t mqtt_read_u32(struct mqtt_reader *reader) {

@@ -16,6 +16,81 @@ enum connect_flag {
 
 static const struct bytes no_more = {0};
 
+// 3.2.2.2: what a server may answer to a CONNECT [MQTT-3.2.2-8].
+static const uint8_t connack_codes[] = {
+    MQTT_SUCCESS,
+    MQTT_UNSPECIFIED_ERROR,
+    MQTT_MALFORMED_PACKET,
+    MQTT_PROTOCOL_ERROR,
+    MQTT_IMPLEMENTATION_SPECIFIC_ERROR,
+    MQTT_UNSUPPORTED_PROTOCOL_VERSION,
+    MQTT_CLIENT_ID_NOT_VALID,
+    MQTT_BAD_USER_NAME_OR_PASSWORD,
+    MQTT_NOT_AUTHORIZED,
+    MQTT_SERVER_UNAVAILABLE,
+    MQTT_SERVER_BUSY,
+    MQTT_BANNED,
+    MQTT_BAD_AUTHENTICATION_METHOD,
+    MQTT_TOPIC_NAME_INVALID,
+    MQTT_PACKET_TOO_LARGE,
+    MQTT_QUOTA_EXCEEDED,
+    MQTT_PAYLOAD_FORMAT_INVALID,
+    MQTT_RETAIN_NOT_SUPPORTED,
+    MQTT_QOS_NOT_SUPPORTED,
+    MQTT_USE_ANOTHER_SERVER,
+    MQTT_SERVER_MOVED,
+    MQTT_CONNECTION_RATE_EXCEEDED,
+};
+
+// 3.14.2.1, of both directions [MQTT-3.14.2-1].
+static const uint8_t disconnect_codes[] = {
+    MQTT_SUCCESS,
+    MQTT_DISCONNECT_WITH_WILL,
+    MQTT_UNSPECIFIED_ERROR,
+    MQTT_MALFORMED_PACKET,
+    MQTT_PROTOCOL_ERROR,
+    MQTT_IMPLEMENTATION_SPECIFIC_ERROR,
+    MQTT_NOT_AUTHORIZED,
+    MQTT_SERVER_BUSY,
+    MQTT_SERVER_SHUTTING_DOWN,
+    MQTT_BAD_AUTHENTICATION_METHOD,
+    MQTT_KEEP_ALIVE_TIMEOUT,
+    MQTT_SESSION_TAKEN_OVER,
+    MQTT_TOPIC_FILTER_INVALID,
+    MQTT_TOPIC_NAME_INVALID,
+    MQTT_RECEIVE_MAXIMUM_EXCEEDED,
+    MQTT_TOPIC_ALIAS_INVALID,
+    MQTT_PACKET_TOO_LARGE,
+    MQTT_MESSAGE_RATE_TOO_HIGH,
+    MQTT_QUOTA_EXCEEDED,
+    MQTT_ADMINISTRATIVE_ACTION,
+    MQTT_PAYLOAD_FORMAT_INVALID,
+    MQTT_RETAIN_NOT_SUPPORTED,
+    MQTT_QOS_NOT_SUPPORTED,
+    MQTT_USE_ANOTHER_SERVER,
+    MQTT_SERVER_MOVED,
+    MQTT_SHARED_SUBSCRIPTIONS_NOT_SUPPORTED,
+    MQTT_CONNECTION_RATE_EXCEEDED,
+    MQTT_MAXIMUM_CONNECT_TIME,
+    MQTT_SUBSCRIPTION_IDS_NOT_SUPPORTED,
+    MQTT_WILDCARDS_NOT_SUPPORTED,
+};
+
+// 3.15.2.1 [MQTT-3.15.2-1].
+static const uint8_t auth_codes[] = {
+    MQTT_SUCCESS,
+    MQTT_CONTINUE_AUTHENTICATION,
+    MQTT_REAUTHENTICATE,
+};
+
+#define CODES_3_1_1_MAX 5u // 3.1.1's table 3.1
+
+static void check_code(struct mqtt_reader *reader, struct bytes codes, uint8_t code) {
+    if (memchr(codes.data, code, codes.size) == NULL)
+        mqtt_reader_fail(reader, MQTT_PROTOCOL_ERROR,
+                         "a reason code that this packet cannot have (2.4)");
+}
+
 // --- CONNECT -------------------------------------------------------------------------------------
 
 static void read_flags(struct mqtt_reader *reader, struct mqtt_connect *connect) {
@@ -24,7 +99,7 @@ static void read_flags(struct mqtt_reader *reader, struct mqtt_connect *connect)
     connect->has_will = (flags & FLAG_WILL) != 0;
     connect->has_user_name = (flags & FLAG_USER_NAME) != 0;
     connect->has_password = (flags & FLAG_PASSWORD) != 0;
-    connect->will.qos = (flags & FLAG_WILL_QOS) >> FLAG_WILL_QOS_SHIFT;
+    connect->will.qos = flags >> FLAG_WILL_QOS_SHIFT & 3;
     connect->will.is_retained = (flags & FLAG_WILL_RETAIN) != 0;
     if (flags & FLAG_RESERVED)
         mqtt_reader_fail(reader, MQTT_MALFORMED_PACKET,
@@ -47,7 +122,11 @@ static void read_will(struct mqtt_reader *reader, struct mqtt_connect *connect) 
     will->payload = mqtt_read_binary(reader);
     if (!reader->is_bad && !mqtt_topic_is_name(will->topic))
         mqtt_reader_fail(reader, MQTT_TOPIC_NAME_INVALID,
-                         "the will's topic is no topic name [MQTT-3.1.3-11]");
+                         "the will's topic is no topic name [MQTT-4.7.0-1]");
+    if (mqtt_properties_has(&will->properties, MQTT_PROPERTY_response_topic) &&
+        !mqtt_topic_is_name(will->properties.response_topic))
+        mqtt_reader_fail(reader, MQTT_PROTOCOL_ERROR,
+                         "a response topic with a wildcard [MQTT-3.3.2-14]");
 }
 
 // False: another protocol, or another version of it.
@@ -158,6 +237,10 @@ enum mqtt_status mqtt_decode_connack(struct bytes body, enum mqtt_version versio
                          "a refusal with a session present [MQTT-3.2.2-6]");
     if (version == MQTT_5)
         mqtt_properties_decode(&reader, MQTT_IN(MQTT_CONNACK), &connack->properties);
+    if (version == MQTT_5)
+        check_code(&reader, bytes_of(connack_codes, sizeof(connack_codes)), connack->code);
+    else if (connack->code > CODES_3_1_1_MAX)
+        mqtt_reader_fail(&reader, MQTT_PROTOCOL_ERROR, "a reserved return code (3.1.1: 3.2.2.3)");
     return mqtt_reader_end(&reader, error);
 }
 
@@ -173,7 +256,7 @@ void mqtt_encode_connack(struct writer *w, const struct mqtt_connack *connack) {
 
 // --- DISCONNECT, AUTH ----------------------------------------------------------------------------
 
-static enum mqtt_status decode_farewell(struct bytes body, uint32_t packet,
+static enum mqtt_status decode_farewell(struct bytes body, uint32_t packet, struct bytes codes,
                                         struct mqtt_farewell *farewell, struct mqtt_error *error) {
     *farewell = (struct mqtt_farewell){0};
     struct mqtt_reader reader = mqtt_reader_on(body);
@@ -181,13 +264,16 @@ static enum mqtt_status decode_farewell(struct bytes body, uint32_t packet,
         farewell->reason = mqtt_read_u8(&reader);
     if (reader.left.size > 0)
         mqtt_properties_decode(&reader, packet, &farewell->properties);
+    check_code(&reader, codes, farewell->reason);
     return mqtt_reader_end(&reader, error);
 }
 
 enum mqtt_status mqtt_decode_disconnect(struct bytes body, enum mqtt_version version,
                                         struct mqtt_farewell *farewell, struct mqtt_error *error) {
     if (version == MQTT_5)
-        return decode_farewell(body, MQTT_IN(MQTT_DISCONNECT), farewell, error);
+        return decode_farewell(body, MQTT_IN(MQTT_DISCONNECT),
+                               bytes_of(disconnect_codes, sizeof(disconnect_codes)), farewell,
+                               error); // [MQTT-3.14.2-1]
     *farewell = (struct mqtt_farewell){0};
     struct mqtt_reader reader = mqtt_reader_on(body);
     return mqtt_reader_end(&reader, error);
@@ -195,7 +281,8 @@ enum mqtt_status mqtt_decode_disconnect(struct bytes body, enum mqtt_version ver
 
 enum mqtt_status mqtt_decode_auth(struct bytes body, struct mqtt_farewell *farewell,
                                   struct mqtt_error *error) {
-    return decode_farewell(body, MQTT_IN(MQTT_AUTH), farewell, error);
+    return decode_farewell(body, MQTT_IN(MQTT_AUTH), bytes_of(auth_codes, sizeof(auth_codes)),
+                           farewell, error); // [MQTT-3.15.2-1]
 }
 
 void mqtt_encode_farewell(struct writer *w, enum mqtt_type type, enum mqtt_version version,

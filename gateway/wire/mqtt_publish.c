@@ -15,13 +15,11 @@ static void check_topic(struct mqtt_reader *reader, const struct mqtt_publish *p
     bool has_alias = mqtt_properties_has(&publish->properties, MQTT_PROPERTY_topic_alias);
     if (has_alias && publish->properties.topic_alias == 0)
         mqtt_reader_fail(reader, MQTT_TOPIC_ALIAS_INVALID, "topic alias 0 [MQTT-3.3.2-8]");
-    if (publish->topic.size == 0 && has_alias)
-        return;
-    if (publish->topic.size == 0)
+    if (publish->topic.size == 0 && !has_alias)
         mqtt_reader_fail(reader,
                          publish->version == MQTT_5 ? MQTT_PROTOCOL_ERROR : MQTT_MALFORMED_PACKET,
                          "neither a topic nor an alias (3.3.2.1)");
-    else if (!mqtt_topic_is_name(publish->topic))
+    else if (publish->topic.size > 0 && !mqtt_topic_is_name(publish->topic))
         mqtt_reader_fail(reader, MQTT_TOPIC_NAME_INVALID,
                          "a topic name with a wildcard [MQTT-3.3.2-2]");
     const struct mqtt_properties *p = &publish->properties;
@@ -80,7 +78,7 @@ void mqtt_encode_publish_head(struct writer *w, const struct mqtt_publish *publi
 
 // --- PUBACK, PUBREC, PUBREL, PUBCOMP -------------------------------------------------------------
 
-// Tables 3-4, 3-5, 3-6, 3-7.
+// 3.4.2.1, 3.5.2.1, 3.6.2.1, 3.7.2.1.
 static bool ack_may_say(enum mqtt_type type, uint8_t reason) {
     static const uint8_t of_publish[] = {
         MQTT_SUCCESS,
@@ -109,7 +107,7 @@ enum mqtt_status mqtt_decode_ack(struct bytes body, enum mqtt_type type, enum mq
         mqtt_properties_decode(&reader, MQTT_IN(type), &ack->properties);
     if (!reader.is_bad && !ack_may_say(type, ack->reason))
         mqtt_reader_fail(&reader, MQTT_PROTOCOL_ERROR,
-                         "a reason code that this packet cannot have (table 2-6)");
+                         "a reason code that this packet cannot have (2.4)");
     return mqtt_reader_end(&reader, error);
 }
 

@@ -8,7 +8,6 @@ enum subscribe_option {
     OPTION_NO_LOCAL = 1 << 2,
     OPTION_AS_PUBLISHED = 1 << 3,
     OPTION_RETAIN_SHIFT = 4,
-    OPTION_RETAIN = 3 << OPTION_RETAIN_SHIFT,
     OPTION_RESERVED = 3 << 6,
 };
 
@@ -35,7 +34,7 @@ static void read_options(struct mqtt_reader *reader, enum mqtt_version version,
     filter->qos = options & OPTION_QOS;
     filter->is_no_local = (options & OPTION_NO_LOCAL) != 0;
     filter->retains_as_published = (options & OPTION_AS_PUBLISHED) != 0;
-    filter->retain_handling = (options & OPTION_RETAIN) >> OPTION_RETAIN_SHIFT;
+    filter->retain_handling = options >> OPTION_RETAIN_SHIFT & 3;
     uint8_t allowed = version == MQTT_5 ? (uint8_t)~OPTION_RESERVED : OPTION_QOS;
     if (options & ~allowed)
         mqtt_reader_fail(reader, MQTT_MALFORMED_PACKET,
@@ -122,6 +121,41 @@ void mqtt_encode_subscribe(struct writer *w, enum mqtt_type type,
 
 // --- SUBACK, UNSUBACK ----------------------------------------------------------------------------
 
+// 3.9.3 and 3.11.3; 3.1.1: 3.9.3.
+static bool may_say(enum mqtt_type type, enum mqtt_version version, uint8_t code) {
+    static const uint8_t of_suback[] = {
+        MQTT_SUCCESS,
+        MQTT_GRANTED_QOS_1,
+        MQTT_GRANTED_QOS_2,
+        MQTT_UNSPECIFIED_ERROR, // the last that 3.1.1 knows
+        MQTT_IMPLEMENTATION_SPECIFIC_ERROR,
+        MQTT_NOT_AUTHORIZED,
+        MQTT_TOPIC_FILTER_INVALID,
+        MQTT_PACKET_ID_IN_USE,
+        MQTT_QUOTA_EXCEEDED,
+        MQTT_SHARED_SUBSCRIPTIONS_NOT_SUPPORTED,
+        MQTT_SUBSCRIPTION_IDS_NOT_SUPPORTED,
+        MQTT_WILDCARDS_NOT_SUPPORTED,
+    };
+    static const uint8_t of_unsuback[] = {
+        MQTT_SUCCESS,           MQTT_NO_SUBSCRIPTION_EXISTED,
+        MQTT_UNSPECIFIED_ERROR, MQTT_IMPLEMENTATION_SPECIFIC_ERROR,
+        MQTT_NOT_AUTHORIZED,    MQTT_TOPIC_FILTER_INVALID,
+        MQTT_PACKET_ID_IN_USE,
+    };
+    if (type == MQTT_UNSUBACK)
+        return memchr(of_unsuback, code, sizeof(of_unsuback)) != NULL;
+    return memchr(of_suback, code, version == MQTT_5 ? sizeof(of_suback) : 4) != NULL;
+}
+
+static void check_codes(struct mqtt_reader *reader, enum mqtt_type type, enum mqtt_version version,
+                        struct bytes codes) {
+    for (size_t i = 0; i < codes.size; i++)
+        if (!may_say(type, version, codes.data[i]))
+            mqtt_reader_fail(reader, MQTT_PROTOCOL_ERROR,
+                             "a reason code that this packet cannot have [MQTT-3.9.3-2]");
+}
+
 enum mqtt_status mqtt_decode_suback(struct bytes body, enum mqtt_type type,
                                     enum mqtt_version version, struct mqtt_suback *suback,
                                     struct mqtt_error *error) {
@@ -135,6 +169,7 @@ enum mqtt_status mqtt_decode_suback(struct bytes body, enum mqtt_type type,
         mqtt_reader_fail(&reader, MQTT_PROTOCOL_ERROR, "no reason code [MQTT-3.9.3-1]");
     if (has_codes)
         suback->codes = mqtt_read_bytes(&reader, reader.left.size);
+    check_codes(&reader, type, version, suback->codes);
     return mqtt_reader_end(&reader, error);
 }
 

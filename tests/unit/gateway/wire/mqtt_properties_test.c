@@ -86,7 +86,7 @@ END_TEST
 START_TEST(mqtt_properties_twice_are_a_protocol_error) {
     ck_assert_int_eq(decode(BODY(6, 0x21, 0, 1, 0x21, 0, 1), MQTT_IN(MQTT_CONNECT)),
                      MQTT_PROTOCOL_ERROR);
-    // But for user properties, and subscription identifiers of a PUBLISH [MQTT-3.8.2.1.2].
+    // But for user properties, and subscription identifiers of a PUBLISH (3.8.2.1.2).
     ck_assert_int_eq(decode(BODY(4, 0x0b, 1, 0x0b, 2), MQTT_IN(MQTT_PUBLISH)), MQTT_SUCCESS);
     ck_assert_int_eq(decode(BODY(4, 0x0b, 1, 0x0b, 2), MQTT_IN(MQTT_SUBSCRIBE)),
                      MQTT_PROTOCOL_ERROR);

@@ -67,28 +67,48 @@ END_TEST
 
 START_TEST(mqtt_publish_flags_that_cannot_be_are_malformed) {
     struct bytes body = BODY(0, 1, 'a', 0, 1);
-    ck_assert_int_eq(decode(body, 6, MQTT_3_1_1), MQTT_BAD); // MQTT-3.3.1-4
+    ck_assert_int_eq(decode(body, 6, MQTT_3_1_1), MQTT_BAD); // [MQTT-3.3.1-4]
     ck_assert_uint_eq(error.reason, MQTT_MALFORMED_PACKET);
-    ck_assert_int_eq(decode(body, 8, MQTT_3_1_1), MQTT_BAD); // MQTT-3.3.1-2
+    ck_assert_int_eq(decode(body, 8, MQTT_3_1_1), MQTT_BAD); // [MQTT-3.3.1-2]
     ck_assert_uint_eq(error.reason, MQTT_MALFORMED_PACKET);
     ck_assert_int_eq(decode(body, 10, MQTT_3_1_1), MQTT_OK);
-    ck_assert_int_eq(decode(BODY(0, 1, 'a', 0, 0), 2, MQTT_3_1_1), MQTT_BAD); // MQTT-2.2.1-3
+    ck_assert_int_eq(decode(BODY(0, 1, 'a', 0, 0), 2, MQTT_3_1_1), MQTT_BAD); // [MQTT-2.2.1-3]
     ck_assert_uint_eq(error.reason, MQTT_PROTOCOL_ERROR);
 }
 END_TEST
 
 START_TEST(mqtt_publish_topics_are_names_or_aliases) {
     ck_assert_int_eq(decode(BODY(0, 3, 'a', '/', '+'), 0, MQTT_3_1_1), MQTT_BAD);
-    ck_assert_uint_eq(error.reason, MQTT_TOPIC_NAME_INVALID); // MQTT-3.3.2-2
+    ck_assert_uint_eq(error.reason, MQTT_TOPIC_NAME_INVALID); // [MQTT-3.3.2-2]
     ck_assert_int_eq(decode(BODY(0, 0), 0, MQTT_3_1_1), MQTT_BAD);
     ck_assert_int_eq(decode(BODY(0, 0, 0), 0, MQTT_5), MQTT_BAD);
     ck_assert_uint_eq(error.reason, MQTT_PROTOCOL_ERROR);
     ck_assert_int_eq(decode(BODY(0, 0, 3, 0x23, 0, 1), 0, MQTT_5), MQTT_OK);
     ck_assert_uint_eq(got.properties.topic_alias, 1);
-    ck_assert_int_eq(decode(BODY(0, 0, 3, 0x23, 0, 0), 0, MQTT_5), MQTT_BAD); // MQTT-3.3.2-8
+    ck_assert_int_eq(decode(BODY(0, 0, 3, 0x23, 0, 0), 0, MQTT_5), MQTT_BAD); // [MQTT-3.3.2-8]
     ck_assert_uint_eq(error.reason, MQTT_TOPIC_ALIAS_INVALID);
     ck_assert_int_eq(decode(BODY(0, 1, 'a', 4, 0x08, 0, 1, '#'), 0, MQTT_5), MQTT_BAD);
-    ck_assert_uint_eq(error.reason, MQTT_PROTOCOL_ERROR); // MQTT-3.3.2-14
+    ck_assert_uint_eq(error.reason, MQTT_PROTOCOL_ERROR); // [MQTT-3.3.2-14]
+    struct bytes with_alias = BODY(0, 0, 7, 0x23, 0, 1, 0x08, 0, 1, '#');
+    ck_assert_int_eq(decode(with_alias, 0, MQTT_5), MQTT_BAD); // also where an alias stands in
+    ck_assert_uint_eq(error.reason, MQTT_PROTOCOL_ERROR);
+}
+END_TEST
+
+// [MQTT-1.5.7-1], [MQTT-3.3.2-1], [MQTT-3.3.2-13], [MQTT-3.3.2-19]; 3.1.1: [MQTT-3.3.2-1].
+START_TEST(mqtt_publish_strings_are_utf8) {
+    struct bytes bad[] = {BODY(0, 1, 0xff, 0),
+                          BODY(0, 1, 'a', 4, 0x08, 0, 1, 0xff),               // response topic
+                          BODY(0, 1, 'a', 4, 0x03, 0, 1, 0xff),               // content type
+                          BODY(0, 1, 'a', 7, 0x26, 0, 1, 0xff, 0, 1, 'v'),    // user property
+                          BODY(0, 1, 'a', 7, 0x26, 0, 1, 'n', 0, 1, 0xff),    // its value
+                          BODY(0, 1, 'a', 8, 0x26, 0, 1, 'n', 0, 2, 'a', 0)}; // U+0000
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        ck_assert_int_eq(decode(bad[i], 0, MQTT_5), MQTT_BAD);
+        ck_assert_uint_eq(error.reason, MQTT_MALFORMED_PACKET);
+    }
+    ck_assert_int_eq(decode(BODY(0, 1, 0xff), 0, MQTT_3_1_1), MQTT_BAD);
+    ck_assert_int_eq(decode(BODY(0, 1, 'a', 4, 0x09, 0, 1, 0xff), 0, MQTT_5), MQTT_OK); // bytes
 }
 END_TEST
 
@@ -144,4 +164,5 @@ END_TEST
 UNIT_MAIN("gateway/wire/mqtt_publish", mqtt_publish_comes_back_at_every_qos_in_both_versions,
           mqtt_publish_carries_what_the_server_adds,
           mqtt_publish_flags_that_cannot_be_are_malformed, mqtt_publish_topics_are_names_or_aliases,
-          mqtt_acks_come_back_as_short_as_they_may_be, mqtt_acks_say_only_what_their_tables_allow)
+          mqtt_publish_strings_are_utf8, mqtt_acks_come_back_as_short_as_they_may_be,
+          mqtt_acks_say_only_what_their_tables_allow)

@@ -23,7 +23,8 @@ START_TEST(mqtt_header_takes_every_type_with_its_flags) {
         for (uint8_t flags = 0; flags < 16; flags++) {
             uint8_t first = (uint8_t)(type << 4 | flags);
             bool is_right = type == MQTT_PUBLISH || flags == (wants_2 ? 2 : 0);
-            ck_assert_int_eq(decode(INPUT(first, 0)), is_right ? MQTT_OK : MQTT_BAD); // 2.1.3-1
+            ck_assert_int_eq(decode(INPUT(first, 0)),
+                             is_right ? MQTT_OK : MQTT_BAD); // [MQTT-2.1.3-1]
             ck_assert_uint_eq(header.type, type);
             ck_assert(is_right || error.reason == MQTT_MALFORMED_PACKET);
         }
@@ -62,7 +63,7 @@ START_TEST(mqtt_header_remaining_length_has_one_to_four_bytes) {
 END_TEST
 
 START_TEST(mqtt_header_refuses_lengths_that_are_longer_than_they_must_be) {
-    ck_assert(is_bad(INPUT(0x30, 0x80, 0), MQTT_MALFORMED_PACKET)); // MQTT-1.5.5-1
+    ck_assert(is_bad(INPUT(0x30, 0x80, 0), MQTT_MALFORMED_PACKET)); // [MQTT-1.5.5-1]
     ck_assert(is_bad(INPUT(0x30, 0xff, 0x80, 0), MQTT_MALFORMED_PACKET));
     ck_assert(is_bad(INPUT(0x30, 0xff, 0xff, 0xff, 0xff), MQTT_MALFORMED_PACKET));
     ck_assert(is_bad(INPUT(0x30, 0xff, 0xff, 0xff, 0x80, 1), MQTT_MALFORMED_PACKET));
@@ -114,11 +115,11 @@ static bool string_is_bad(struct bytes field) {
 }
 
 START_TEST(mqtt_strings_are_utf8_without_nul) {
-    ck_assert(string_is_bad(INPUT(0, 1, 0xff)));             // MQTT-1.5.4-1
+    ck_assert(string_is_bad(INPUT(0, 1, 0xff)));             // [MQTT-1.5.4-1]
     ck_assert(string_is_bad(INPUT(0, 3, 0xed, 0xa0, 0x80))); // a surrogate
-    ck_assert(string_is_bad(INPUT(0, 3, 'a', 0, 'b')));      // MQTT-1.5.4-2
+    ck_assert(string_is_bad(INPUT(0, 3, 'a', 0, 'b')));      // [MQTT-1.5.4-2]
     ck_assert(string_is_bad(INPUT(0, 2, 'a')));
-    ck_assert(!string_is_bad(INPUT(0, 3, 0xef, 0xbb, 0xbf))); // MQTT-1.5.4-3: U+FEFF stays
+    ck_assert(!string_is_bad(INPUT(0, 3, 0xef, 0xbb, 0xbf))); // [MQTT-1.5.4-3]: U+FEFF stays
     ck_assert(!string_is_bad(INPUT(0, 0)));
 }
 END_TEST
@@ -126,7 +127,7 @@ END_TEST
 START_TEST(mqtt_packet_id_zero_is_refused) {
     struct mqtt_reader reader = mqtt_reader_on(INPUT(0, 0));
     (void)mqtt_read_packet_id(&reader);
-    ck_assert(reader.is_bad && reader.error.reason == MQTT_PROTOCOL_ERROR); // MQTT-2.2.1-3
+    ck_assert(reader.is_bad && reader.error.reason == MQTT_PROTOCOL_ERROR); // [MQTT-2.2.1-3]
     reader = mqtt_reader_on(INPUT(0xff, 0xff));
     ck_assert_uint_eq(mqtt_read_packet_id(&reader), 65535);
 }

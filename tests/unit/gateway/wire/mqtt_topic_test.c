@@ -9,8 +9,8 @@
 START_TEST(mqtt_topic_names_have_no_wildcards_and_are_not_empty) {
     ck_assert(mqtt_topic_is_name(B("a/b")) && mqtt_topic_is_name(B("/")) &&
               mqtt_topic_is_name(B("Accounts payable")) && mqtt_topic_is_name(B("$SYS/x")));
-    ck_assert(!mqtt_topic_is_name(B("")));    // MQTT-4.7.3-1
-    ck_assert(!mqtt_topic_is_name(B("a/+"))); // MQTT-4.7.0-1
+    ck_assert(!mqtt_topic_is_name(B("")));    // [MQTT-4.7.3-1]
+    ck_assert(!mqtt_topic_is_name(B("a/+"))); // [MQTT-4.7.0-1]
     ck_assert(!mqtt_topic_is_name(B("a/#")) && !mqtt_topic_is_name(B("a+b")));
 }
 END_TEST
@@ -21,7 +21,7 @@ START_TEST(mqtt_topic_filters_have_wildcards_only_as_whole_levels) {
                                         "a//b",       "$SYS/#", "a b", "a/b/c/"};
     static const char *const wrong[] = {"",       "sport/tennis#", "sport/tennis/#/ranking",
                                         "sport+", "#/a",           "a/+b",
-                                        "##",     "a/b#/c"}; // 4.7.1-1, -2
+                                        "##",     "a/b#/c"}; // [MQTT-4.7.1-1], -2
     for (size_t i = 0; i < sizeof(right) / sizeof(right[0]); i++)
         ck_assert_msg(mqtt_topic_is_filter(B(right[i])), "%s", right[i]);
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
@@ -32,7 +32,7 @@ END_TEST
 START_TEST(mqtt_topic_has_at_most_65535_bytes) {
     static char text[MQTT_TOPIC_BYTES_MAX + 1];
     memset(text, 'a', sizeof(text));
-    ck_assert(mqtt_topic_is_name(bytes_of(text, MQTT_TOPIC_BYTES_MAX))); // MQTT-4.7.3-3
+    ck_assert(mqtt_topic_is_name(bytes_of(text, MQTT_TOPIC_BYTES_MAX))); // [MQTT-4.7.3-3]
     ck_assert(!mqtt_topic_is_name(bytes_of(text, MQTT_TOPIC_BYTES_MAX + 1)));
     ck_assert(mqtt_topic_is_filter(bytes_of(text, MQTT_TOPIC_BYTES_MAX)));
     ck_assert(!mqtt_topic_is_filter(bytes_of(text, MQTT_TOPIC_BYTES_MAX + 1)));
@@ -49,8 +49,8 @@ START_TEST(mqtt_topic_shared_subscriptions_come_apart) {
     ck_assert_int_eq(mqtt_topic_split_shared(B("$shared/g/a"), &group, &filter),
                      MQTT_TOPIC_NOT_SHARED);
     static const char *const bad[] = {"$share/",    "$share/g",   "$share/g/",
-                                      "$share//a",  "$share/+/a", "$share/g#/a", // MQTT-4.8.2-1
-                                      "$share/g/a#"};                            // MQTT-4.8.2-2
+                                      "$share//a",  "$share/+/a", "$share/g#/a", // [MQTT-4.8.2-1]
+                                      "$share/g/a#"};                            // [MQTT-4.8.2-2]
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
         ck_assert_msg(mqtt_topic_split_shared(B(bad[i]), &group, &filter) == MQTT_TOPIC_SHARED_BAD,
                       "%s", bad[i]);
@@ -74,7 +74,7 @@ START_TEST(mqtt_topic_matches_the_examples_of_the_specification) {
         {"+/+", "/finance", true},
         {"/+", "/finance", true},
         {"+", "/finance", false},
-        {"#", "$SYS/monitor", false}, // MQTT-4.7.2-1
+        {"#", "$SYS/monitor", false}, // [MQTT-4.7.2-1]
         {"+/monitor/Clients", "$SYS/monitor/Clients", false},
         {"$SYS/#", "$SYS/monitor", true},
         {"$SYS/monitor/+", "$SYS/monitor/Clients", true},
