@@ -53,10 +53,11 @@ SRC_ring_uring := $(wildcard io/ring_uring*.c)
 SRC_ring_sim := $(wildcard io/ring_sim*.c)
 SRC_wire := $(wildcard gateway/wire/*.c)
 SRC_chat := $(wildcard chat/*.c)
+SRC_topics := $(wildcard topics/*.c)
 SRC_gateway := $(filter-out gateway/main.c,$(wildcard gateway/*.c))
 SRC_load := $(filter-out loadgen/load.c,$(wildcard loadgen/*.c))
 SRC_tune := $(filter-out tuning/tune.c,$(wildcard tuning/*.c))
-LAYERS := base sched io ring_uring ring_sim wire chat gateway load tune
+LAYERS := base sched io ring_uring ring_sim wire chat topics gateway load tune
 ARCHIVES := $(foreach l,$(LAYERS),$(B)/lib$(l).a)
 
 .DEFAULT_GOAL := all
@@ -89,7 +90,7 @@ build/host/build_id:
 -include loadgen/html.mk
 $(foreach l,$(LAYERS),$(eval $(call archive_rule,$(l))))
 
-LAYERS_fairlead := gateway chat wire sched io ring_uring base
+LAYERS_fairlead := gateway chat topics wire sched io ring_uring base
 LAYERS_load := load wire sched io ring_uring base
 LAYERS_tune := tune $(LAYERS_load)
 $(B)/fairlead: $(B)/obj/gateway/main.o $(foreach l,$(LAYERS_fairlead),$(B)/lib$(l).a)

@@ -7,12 +7,13 @@
 #include "sched/message.h"
 
 enum chat_kind {
-    KIND_CONNECTION = 1, // the gateway's
-    KIND_ROOM = 2,       // a room at its home core
-    KIND_LEAF = 3,       // a room's members on one core
-    KIND_CHAT = 4,       // one per core: takes joins by name, makes rooms
-    KIND_CONTROL = 5,    // the gateway's: answers the control plane
-    KIND_MOVE = 6,       // the gateway's: connections that move to another core
+    KIND_CONNECTION = 1,   // the gateway's
+    KIND_ROOM = 2,         // a room at its home core
+    KIND_LEAF = 3,         // a room's members on one core
+    KIND_CHAT = 4,         // one per core: takes joins by name, makes rooms
+    KIND_CONTROL = 5,      // the gateway's: answers the control plane
+    KIND_MOVE = 6,         // the gateway's: connections that move to another core
+    KIND_MQTT_SESSION = 8, // the gateway's; 7 is KIND_TOPICS (topics/topics.h)
 };
 
 enum chat_message_type {

@@ -66,12 +66,14 @@ struct config_room_rule {
 struct config {
     struct config_address listen[CONFIG_LISTEN_MAX];
     uint32_t listen_count;
+    struct config_address listen_mqtt[CONFIG_LISTEN_MAX]; // MQTT only
+    uint32_t listen_mqtt_count;
     struct config_address control;
     struct config_address page; // port 0: no second page server
 
     uint32_t schedulers; // 0: one per CPU
     uint16_t cpus[CONFIG_CPUS_MAX];
-    uint32_t cpu_count;       // 0: the CPUs that the process may run on
+    uint32_t cpu_count; // 0: the CPUs that the process may run on
     bool balance;
     uint64_t connections_max; // 0: what fits
     uint32_t rooms_max;
@@ -99,6 +101,18 @@ struct config {
     uint32_t park_after_s;
     uint32_t recv_buffers; // of the first lane; 0: the ring's default
     uint32_t recv_buffer_bytes;
+
+    uint32_t mqtt_receive_max;
+    uint32_t mqtt_inflight_max;
+    uint32_t mqtt_session_queue_max; // messages, for each session
+    uint32_t mqtt_session_queue_bytes_max;
+    uint32_t mqtt_session_expiry_max_s;
+    uint32_t mqtt_sessions_max;      // 0: twice connections_max
+    uint32_t mqtt_subscriptions_max; // of one session
+    uint32_t mqtt_topic_alias_max;
+    uint32_t mqtt_keep_alive_max_s;
+    uint32_t mqtt_retained_max; // messages outside rooms
+    uint64_t mqtt_retained_bytes_max;
 
     struct config_room_settings room; // for rooms that no rule matches
     struct config_room_rule room_rules[CONFIG_ROOM_RULES_MAX];

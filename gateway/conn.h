@@ -38,15 +38,20 @@ enum conn_state {
 #define CONN_STALE 0x040u        // … a membership waits for presence that could not be queued
 #define CONN_DOOMED 0x080u       // … conn_doom was called; closes at its next go
 #define CONN_DOOM_MEMORY 0x100u  // … because memory was out, not because of a budget
-#define CONN_MOVING 0x200u       // … it is about to leave for another core
+#define CONN_MQTT 0x400u    // … it speaks MQTT: from its first byte on, or the upgrade at /mqtt
+#define CONN_MQTT_WS 0x800u // … in binary frames of a WebSocket
+#define CONN_MOVING 0x200u  // … it is about to leave for another core
 
 struct conn {
     struct actor actor;
     struct timer timer;
-    uint32_t stream;  // index; alive as long as the actor is, SLAB_NONE in its last moment
-    uint32_t user;    // text, TEXT_NONE before the upgrade
-    uint32_t members; // first membership in chat, linked by member.next
-    uint32_t reader;  // SLAB_NONE: on a frame boundary
+    uint32_t stream; // index; alive as long as the actor is, SLAB_NONE in its last moment
+    uint32_t user;   // text, TEXT_NONE before the upgrade
+    union {
+        uint32_t members; // first membership in chat, linked by member.next
+        uint32_t session; // with CONN_MQTT: its session (mqtt_session.h), SLAB_NONE before CONNECT
+    };
+    uint32_t reader; // SLAB_NONE: on a frame boundary
     // When bytes last came or half of the replies' budget was taken, in the scheduler's seconds.
     uint32_t heard_s;
 };

@@ -17,20 +17,25 @@
 #include "io/stream.h"
 #include "sched/base/rng.h"
 #include "sched/base/text.h"
+#include "sched/registry.h"
 #include "sched/scheduler.h"
+#include "topics/topics.h"
 
-// What a gateway is made of; all pointers are borrowed until gateway_fini. `streams` and `chat` may
-// be initialised after the gateway, with it as their port, but before the first turn.
+// What a gateway is made of; all pointers are borrowed until gateway_fini. `streams`, `chat`
+// and `topics` may be initialised after the gateway, with it as their port, but before the first
+// turn.
 struct gateway_parts {
     struct scheduler *scheduler;
     struct streams *streams;
     struct chat *chat;
+    struct topics *topics;
     struct blocks *blocks;
     struct counters *counters;
     struct memory_ledger *ledger;
     const struct config *config;
     uint32_t connections_max;   // on this core
     uint32_t connections_spare; // beyond it: answered with 503
+    uint32_t mqtt_sessions_max; // on this core
     uint32_t control_bytes_max; // what streams_init got (limits_control_bytes)
     uint64_t rng_seed;          // different on each core
     // All cores together: who opens one too many is answered with 503 wherever it landed.
@@ -43,11 +48,12 @@ struct gateway_parts {
 struct gateway {
     struct gateway_parts parts;
     struct slab readers;
-    struct texts users;         // one name per connection
-    struct texts refs;          // join_refs that are no small numbers (gateway/ref_tag.h)
-    struct slab moves;          // to and from other cores (gateway/conn_move.h)
-    struct traffic traffic;     // recorded for the control plane (gateway/traffic.h)
-    struct addresses addresses; // of peers, where they are recorded
+    struct texts users;           // one name per connection
+    struct texts refs;            // join_refs that are no small numbers (gateway/ref_tag.h)
+    struct slab moves;            // to and from other cores (gateway/conn_move.h)
+    struct registry mqtt_clients; // client id → session (gateway/mqtt_session.h)
+    struct traffic traffic;       // recorded for the control plane (gateway/traffic.h)
+    struct addresses addresses;   // of peers, where they are recorded
     struct rng rng;
     uint32_t left_leaf;      // session.c: of the membership that has ended just now, SLAB_NONE
     struct bytes left_room;  // its room, while left_leaf says so

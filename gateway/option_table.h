@@ -14,6 +14,7 @@ enum option_section {
     OPTION_BUDGETS,
     OPTION_TUNING,
     OPTION_ROOMS,
+    OPTION_MQTT,
     OPTION_PROCESS,
     OPTION_SECTION_COUNT,
 };
@@ -58,7 +59,7 @@ struct option_spec {
     const char *help;
 };
 
-#define OPTION_COUNT_MAX 48
+#define OPTION_COUNT_MAX 64
 #define OPTION_ERROR_SIZE 1024 // one sentence
 
 extern const struct option_spec option_table[];

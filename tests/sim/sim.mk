@@ -2,7 +2,7 @@
 # stops it at the first seed that fails; CORES= and STEPS= instead of what the seed says, TRACE=1
 # tells the story. make sim-mutations: see tests/sim/README.md.
 SIM_OBJ := $(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/sim/*.c))
-LAYERS_sim := gateway chat wire sched io ring_sim base
+LAYERS_sim := gateway chat topics wire sched io ring_sim base
 SIM_ARGS = $(foreach v,SEED SEEDS CORES STEPS JOBS TRACE FIRST,$(if $($(v)),$(v)=$($(v))))
 
 $(B)/sim: $(SIM_OBJ) $(foreach l,$(LAYERS_sim),$(B)/lib$(l).a)

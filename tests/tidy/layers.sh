@@ -8,7 +8,8 @@ declare -A may=(
     [io]="sched/base io"
     [gateway/wire]="sched/base gateway/wire"
     [chat]="sched/base sched chat"
-    [gateway]="sched/base sched sched/worker io gateway/wire chat gateway gateway/console"
+    [topics]="sched/base sched topics"
+    [gateway]="sched/base sched sched/worker io gateway/wire chat topics gateway gateway/console"
     [gateway/console]="sched/base gateway/console"
     [loadgen]="sched/base sched sched/worker io gateway/wire loadgen"
     [tuning]="sched/base loadgen tuning"
@@ -30,8 +31,8 @@ while IFS=: read -r file line text; do
         echo "$file:$line: $from must not include $to ($target)"
         bad=1
     fi
-done < <(grep -nE '^#include "' -r --include='*.[ch]' sched io chat gateway loadgen tuning 2>/dev/null)
+done < <(grep -nE '^#include "' -r --include='*.[ch]' sched io chat topics gateway loadgen tuning 2>/dev/null)
 while IFS=: read -r file line text; do
     case "$file" in io/*) ;; *) echo "$file:$line: only io/ includes <liburing.h>"; bad=1 ;; esac
-done < <(grep -nE '^#include <(liburing|linux/io_uring)' -r --include='*.[ch]' sched io chat gateway loadgen tuning 2>/dev/null)
+done < <(grep -nE '^#include <(liburing|linux/io_uring)' -r --include='*.[ch]' sched io chat topics gateway loadgen tuning 2>/dev/null)
 exit $bad

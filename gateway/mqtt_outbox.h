@@ -1,0 +1,62 @@
+// Outbox: what is under way to an MQTT client with QoS 1 and 2, and what waits for a place in its
+// window; in the order of first delivery (MQTT 5.0 4.4, 4.6). A block that doubles, of 24 B entries
+// that each hold a count of the shared payload.
+//
+//   waiting ──place in the window──▶ sent (QoS 1) ──PUBACK──▶ gone
+//                                    sent (QoS 2) ──PUBREC──▶ released ──PUBCOMP──▶ gone
+// Connection lost: sent ones go again with DUP, released ones as PUBREL, in order, when it is back.
+//
+// Bounds: the window is the smaller of the client's receive maximum and --mqtt-inflight-max; those
+// that wait --mqtt-session-queue-max messages and --mqtt-session-queue-bytes-max bytes: then the
+// oldest that waits is dropped (dropped{slow}). An entry is pushed into the stream only when the
+// stream takes it whole: it is never dropped there. Audit: an entry that was not pushed yet counts
+// in COUNTER_GATHERED; the first push counts as a room message of the stream, redelivery does not
+// (COUNTER_MQTT_REDELIVERED). Expired [MQTT-3.3.2-5] before it was sent: dropped{expired}.
+// Owned by the core's thread.
+#ifndef FAIRLEAD_MQTT_OUTBOX_H
+#define FAIRLEAD_MQTT_OUTBOX_H
+
+#include "gateway/mqtt_session.h"
+
+enum mqtt_source {
+    MQTT_FROM_TOPIC, // payload: topics/topic_message.h
+    MQTT_FROM_ROOM,  // payload: chat/publish.h
+};
+
+// One message for one session. `due` was counted for it; this module settles it.
+struct mqtt_delivery {
+    enum mqtt_source source;
+    uint64_t payload;  // borrowed; a count is taken where it is kept
+    uint64_t sequence; // of a room's message; 0: none
+    uint8_t qos;       // effective
+    bool is_retained;  // flag of the PUBLISH
+    uint32_t id_count;
+    const uint32_t *ids; // subscription identifiers, borrowed
+};
+
+// QoS 0: encoded and pushed at once when online (room parcel without gap), dropped{offline} when
+// not. QoS 1 and 2: sent or queued as above.
+void mqtt_outbox_push(struct gateway *gateway, uint32_t session,
+                      const struct mqtt_delivery *delivery);
+
+// PUBACK, PUBREC or PUBCOMP. Returns the reason code that a PUBREL must carry, or MQTT_SUCCESS; an
+// unknown packet id gives MQTT_PACKET_ID_NOT_FOUND. PUBREC is answered here.
+enum mqtt_reason mqtt_outbox_on_ack(struct gateway *gateway, uint32_t session, enum mqtt_type type,
+                                    const struct mqtt_ack *ack);
+
+// The connection is there again: everything that was sent goes again with DUP, in order.
+void mqtt_outbox_resume(struct gateway *gateway, uint32_t session);
+
+// The connection is gone: what had been sent is to be sent again.
+void mqtt_outbox_on_offline(struct gateway *gateway, uint32_t session);
+
+// Sends what waits as far as window and stream allow: after acks, and from the connection's timer
+// while MQTT_SESSION_BLOCKED.
+void mqtt_outbox_flush(struct gateway *gateway, uint32_t session);
+
+// The session ends: all is given up (dropped{closed}).
+void mqtt_outbox_release(struct gateway *gateway, uint32_t session);
+
+uint32_t mqtt_outbox_count(const struct gateway *gateway, uint32_t session);
+
+#endif

@@ -1,0 +1,46 @@
+// Routes: where what an MQTT client says goes: room/<name> into the room (chat), room/<name>/
+// $presence to its presence, all else to topics; and the answers back: SUBACK, UNSUBACK, PUBACK,
+// PUBREC.
+//
+//   PUBLISH   ──▶ mqtt_inbox ──▶ chat_publish_to or topics_publish ──answer──▶ PUBACK, PUBREC
+//   SUBSCRIBE ──▶ chat_join or topics_subscribe per filter ──all answered──▶ SUBACK
+// A publish that is refused as busy at once is not taken: reading pauses and the packet is looked
+// at again. Refused at its home: 5.0 is told 0x97; 3.1.1 is closed, since it cannot be told.
+//
+// A room that ends is joined again at once; the next life has another epoch.
+// Bounds: SUBSCRIBEs under way: 16 per connection, then reading pauses. Owned by the core's thread.
+#ifndef FAIRLEAD_MQTT_ROUTES_H
+#define FAIRLEAD_MQTT_ROUTES_H
+
+#include "gateway/mqtt_session.h"
+#include "gateway/wire/mqtt_publish.h"
+#include "gateway/wire/mqtt_subscribe.h"
+
+// What the connection does after a packet.
+enum mqtt_next {
+    MQTT_NEXT,  // go on
+    MQTT_RETRY, // the packet was not taken: pause reading, and offer it again
+    MQTT_STOP,  // the connection was closed
+};
+
+MUST_USE enum mqtt_next mqtt_routes_publish(struct gateway *gateway, uint32_t session,
+                                            const struct mqtt_publish *publish);
+MUST_USE enum mqtt_next mqtt_routes_subscribe(struct gateway *gateway, uint32_t session,
+                                              const struct mqtt_subscribe *subscribe);
+MUST_USE enum mqtt_next mqtt_routes_unsubscribe(struct gateway *gateway, uint32_t session,
+                                                const struct mqtt_subscribe *unsubscribe);
+
+// A will, or a message of the gateway's own. Not answered; dropped when refused (counted).
+struct topic_message;
+void mqtt_routes_publish_message(struct gateway *gateway, const struct topic_message *message);
+
+// The session went offline or came online: every membership and subscription gets its new address.
+void mqtt_routes_readdress(struct gateway *gateway, uint32_t session);
+
+// The session ends, or begins anew: leaves all rooms, ends all subscriptions.
+void mqtt_routes_leave_all(struct gateway *gateway, uint32_t session);
+
+// Of a connection that is gone: SUBACKs that are still owed are forgotten.
+void mqtt_routes_on_offline(struct gateway *gateway, uint32_t session);
+
+#endif
