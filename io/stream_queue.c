@@ -11,6 +11,9 @@
 //   gap → parcel                   stream_queue_gather, when its turn to be sent comes
 //   list shrinks, → empty          pop_head (stream_queue_consume, stream_queue_clear)
 //
+// What is of no room (parcel.room SLAB_NONE) leaves no gap: whoever it was for is not told by
+// number.
+//
 // Never dropped: a parcel of which the kernel took a byte, or that is in a send not settled yet, or
 // that came with the stream from another core (io/stream_move.h).
 #include <string.h>
@@ -63,6 +66,10 @@ static struct stream_node *append(struct streams *streams, struct stream *stream
     stream_queue_node(streams, stream->tail)->next = index;
     stream->tail = index;
     return node;
+}
+
+static bool leaves_gap(const struct parcel *parcel) {
+    return parcel->message_count > 0 && parcel->room != SLAB_NONE;
 }
 
 // An earlier gap that ends where `parcel` begins.
@@ -119,7 +126,7 @@ static enum drop drop_node(struct streams *streams, struct stream *stream, uint3
     enum drop result = DROP_REMOVED;
     if (parcel->class == PARCEL_WHISPER) {
         counter_add(streams->counters, COUNTER_WHISPERS_DROPPED, 1);
-    } else if (parcel->message_count > 0) {
+    } else if (leaves_gap(parcel)) {
         struct stream_gap *gap = adjacent_gap(streams, stream, at, parcel);
         if (gap)
             gap->to += parcel->message_count;
@@ -183,10 +190,11 @@ static bool drop_oldest(struct streams *streams, struct stream *stream, uint32_t
 // The new parcel itself finds no room: it becomes a gap at the end.
 static enum stream_push_result drop_new(struct streams *streams, struct stream *stream,
                                         const struct parcel *parcel) {
-    struct stream_gap *gap = adjacent_gap(streams, stream, SLAB_NONE, parcel);
+    bool tells = leaves_gap(parcel);
+    struct stream_gap *gap = tells ? adjacent_gap(streams, stream, SLAB_NONE, parcel) : NULL;
     if (gap) {
         gap->to += parcel->message_count;
-    } else if (parcel->message_count > 0) {
+    } else if (tells) {
         uint32_t tail = stream->tail;
         struct stream_node *node = append(streams, stream);
         if (!node || !make_gap(streams, stream, node, parcel)) {

@@ -20,12 +20,12 @@ enum parcel_class {
 struct parcel {
     uint32_t refs;
     uint32_t size;          // bytes
-    uint32_t room;          // leaf index on this core for PARCEL_ROOM, else SLAB_NONE
+    uint32_t room;          // leaf index on this core, to tell a gap; SLAB_NONE: none is told
     uint32_t message_count; // room messages inside: sequence numbers sequence_from … + count - 1
     uint64_t sequence_from;
     uint8_t class;           // enum parcel_class
     uint8_t close_when_over; // room policy `close` instead of drop_oldest
-    uint8_t is_moved;        // came with a stream from another core: never dropped
+    uint8_t is_moved;        // never dropped: it came from another core, or has an acknowledgement
     uint8_t reserved[5];
     uint8_t data[];
 };

@@ -164,6 +164,25 @@ START_TEST(oldest_are_dropped_and_a_gap_stands_in_their_place) {
 }
 END_TEST
 
+START_TEST(what_is_of_no_room_is_dropped_without_a_gap) {
+    struct rig *rig = rig_with(1000, 0);
+    uint32_t peer = open_blocked(rig);
+    rig_turn(rig, 0);
+    for (uint64_t i = 1; i <= 10; i++)
+        push_room(rig, SLAB_NONE, i, i == 10 ? 1000 : 250); // the last one drops all before it
+    ck_assert_uint_eq(counter_read(&rig->counters, COUNTER_DROPPED_SLOW), 9);
+    push_room(rig, SLAB_NONE, 11, 1001); // larger than the budget: an empty queue takes it
+    ck_assert_uint_eq(counter_read(&rig->counters, COUNTER_DROPPED_SLOW), 10);
+    uint8_t data[4096];
+    ck_assert_uint_eq(read_all(rig, peer, data, sizeof(data)), 1001);
+    ck_assert_uint_eq(data[0], 11);
+    ck_assert_uint_eq(rig->gap_count, 0);
+    ck_assert_uint_eq(rig->drop_count, 0);
+    ck_assert(rig_audit_holds(rig));
+    rig_free(rig, 0);
+}
+END_TEST
+
 START_TEST(a_message_partly_sent_is_never_dropped) {
     struct rig *rig = rig_with(1000, 0);
     uint32_t peer = open_one(rig, 10);
@@ -505,7 +524,7 @@ UNIT_MAIN("io/stream_queue", push_is_sent_and_its_parcel_given_back,
           send_in_parts_keeps_every_byte_at_every_split,
           room_budget_is_kept_at_max_minus_1_max_and_max_plus_1,
           oldest_are_dropped_and_a_gap_stands_in_their_place,
-          a_message_partly_sent_is_never_dropped,
+          what_is_of_no_room_is_dropped_without_a_gap, a_message_partly_sent_is_never_dropped,
           a_message_in_a_send_that_is_not_settled_is_not_dropped,
           gaps_of_two_rooms_stay_apart_and_grow_each, a_gap_keeps_its_place_between_replies,
           a_gap_is_left_out_when_the_owner_says_so,
