@@ -5,7 +5,7 @@
 #   make bench-runtime  the rows about the actor runtime alone, beside Erlang/OTP: no lab, no root
 BENCH_FLOORS := $(B)/bench/floor_uring $(B)/bench/floor_epoll
 
-$(B)/bench/floor_%: $(B)/obj/tests/bench/floor_%.o $(B)/obj/tests/bench/floor.o
+$(B)/bench/floor_%: $(B)/obj/tests/bench/floor_%.o $(B)/obj/tests/bench/floor.o $(B)/obj/tests/bench/floor_mqtt.o
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ -luring -lcrypto
 

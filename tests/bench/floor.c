@@ -24,6 +24,7 @@ static void floor_die(const char *what) {
 static void floor_on_signal(int number) {
     (void)number;
     floor_stop = 1;
+    alarm(1); // once more: this one may have come between the loop's look and its wait
 }
 
 // --- options and the listening socket ---
@@ -94,6 +95,7 @@ void floor_open(struct floor *floor, int argc, char **argv) {
     struct sigaction action = {.sa_handler = floor_on_signal};
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGINT, &action, NULL);
+    sigaction(SIGALRM, &action, NULL);
     signal(SIGPIPE, SIG_IGN);
     floor->listen_fd = floor_listen(floor->host, floor->port);
 }
@@ -125,22 +127,35 @@ void floor_close(struct floor *floor) {
 
 // --- rooms ---
 
-static uint32_t floor_room_acquire(struct floor *floor, const char *name, size_t name_size) {
+// Its entry, or the free one where it belongs; FLOOR_NO_ROOM when the table is full.
+static uint32_t floor_room_find(const struct floor *floor, const char *name, size_t name_size) {
     uint32_t hash = 2166136261u;
     for (size_t i = 0; i < name_size; i++)
         hash = (hash ^ (uint8_t)name[i]) * 16777619u;
     for (uint32_t probe = 0; probe < FLOOR_ROOMS_MAX; probe++) {
         uint32_t index = (hash + probe) & (FLOOR_ROOMS_MAX - 1);
-        struct floor_room *room = &floor->rooms[index];
-        if (room->name_size == 0) {
-            memcpy(room->name, name, name_size);
-            room->name_size = (uint32_t)name_size;
-            return index;
-        }
-        if (room->name_size == name_size && memcmp(room->name, name, name_size) == 0)
+        const struct floor_room *room = &floor->rooms[index];
+        if (room->name_size == 0 ||
+            (room->name_size == name_size && memcmp(room->name, name, name_size) == 0))
             return index;
     }
     return FLOOR_NO_ROOM;
+}
+
+const struct floor_room *floor_room_lookup(const struct floor *floor, const char *name,
+                                           size_t size) {
+    uint32_t index = floor_room_find(floor, name, size);
+    bool is_there = index != FLOOR_NO_ROOM && floor->rooms[index].name_size > 0;
+    return is_there ? &floor->rooms[index] : NULL;
+}
+
+static uint32_t floor_room_acquire(struct floor *floor, const char *name, size_t name_size) {
+    uint32_t index = floor_room_find(floor, name, name_size);
+    if (index != FLOOR_NO_ROOM && floor->rooms[index].name_size == 0) {
+        memcpy(floor->rooms[index].name, name, name_size);
+        floor->rooms[index].name_size = (uint32_t)name_size;
+    }
+    return index;
 }
 
 static void floor_room_leave(struct floor *floor, uint32_t slot) {
@@ -154,7 +169,7 @@ static void floor_room_leave(struct floor *floor, uint32_t slot) {
     conn->room = FLOOR_NO_ROOM;
 }
 
-static bool floor_room_join(struct floor *floor, uint32_t slot, const char *name, size_t size) {
+bool floor_room_join(struct floor *floor, uint32_t slot, const char *name, size_t size) {
     floor_room_leave(floor, slot);
     uint32_t index = floor_room_acquire(floor, name, size);
     if (index == FLOOR_NO_ROOM)
@@ -362,7 +377,12 @@ static bool floor_on_upgrade(struct floor *floor, uint32_t slot, const char *hea
 
 // Takes one request or frame from the front: its size, 0 when it is not whole yet, -1 to close.
 static ssize_t floor_take(struct floor *floor, uint32_t slot, uint8_t *data, size_t size) {
-    if (!floor->conns[slot].is_upgraded) {
+    struct floor_conn *conn = &floor->conns[slot];
+    if (!conn->is_upgraded && data[0] == 0x10)
+        conn->is_mqtt = true;
+    if (conn->is_mqtt)
+        return floor_mqtt_take(floor, slot, data, size);
+    if (!conn->is_upgraded) {
         const char *end = memmem(data, size, "\r\n\r\n", 4);
         if (!end)
             return 0;

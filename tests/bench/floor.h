@@ -5,7 +5,9 @@
 // What a floor does: it answers the HTTP upgrade, a join and a heartbeat, so that `fairlead load`
 // can drive it; afterwards a push is unmasked, rebuilt once as the broadcast
 // `[null,null,topic,event,payload,N]` and sent to every connection of the room, one send per
-// message and connection, and `ping` is answered to its sender. What it leaves out: every check,
+// message and connection, and `ping` is answered to its sender. Over MQTT, which a first byte 0x10
+// chooses, a PUBLISH of QoS 0 goes to the topic's subscribers byte for byte, one of QoS 1 gets its
+// PUBACK (floor_mqtt.c). What it leaves out: every check,
 // JSON, UTF-8, queues, budgets, timers, presence, order across cores, leaving a room other than by
 // closing. A peer that does not read loses messages, counted (`sends_dropped`).
 //
@@ -17,6 +19,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 enum {
     FLOOR_ROOMS_MAX = 65536,          // a power of two: the table is probed by mask
@@ -36,7 +39,9 @@ struct floor_room {
 };
 
 struct floor_conn {
-    bool is_upgraded;
+    bool is_upgraded; // to a WebSocket
+    bool is_mqtt;     // its first byte was a CONNECT's
+    bool is_mqtt_5;
     uint32_t room;     // index, or FLOOR_NO_ROOM
     uint32_t position; // in the room's members
     uint32_t partial_size;
@@ -89,6 +94,17 @@ bool floor_on_bytes(struct floor *floor, uint32_t slot, uint8_t *data, size_t si
 
 // The connection is gone: out of its room.
 void floor_on_close(struct floor *floor, uint32_t slot);
+
+// Into the room of this name, out of another: a connection is in one at most. False: no memory, or
+// the table is full.
+bool floor_room_join(struct floor *floor, uint32_t slot, const char *name, size_t size);
+
+// NULL when nobody ever joined it.
+const struct floor_room *floor_room_lookup(const struct floor *floor, const char *name,
+                                           size_t size);
+
+// Takes one MQTT packet from the front: its size, 0 when it is not whole yet, -1 to close.
+ssize_t floor_mqtt_take(struct floor *floor, uint32_t slot, const uint8_t *data, size_t size);
 
 // --- defined by the body ---
 
