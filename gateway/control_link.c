@@ -122,9 +122,7 @@ static void take_snapshot(struct control_snapshot *snapshot, const struct core *
     snapshot->moved_in = counter_read(c, COUNTER_MOVED_IN);
     snapshot->moved_out = counter_read(c, COUNTER_MOVED_OUT);
     snapshot->delivered = counter_read(c, COUNTER_DELIVERED);
-    snapshot->dropped = counter_read(c, COUNTER_DROPPED_SLOW) +
-                        counter_read(c, COUNTER_DROPPED_CLOSED) +
-                        counter_read(c, COUNTER_DROPPED_MEMORY);
+    snapshot->dropped = counters_dropped(c);
     snapshot->pending = counter_read(c, COUNTER_PENDING) + counter_read(c, COUNTER_GATHERED);
     put_slabs(snapshot, core);
     snapshot->blocks_bytes_used = core->blocks.bytes_used;

@@ -13,7 +13,8 @@
 
 enum mqtt_inbox_result {
     MQTT_INBOX_NEW,       // pass it on
-    MQTT_INBOX_DUPLICATE, // QoS 2, seen: answer PUBREC, do not pass it on [MQTT-4.3.3-10]
+    MQTT_INBOX_DUPLICATE, // QoS 2, seen: do not pass it on [MQTT-4.3.3-10]; PUBREC when
+                          // mqtt_inbox_has, else its answer is still to come
     MQTT_INBOX_FULL,      // beyond the receive maximum
     MQTT_INBOX_IN_USE,    // a QoS 1 identifier that is not answered yet, used again without DUP
     MQTT_INBOX_MEMORY,
@@ -25,6 +26,11 @@ MUST_USE enum mqtt_inbox_result mqtt_inbox_begin(struct gateway *gateway, uint32
 
 // QoS 1 was answered, or a QoS 2 was refused (PUBREC ≥ 0x80): its identifier is free again.
 void mqtt_inbox_end(struct gateway *gateway, uint32_t session, uint16_t packet_id);
+
+// The answer to a QoS 2 is here, it was accepted: PUBREC is due. False when the identifier is not
+// known any more: then none is. (The answer may come while the session is offline: the client sends
+// again, is told MQTT_INBOX_DUPLICATE, and mqtt_inbox_has says that PUBREC can go at once.)
+MUST_USE bool mqtt_inbox_accept(struct gateway *gateway, uint32_t session, uint16_t packet_id);
 
 // PUBREL: false when the identifier is unknown (PUBCOMP carries 0x92 then).
 MUST_USE bool mqtt_inbox_on_pubrel(struct gateway *gateway, uint32_t session, uint16_t packet_id);

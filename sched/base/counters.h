@@ -115,6 +115,14 @@
       "dropped: the member left or its connection ended", "")                                      \
     X(DROPPED_MEMORY, "audit_dropped_total", "reason=\"memory\"", "dropped: no memory was left",   \
       "the host or --connections-max is too small")                                                \
+    X(DROPPED_NO_LOCAL, "audit_dropped_total", "reason=\"no_local\"",                              \
+      "dropped: its publisher did not want it back", "")                                           \
+    X(DROPPED_EXPIRED, "audit_dropped_total", "reason=\"expired\"",                                \
+      "dropped: the message expired before it could be sent", "")                                  \
+    X(DROPPED_OFFLINE, "audit_dropped_total", "reason=\"offline\"",                                \
+      "dropped: QoS 0, and the session had no connection", "")                                     \
+    X(DROPPED_TOO_LARGE, "audit_dropped_total", "reason=\"too_large\"",                            \
+      "dropped: beyond the client's maximum packet size", "")                                      \
     X(MOVED_IN, "audit_moved_total", "direction=\"in\"",                                           \
       "room messages that came with a connection from another core, unsent", "")                   \
     X(MOVED_OUT, "audit_moved_total", "direction=\"out\"",                                         \
@@ -175,8 +183,23 @@
     X(CONN_MOVES_OFF, "connection_moves_off_total", "",                                            \
       "moves that were called off, the connection stayed", "")
 
+#define COUNTERS_MQTT(X)                                                                           \
+    X(MQTT_SESSIONS_ONLINE, "mqtt_sessions", "state=\"online\"", "sessions with a connection", "") \
+    X(MQTT_SESSIONS_OFFLINE, "mqtt_sessions", "state=\"offline\"",                                 \
+      "sessions that wait for theirs", "")                                                         \
+    X(MQTT_SESSIONS_REFUSED, "mqtt_sessions_refused_total", "",                                    \
+      "sessions beyond --mqtt-sessions-max, or without memory", "raise --mqtt-sessions-max")       \
+    X(MQTT_RESUMED, "mqtt_sessions_resumed_total", "", "connections that resumed a session", "")   \
+    X(MQTT_EXPIRED, "mqtt_sessions_expired_total", "", "sessions that ended offline", "")          \
+    X(MQTT_TAKEN_OVER, "mqtt_take_overs_total", "",                                                \
+      "connections closed with 0x8E: their client id came again", "two clients share a client id") \
+    X(MQTT_KILLED, "mqtt_sessions_killed_total", "", "connections closed with 0x98", "")           \
+    X(MQTT_REDELIVERED, "mqtt_redelivered_total", "", "PUBLISHes sent again with DUP", "")         \
+    X(MQTT_WILLS, "mqtt_wills_total", "", "wills published", "")
+
 #define COUNTERS(X)                                                                                \
-    COUNTERS_SCHED(X) COUNTERS_IO(X) COUNTERS_AUDIT(X) COUNTERS_CHAT(X) COUNTERS_GATEWAY(X)
+    COUNTERS_SCHED(X)                                                                              \
+    COUNTERS_IO(X) COUNTERS_AUDIT(X) COUNTERS_CHAT(X) COUNTERS_GATEWAY(X) COUNTERS_MQTT(X)
 
 enum counter {
 #define X(id, name, labels, help, if_not_0) COUNTER_##id,
@@ -210,6 +233,14 @@ static inline void counter_raise(struct counters *c, enum counter which, uint64_
 
 static inline uint64_t counter_read(const struct counters *c, enum counter which) {
     return atomic_load_explicit(&c->values[which], memory_order_relaxed);
+}
+
+// Of the audit: what was dropped, for whatever reason.
+static inline uint64_t counters_dropped(const struct counters *c) {
+    uint64_t dropped = 0;
+    for (int which = COUNTER_DROPPED_SLOW; which <= COUNTER_DROPPED_TOO_LARGE; which++)
+        dropped += counter_read(c, (enum counter)which);
+    return dropped;
 }
 
 #endif

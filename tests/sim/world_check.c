@@ -15,9 +15,7 @@ static void check_audit(const struct core *core) {
     const struct counters *counters = &core->counters;
     uint64_t due = counter_read(counters, COUNTER_DUE);
     uint64_t delivered = counter_read(counters, COUNTER_DELIVERED);
-    uint64_t dropped = counter_read(counters, COUNTER_DROPPED_SLOW) +
-                       counter_read(counters, COUNTER_DROPPED_CLOSED) +
-                       counter_read(counters, COUNTER_DROPPED_MEMORY);
+    uint64_t dropped = counters_dropped(counters);
     uint64_t pending =
         counter_read(counters, COUNTER_PENDING) + counter_read(counters, COUNTER_GATHERED);
     uint64_t moved_in = counter_read(counters, COUNTER_MOVED_IN);
