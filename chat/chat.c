@@ -265,6 +265,17 @@ bool chat_publish(struct chat *chat, uint32_t member_index, const struct chat_pu
     return false;
 }
 
+bool chat_publish_to(struct chat *chat, struct bytes room, const struct chat_publish *publish,
+                     uint32_t note, enum chat_refusal *reason) {
+    (void)chat, (void)room, (void)publish, (void)note;
+    *reason = REFUSAL_BUSY;
+    return false;
+}
+
+void chat_member_readdress(struct chat *chat, uint32_t member_index, uint32_t address) {
+    chat_member(chat, member_index)->address = address;
+}
+
 void chat_member_writable(struct chat *chat, uint32_t member_index) {
     struct member *member = chat_member(chat, member_index);
     if (!(member->slab_word & MEMBER_STALE) ||

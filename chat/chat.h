@@ -25,8 +25,8 @@ struct member {
     uint32_t owner;     // the gateway's connection
     uint32_t next;      // the gateway's: next membership of the same connection
     uint32_t position;  // in the leaf's array; SLAB_NONE: join pending, or joining in this turn
-    uint32_t address;   // the gateway's stream
-    uint32_t meta;      // at the room's home
+    uint32_t address;   // where its messages go, and in which format (sched/base/address.h)
+    uint32_t meta;      // at the room's home; MEMBER_META_OBSERVER: of an observer
     uint32_t tag;       // the gateway's (join_ref)
 };
 
@@ -38,6 +38,9 @@ struct member {
 #define MEMBER_MOVING 0x10000000u   // asked to move to another core, no answer yet
 #define MEMBER_ARRIVING 0x20000000u // pending, and not by a join but by a move to here
 #define MEMBER_TAKEN 0x40000000u    // arriving, and the room was told that its place is ready
+#define MEMBER_SILENT 0x40000000u   // not arriving: gets no presence
+
+#define MEMBER_META_OBSERVER (SLAB_NONE - 1)
 
 // What one turn hands to members at most: some 10 ms.
 #define CHAT_TURN_DELIVERIES 16384
@@ -45,6 +48,8 @@ struct member {
 // Publishes under way from all cores together. Each ends in a message that is always sent, so a
 // core needs as many cells for those whose way back is full (see scheduler_send).
 #define CHAT_PUBLISHES_MAX 65536
+
+#define CHAT_RETAINED_BYTES_MAX (16u << 20)
 
 struct chat_config {
     uint32_t core_count; // schedulers; a room's home is hash(name) mod core_count
@@ -54,6 +59,7 @@ struct chat_config {
     uint32_t batch_bytes_max;     // a leaf's messages per turn (half of --out-queue-bytes-max)
     uint32_t turn_deliveries_max; // to members, in one chat_flush; 0: CHAT_TURN_DELIVERIES
     uint32_t publishes_max;       // of this core and not answered yet; 0: CHAT_PUBLISHES_MAX
+    uint32_t retained_bytes_max;  // of rooms whose home is here; 0: CHAT_RETAINED_BYTES_MAX
     uint64_t seed;                // the same on all cores
     uint64_t rng_seed;            // different on each core
     bool is_supervised;           // KIND_CHAT is started by somebody else, not by chat_init
@@ -96,6 +102,9 @@ struct chat_join_request {
     struct bytes room; // 1 … 128 bytes, checked by the caller
     struct bytes user; // 1 … 64 bytes
     struct bytes meta; // JSON object of at most 256 bytes; `{}` may be given as no bytes
+    bool is_observer;  // gets presence and nothing else, and does not show in it
+    bool is_silent;    // gets no presence
+    bool wants_retained;
 };
 
 // Asks for a membership: chat_port_joined or chat_port_join_refused answers, always later. Returns
@@ -113,6 +122,25 @@ void chat_leave(struct chat *chat, uint32_t member, bool flush);
 // The views are copied.
 MUST_USE bool chat_publish(struct chat *chat, uint32_t member, const struct chat_publish *publish,
                            enum chat_refusal *reason);
+
+// Publishes into a room by its name, member or not; what one core publishes so comes in its order.
+// A room is made when the message is to be retained; else where there is none nobody gets it, and
+// it is accepted. False when it was refused at once, with *reason (busy, memory). With note ≠ 0
+// chat_port_published_to follows, always later: publish->publisher is a pid of this core then. The
+// views are copied.
+//
+// Retained (publish->is_retained): the room keeps it in place of what it kept before, no body at
+// all clears that, and gives it to joiners who want it until it expires; at most
+// retained_bytes_max on a core, then REFUSAL_MEMORY. To members it is a message like any other.
+MUST_USE bool chat_publish_to(struct chat *chat, struct bytes room,
+                              const struct chat_publish *publish, uint32_t note,
+                              enum chat_refusal *reason);
+
+// From now on the member's bytes go there. What it is still owed of this turn is delivered within
+// this call, by chat_port_deliver_each and …_gap_each with the new address, so that nothing is lost
+// or repeated; of presence it gets a new state. The gateway's own format, 0, cannot be changed from
+// or to. Not from within chat_port_….
+void chat_member_readdress(struct chat *chat, uint32_t member, uint32_t address);
 
 // The member's queue is empty again: presence it missed is asked for.
 void chat_member_writable(struct chat *chat, uint32_t member);
@@ -147,6 +175,8 @@ struct chat_room_info {
     uint64_t lost;    // messages that a full mesh or mailbox kept from a leaf
     uint32_t users;
     uint32_t connections;
+    uint32_t observers;
+    bool is_retained;     // it retains a message
     const char *presence; // "list", "sampled", "counts", "off"
 };
 

@@ -87,7 +87,7 @@ static void leaves_push(void *context, uint32_t meta) {
 
 void leaf_tell_ended(struct chat *chat, uint32_t index, uint32_t member_index) {
     uint32_t parcel = chat_port_encode_ended(
-        chat->port, registry_name(&chat->leaves, leaf_at(chat, index)->name));
+        chat->port, 0, registry_name(&chat->leaves, leaf_at(chat, index)->name));
     chat_port_ended(chat->port, chat_member(chat, member_index)->owner, member_index, parcel);
     if (parcel != BLOCK_NONE)
         parcel_unref(blocks_of(chat), parcel);
@@ -145,7 +145,7 @@ static void end_with_members(struct chat *chat, struct leaf *leaf, uint32_t inde
     };
     uint32_t parcel = leaf->end_parcel;
     if (parcel == BLOCK_NONE && leaf_member_count(leaf) > 0)
-        parcel = chat_port_encode_ended(chat->port, registry_name(&chat->leaves, leaf->name));
+        parcel = chat_port_encode_ended(chat->port, 0, registry_name(&chat->leaves, leaf->name));
     leaf_end_all(chat, index, parcel, leaf->room == PID_NONE ? NULL : leaves_push, &leaves);
     leaves_send(&leaves);
     if (parcel != BLOCK_NONE)
@@ -247,7 +247,7 @@ static void push_gap(struct chat *chat, struct leaf *leaf, uint32_t index) {
         leaf->lost_to = 0; // those who were owed it have left
     if (leaf->lost_to == 0)
         return;
-    uint32_t parcel = chat_port_encode_gap(chat->port, registry_name(&chat->leaves, leaf->name),
+    uint32_t parcel = chat_port_encode_gap(chat->port, 0, registry_name(&chat->leaves, leaf->name),
                                            leaf->lost_from, leaf->lost_to);
     struct leaf_part part = {
         .parcel = parcel, .batch = BLOCK_NONE, .exclude = SLAB_NONE, .kind = PART_PLAIN};
@@ -260,7 +260,7 @@ static void push_gap(struct chat *chat, struct leaf *leaf, uint32_t index) {
 static void push_whisper(struct chat *chat, struct leaf *leaf, uint32_t index,
                          const struct chat_publish *publish, uint32_t publisher) {
     uint32_t parcel =
-        chat_port_encode_whisper(chat->port, registry_name(&chat->leaves, leaf->name), publish);
+        chat_port_encode_whisper(chat->port, 0, registry_name(&chat->leaves, leaf->name), publish);
     struct leaf_part part = {
         .parcel = parcel, .batch = BLOCK_NONE, .exclude = publisher, .kind = PART_PLAIN};
     if (parcel == BLOCK_NONE || !part_push(chat, leaf, index, &part))
@@ -275,8 +275,8 @@ static void push_message(struct chat *chat, struct leaf *leaf, uint32_t index,
     push_gap(chat, leaf, index);
     uint32_t id = BLOCK_NONE;
     if (leaf->lost_to == 0) // else the gap could not be told, and nothing may pass it
-        id = chat_port_encode_message(chat->port, registry_name(&chat->leaves, leaf->name), publish,
-                                      sequence);
+        id = chat_port_encode_message(chat->port, 0, registry_name(&chat->leaves, leaf->name),
+                                      publish, sequence);
     struct leaf_part part = {
         .parcel = id, .batch = BLOCK_NONE, .exclude = SLAB_NONE, .kind = PART_MESSAGE};
     if (id != BLOCK_NONE) {
@@ -395,7 +395,7 @@ static void on_join_refused(struct chat *chat, struct leaf *leaf, uint32_t index
 static bool push_presence(struct chat *chat, struct leaf *leaf, uint32_t index, uint64_t payload,
                           enum leaf_part_kind kind) {
     uint32_t parcel =
-        chat_port_encode_presence(chat->port, registry_name(&chat->leaves, leaf->name),
+        chat_port_encode_presence(chat->port, 0, registry_name(&chat->leaves, leaf->name),
                                   records_view(chat->scheduler, payload), kind != PART_DIFF);
     struct leaf_part part = {
         .parcel = parcel, .batch = BLOCK_NONE, .exclude = SLAB_NONE, .kind = (uint32_t)kind};
@@ -429,7 +429,7 @@ static void on_count(struct chat *chat, struct leaf *leaf, uint32_t index,
     if (leaf_member_count(leaf) == 0)
         return;
     uint32_t parcel =
-        chat_port_encode_count(chat->port, registry_name(&chat->leaves, leaf->name),
+        chat_port_encode_count(chat->port, 0, registry_name(&chat->leaves, leaf->name),
                                (uint32_t)message->words[0], (uint32_t)message->words[1]);
     struct leaf_part part = {
         .parcel = parcel, .batch = BLOCK_NONE, .exclude = SLAB_NONE, .kind = PART_COUNT};
@@ -463,7 +463,8 @@ static void on_ended(struct chat *chat, struct leaf *leaf, uint32_t index,
 void leaf_end_begin(struct chat *chat, uint32_t index) {
     struct leaf *leaf = leaf_at(chat, index);
     leaf->phase = LEAF_ENDED;
-    leaf->end_parcel = chat_port_encode_ended(chat->port, registry_name(&chat->leaves, leaf->name));
+    leaf->end_parcel =
+        chat_port_encode_ended(chat->port, 0, registry_name(&chat->leaves, leaf->name));
     leaf_mark_dirty(chat, index);
 }
 

@@ -53,6 +53,7 @@ enum chat_refusal {
     REFUSAL_TOO_MANY_ROOMS, // --rooms-max
     REFUSAL_MEMORY,
     REFUSAL_RESTARTED, // the room ended meanwhile
+    REFUSAL_NONE,      // it was accepted
 };
 
 // A publish or whisper as its connection decoded it. Views into a payload, or into the caller's
@@ -60,7 +61,13 @@ enum chat_refusal {
 struct chat_publish {
     struct bytes ref; // the client's, as it stood in the frame; empty: none
     struct bytes event;
-    struct bytes body; // validated JSON, or any bytes when is_binary
+    struct bytes body;       // validated JSON, or any bytes when is_binary
+    struct bytes room;       // its name: chat's to fill
+    struct bytes properties; // opaque: the program's, passed on as they are
+    uint64_t publisher;      // the program's name of who published, for no-local; 0: nobody
+    uint64_t expires_ns;     // by the scheduler's clock; 0: never
+    uint8_t qos;             // the program's: what it may be delivered with at most
+    bool is_retained;        // published to be kept by the room
     bool is_binary;
     bool is_whisper;
     bool wants_reply;

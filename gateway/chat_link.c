@@ -8,6 +8,7 @@
 
 #include "gateway/conn_move.h"
 #include "gateway/frame_out.h"
+#include "gateway/mqtt_format.h"
 #include "gateway/presence_json.h"
 #include "gateway/ref_tag.h"
 #include "gateway/reply.h"
@@ -61,19 +62,20 @@ static uint32_t encode_publish(struct gateway *gateway, struct bytes room,
     return encode_text(gateway, &message, parcel_class, sequence);
 }
 
-uint32_t chat_port_encode_message(void *port, struct bytes room, const struct chat_publish *publish,
-                                  uint64_t sequence) {
+uint32_t chat_port_encode_message(void *port, uint32_t format, struct bytes room,
+                                  const struct chat_publish *publish, uint64_t sequence) {
     struct gateway *gateway = port;
     return encode_publish(gateway, room, publish, PARCEL_ROOM,
                           gateway->parts.config->strict_phoenix ? 0 : sequence);
 }
 
-uint32_t chat_port_encode_whisper(void *port, struct bytes room,
+uint32_t chat_port_encode_whisper(void *port, uint32_t format, struct bytes room,
                                   const struct chat_publish *publish) {
     return encode_publish(port, room, publish, PARCEL_WHISPER, 0);
 }
 
-uint32_t chat_port_encode_gap(void *port, struct bytes room, uint64_t from, uint64_t to) {
+uint32_t chat_port_encode_gap(void *port, uint32_t format, struct bytes room, uint64_t from,
+                              uint64_t to) {
     struct gateway *gateway = port;
     uint8_t topic[WIRE_TOPIC_BYTES_MAX];
     struct phoenix_message message = {.topic = reply_topic(topic, room),
@@ -86,8 +88,8 @@ uint32_t chat_port_encode_gap(void *port, struct bytes room, uint64_t from, uint
     return frame_out_finish(&out, WEBSOCKET_TEXT);
 }
 
-uint32_t chat_port_encode_presence(void *port, struct bytes room, struct bytes records,
-                                   bool is_state) {
+uint32_t chat_port_encode_presence(void *port, uint32_t format, struct bytes room,
+                                   struct bytes records, bool is_state) {
     struct gateway *gateway = port;
     uint8_t topic[WIRE_TOPIC_BYTES_MAX];
     struct phoenix_message message = {.topic = reply_topic(topic, room),
@@ -106,7 +108,7 @@ uint32_t chat_port_encode_presence(void *port, struct bytes room, struct bytes r
     return frame_out_finish(&out, WEBSOCKET_TEXT);
 }
 
-uint32_t chat_port_encode_count(void *port, struct bytes room, uint32_t users,
+uint32_t chat_port_encode_count(void *port, uint32_t format, struct bytes room, uint32_t users,
                                 uint32_t connections) {
     uint8_t text[64];
     struct writer w = writer_on(text, sizeof(text));
@@ -130,7 +132,7 @@ void stream_port_drops(void *port, uint32_t owner, uint32_t room) {
                    chat_room_tag(chat, chat_leaf_name(chat, room)));
 }
 
-uint32_t chat_port_encode_ended(void *port, struct bytes room) {
+uint32_t chat_port_encode_ended(void *port, uint32_t format, struct bytes room) {
     uint8_t topic[WIRE_TOPIC_BYTES_MAX];
     struct phoenix_message message = {.topic = reply_topic(topic, room),
                                       .event = BYTES_LITERAL("phx_error"),
@@ -156,7 +158,7 @@ uint32_t stream_port_gap(void *port, uint32_t owner, uint32_t room, uint64_t fro
     if (name.size == 0)
         return BLOCK_NONE;
     gateway_record(gateway, owner, RECORDER_GAP_TOLD, recorder_clamp(to - from + 1));
-    uint32_t parcel = chat_port_encode_gap(port, name, from, to);
+    uint32_t parcel = chat_port_encode_gap(port, FORMAT_PHOENIX, name, from, to);
     if (parcel == BLOCK_NONE) // a hole that nobody is told of: the connection must not go on
         conn_doom(gateway, owner, true);
     return parcel;
@@ -164,51 +166,84 @@ uint32_t stream_port_gap(void *port, uint32_t owner, uint32_t room, uint64_t fro
 
 // --- delivery ------------------------------------------------------------------------------------
 
-static uint32_t owner_of(const struct gateway *gateway, uint32_t address) {
-    return ((const struct stream *)slab_get(&gateway->parts.streams->slots, address))->owner;
+static uint32_t owner_of(const struct gateway *gateway, uint32_t stream) {
+    return ((const struct stream *)slab_get(&gateway->parts.streams->slots, stream))->owner;
 }
 
 void chat_port_deliver(void *port, uint32_t address, uint32_t parcel) {
     struct gateway *gateway = port;
     struct streams *streams = gateway->parts.streams;
-    enum stream_push_result result = stream_push(streams, stream_handle(streams, address), parcel);
+    uint32_t stream = address_place(address);
+    enum stream_push_result result = stream_push(streams, stream_handle(streams, stream), parcel);
     if (LIKELY(result == STREAM_PUSH_OK)) {
         uint32_t messages = parcel_at(gateway->parts.blocks, parcel)->message_count;
         counter_add(gateway->parts.counters, COUNTER_FRAMES_OUT, messages ? messages : 1);
     } else if (result != STREAM_PUSH_CLOSING) {
-        conn_doom(gateway, owner_of(gateway, address), result == STREAM_PUSH_NO_MEMORY);
+        conn_doom(gateway, owner_of(gateway, stream), result == STREAM_PUSH_NO_MEMORY);
     }
 }
 
 bool chat_port_deliver_state(void *port, uint32_t address, uint32_t parcel) {
     struct gateway *gateway = port;
     struct streams *streams = gateway->parts.streams;
+    uint32_t stream = address_place(address);
     uint32_t half = gateway->parts.control_bytes_max / 2;
     enum stream_push_result result = STREAM_PUSH_OVER_CONTROL;
     // Presence takes no more than half of the budget, so that replies always have the other.
-    if (LIKELY(stream_is_empty(streams, address) ||
-               stream_control_bytes(streams, address) +
+    if (LIKELY(stream_is_empty(streams, stream) ||
+               stream_control_bytes(streams, stream) +
                        parcel_at(gateway->parts.blocks, parcel)->size <=
                    half))
-        result = stream_push(streams, stream_handle(streams, address), parcel);
+        result = stream_push(streams, stream_handle(streams, stream), parcel);
     if (LIKELY(result == STREAM_PUSH_OK)) {
         gateway_count(gateway, COUNTER_FRAMES_OUT);
         return true;
     }
     if (result == STREAM_PUSH_CLOSING)
         return true; // nobody is left to be told again
-    conn_mark_stale(gateway, owner_of(gateway, address));
+    conn_mark_stale(gateway, owner_of(gateway, stream));
     return false;
 }
 
 bool chat_port_is_empty(void *port, uint32_t address) {
     const struct gateway *gateway = port;
-    return stream_is_empty(gateway->parts.streams, address);
+    return stream_is_empty(gateway->parts.streams, address_place(address));
 }
 
 void chat_port_prefetch(void *port, uint32_t address) {
     const struct gateway *gateway = port;
-    stream_prefetch(gateway->parts.streams, address);
+    stream_prefetch(gateway->parts.streams, address_place(address));
+}
+
+// LIMITATION: nobody has such an address yet.
+void chat_port_deliver_each(void *port, const struct chat_delivery *delivery) {
+    struct gateway *gateway = port;
+    counter_add(gateway->parts.counters, COUNTER_DROPPED_CLOSED, 1);
+}
+
+void chat_port_gap_each(void *port, uint32_t owner, uint32_t member, uint64_t from, uint64_t to) {
+}
+
+bool chat_port_presence_each(void *port, const struct chat_presence *presence) {
+    return false;
+}
+
+void chat_port_published_to(void *port, const struct chat_published_to *published) {
+}
+
+// Not numbered, so that nothing is told where the stream is over its budget and drops it.
+void chat_port_retained(void *port, uint32_t owner, uint32_t member,
+                        const struct chat_publish *publish) {
+    struct gateway *gateway = port;
+    const struct chat *chat = gateway->parts.chat;
+    uint32_t id = encode_publish(gateway, chat_room_name(chat, member), publish, PARCEL_ROOM, 0);
+    if (id == BLOCK_NONE) {
+        counter_add(gateway->parts.counters, COUNTER_DROPPED_MEMORY, 1);
+        return;
+    }
+    parcel_at(gateway->parts.blocks, id)->message_count = 1;
+    chat_port_deliver(port, chat_member(chat, member)->address, id);
+    parcel_unref(gateway->parts.blocks, id);
 }
 
 // --- answers -------------------------------------------------------------------------------------

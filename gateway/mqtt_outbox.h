@@ -17,6 +17,7 @@
 #define FAIRLEAD_MQTT_OUTBOX_H
 
 #include "gateway/mqtt_session.h"
+#include "gateway/wire/mqtt_publish.h"
 
 enum mqtt_source {
     MQTT_FROM_TOPIC, // payload: topics/topic_message.h

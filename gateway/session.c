@@ -1,5 +1,6 @@
 #include "gateway/session.h"
 
+#include "gateway/mqtt_format.h"
 #include "gateway/ref_tag.h"
 #include "gateway/reply.h"
 #include "gateway/wire/json.h"
@@ -130,8 +131,9 @@ void session_drop(struct gateway *gateway, uint32_t index, uint32_t member) {
     session_forget(gateway, conn_at(gateway, index), member);
     chat_leave(chat, member, true);
     tell_gaps(gateway, index, leaf, topic);
-    conn_push(gateway, index,
-              chat_port_encode_ended(gateway, bytes_skip(topic, strlen(ROOM_PREFIX))));
+    conn_push(
+        gateway, index,
+        chat_port_encode_ended(gateway, FORMAT_PHOENIX, bytes_skip(topic, strlen(ROOM_PREFIX))));
 }
 
 // --- phx_join ------------------------------------------------------------------------------------
@@ -152,7 +154,9 @@ static void refuse_join(struct gateway *gateway, uint32_t index,
 
 static void join(struct gateway *gateway, uint32_t index, const struct phoenix_message *message) {
     struct conn *conn = conn_at(gateway, index);
-    struct chat_join_request request = {.owner = index, .address = conn->stream};
+    struct chat_join_request request = {.owner = index,
+                                        .address = address_of(FORMAT_PHOENIX, conn->stream),
+                                        .wants_retained = true};
     switch (phoenix_room_of_topic(message->topic, &request.room)) {
     case PHOENIX_TOPIC_ROOM:
         break;
@@ -208,6 +212,7 @@ static void publish(struct gateway *gateway, uint32_t index, uint32_t member,
         .ref = message->ref,
         .event = message->event,
         .body = message->payload,
+        .qos = 2, // each gets what it subscribed with
         .is_binary = message->is_binary,
         .is_whisper = is_whisper,
         .wants_reply = message->ref.data && !is_whisper,

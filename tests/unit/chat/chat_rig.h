@@ -131,25 +131,26 @@ static uint64_t body_of(const struct chat_publish *publish) {
     return body;
 }
 
-uint32_t chat_port_encode_message(void *port, struct bytes room, const struct chat_publish *publish,
-                                  uint64_t sequence) {
+uint32_t chat_port_encode_message(void *port, uint32_t format, struct bytes room,
+                                  const struct chat_publish *publish, uint64_t sequence) {
     return encode(port, (struct record){RECORD_MESSAGE, sequence, 0, body_of(publish)},
                   PARCEL_ROOM);
 }
 
-uint32_t chat_port_encode_whisper(void *port, struct bytes room,
+uint32_t chat_port_encode_whisper(void *port, uint32_t format, struct bytes room,
                                   const struct chat_publish *publish) {
     return encode(port, (struct record){RECORD_WHISPER, 0, 0, body_of(publish)}, PARCEL_WHISPER);
 }
 
-uint32_t chat_port_encode_gap(void *port, struct bytes room, uint64_t from, uint64_t to) {
+uint32_t chat_port_encode_gap(void *port, uint32_t format, struct bytes room, uint64_t from,
+                              uint64_t to) {
     if (((struct core *)port)->world->has_no_gap_memory)
         return BLOCK_NONE;
     return encode(port, (struct record){RECORD_GAP, from, to, 0}, PARCEL_CONTROL);
 }
 
-uint32_t chat_port_encode_presence(void *port, struct bytes room, struct bytes records,
-                                   bool is_state) {
+uint32_t chat_port_encode_presence(void *port, uint32_t format, struct bytes room,
+                                   struct bytes records, bool is_state) {
     if (((struct core *)port)->world->has_no_memory)
         return BLOCK_NONE;
     uint32_t id =
@@ -163,12 +164,12 @@ uint32_t chat_port_encode_presence(void *port, struct bytes room, struct bytes r
     return id;
 }
 
-uint32_t chat_port_encode_count(void *port, struct bytes room, uint32_t users,
+uint32_t chat_port_encode_count(void *port, uint32_t format, struct bytes room, uint32_t users,
                                 uint32_t connections) {
     return encode(port, (struct record){RECORD_COUNT, users, connections, 0}, PARCEL_STATE);
 }
 
-uint32_t chat_port_encode_ended(void *port, struct bytes room) {
+uint32_t chat_port_encode_ended(void *port, uint32_t format, struct bytes room) {
     return encode(port, (struct record){.kind = RECORD_ENDED}, PARCEL_CONTROL);
 }
 
@@ -434,6 +435,27 @@ void chat_port_published(void *port, const struct chat_published *published) {
     struct world *world = ((struct core *)port)->world;
     world->published = *published;
     world->published_count++;
+}
+
+void chat_port_deliver_each(void *port, const struct chat_delivery *delivery) {
+    ck_abort_msg("nobody has such an address");
+}
+
+void chat_port_gap_each(void *port, uint32_t owner, uint32_t member, uint64_t from, uint64_t to) {
+    ck_abort_msg("nobody has such an address");
+}
+
+bool chat_port_presence_each(void *port, const struct chat_presence *presence) {
+    ck_abort_msg("nobody has such an address");
+}
+
+void chat_port_retained(void *port, uint32_t owner, uint32_t member,
+                        const struct chat_publish *publish) {
+    ck_abort_msg("nothing is retained");
+}
+
+void chat_port_published_to(void *port, const struct chat_published_to *published) {
+    ck_abort_msg("nobody publishes so");
 }
 
 void chat_port_torn(void *port, uint32_t owner, uint32_t member) {
