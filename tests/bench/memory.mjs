@@ -20,6 +20,9 @@ const hold = (connections, first_user) => ({
     'connect-timeout-s': 60,
 });
 
+const PHOENIX = {};
+const MQTT = { protocol: 'mqtt', 'topic-prefix': 'bench/' }; // one subscription each, 100 a topic
+
 const network = async (...words) => end_of(start(['ip', ...words]), 5000);
 
 // Joins end after connects: until the server's memory has stood still for two seconds.
@@ -33,8 +36,9 @@ async function settle(pid) {
     return memory_of(pid);
 }
 
-async function fill(bench, server, connections, first_user) {
-    const load = Load.start('hold', server, hold(connections, first_user), { addresses: 8 });
+async function fill(bench, server, connections, first_user, protocol = PHOENIX) {
+    const options = { ...hold(connections, first_user), ...protocol };
+    const load = Load.start('hold', server, options, { addresses: 8 });
     load.sampler.stop();
     const wanted = first_user + connections;
     if (!(await wait_connected(wanted, connections / 12 + 30000))) {
@@ -159,6 +163,38 @@ async function row_memory(bench) {
     }
 }
 
+// The slope alone: the kernel's half is that of any connection.
+async function row_mqtt_memory(bench) {
+    const server = await Server.start('fairlead', ['--connections-max', '200000']);
+    const loads = [];
+    try {
+        loads.push(await fill(bench, server, FIRST, 0, MQTT));
+        const first = await settle(server.pid);
+        loads.push(await fill(bench, server, ALL - FIRST, FIRST, MQTT));
+        const all = await settle(server.pid);
+        const metrics = await server.metrics();
+        bench.say(`  ${ALL} connections: ${Math.round(all.rss / 1024)} KiB`);
+        if (metrics.fairlead_topics_subscriptions < ALL)
+            throw new Error(`only ${metrics.fairlead_topics_subscriptions} subscriptions of ${ALL}`);
+        return [
+            {
+                title: 'user-space memory per idle MQTT connection with one subscription',
+                unit: 'B',
+                is_single: true,
+                judge: 'fairlead',
+                fairlead: [(all.rss - first.rss) / (ALL - FIRST)],
+                bar: at_most(320),
+                stretch: at_most(200),
+            },
+        ];
+    } finally {
+        for (const load of loads) await load.kill();
+        server.signal('SIGKILL');
+        await server.stop();
+        await sleep(1000);
+    }
+}
+
 // A lane is made when a connection first needs it: what 2,000 connections add across the border of
 // two lanes, less what 2,000 add within one.
 async function lane_bytes(bench) {
@@ -216,5 +252,6 @@ async function row_fixed(bench) {
 
 export const memory_rows = [
     { name: 'memory', run: row_memory },
+    { name: 'mqtt_memory', group: 'mqtt', run: row_mqtt_memory },
     { name: 'fixed', run: row_fixed },
 ];

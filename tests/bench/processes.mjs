@@ -1,7 +1,7 @@
 // Starts and stops servers and load tools, each on its side of the lab and on its CPU. This program
 // runs inside the server's side (lab.sh with ...), so the control plane is at 127.0.0.1 here.
 import { spawn } from 'node:child_process';
-import { readFileSync, existsSync, rmSync, mkdirSync } from 'node:fs';
+import { readFileSync, writeFileSync, existsSync, rmSync, mkdirSync } from 'node:fs';
 import { get } from 'node:http';
 import { join } from 'node:path';
 import { is_listening, sockets_open, Sampler, now_ns } from './sample.mjs';
@@ -68,7 +68,20 @@ export const load_tool = join(build, 'fairlead-load');
 
 const one_scheduler = ['--schedulers', '1', '--cpus', String(lab.server_cpu)];
 
+// Debian's Mosquitto as it comes, with what it needs to take so many: no limit of its own on
+// connections, no delay, nothing written.
+function mosquitto_command(port) {
+    const file = join(scratch, `mosquitto-${port}.conf`);
+    writeFileSync(
+        file,
+        `listener ${port} 0.0.0.0\nallow_anonymous true\nset_tcp_nodelay true\n` +
+            'persistence false\nlog_type none\nlog_dest none\nuser root\n',
+    );
+    return ['mosquitto', '-c', file];
+}
+
 function server_command(kind, port, control, more) {
+    if (kind === 'mosquitto') return mosquitto_command(port);
     if (floors[kind])
         return [floors[kind], '--listen', `0.0.0.0:${port}`, '--cpu', String(lab.server_cpu)];
     return [
@@ -157,10 +170,13 @@ function parse_metrics(text) {
     return all;
 }
 
-const targets_of = (server, count) =>
+const url_of = (protocol, ip, port) =>
+    protocol === 'mqtt' ? `mqtt://${ip}:${port}` : `ws://${ip}:${port}/socket/websocket`;
+
+const targets_of = (server, protocol, count) =>
     lab.server_ips
         .slice(0, count)
-        .flatMap(ip => ['--target', `ws://${ip}:${server.port}/socket/websocket`]);
+        .flatMap(ip => ['--target', url_of(protocol, ip, server.port)]);
 
 let run_number = 0;
 
@@ -179,7 +195,7 @@ export class Load {
             ...on_cpu(lab.client_cpu),
             load_tool,
             scenario,
-            ...targets_of(server, addresses),
+            ...targets_of(server, options.protocol, addresses),
             ...sources,
             '--cpus',
             String(lab.client_cpu),
@@ -190,7 +206,7 @@ export class Load {
         ]);
         load.server = server;
         load.begin_ns = now_ns();
-        load.sampler = new Sampler(lab.server_cpu, server.pid, load.child.pid);
+        load.sampler = sampler_of(server, load.child);
         return load;
     }
 
@@ -244,6 +260,22 @@ export function start_probe(server, room) {
         lab.server_ips[0],
         String(server.port),
         room,
+    ]);
+}
+
+export const sampler_of = (server, client) =>
+    new Sampler(lab.server_cpu, server.pid, client.pid);
+
+// Many subscriptions on few connections: see subscriptions.mjs.
+export function start_subscriptions(server, words) {
+    return start([
+        ...client_side,
+        ...on_cpu(lab.client_cpu),
+        process.execPath,
+        'tests/bench/subscriptions.mjs',
+        lab.server_ips[0],
+        String(server.port),
+        ...words.map(String),
     ]);
 }
 

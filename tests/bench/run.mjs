@@ -1,7 +1,8 @@
 // `make bench`: measures the rows of docs/BENCHMARKS.md and prints them with a verdict each.
 //
 // Environment: QUICK=1 (three pairs, four rows, not for decisions), ROW=name[,name] (only these;
-// `runtime`: all about the actor runtime), PAIRS=5, WINDOW_S=4 (the measured window of a run), WAIT_S=60 (for a quiet machine). Runs inside
+// `runtime`: all about the actor runtime,
+// `mqtt`: all about MQTT), PAIRS=5, WINDOW_S=4 (the measured window of a run), WAIT_S=60 (for a quiet machine). Runs inside
 // lab.sh, the rows about the runtime also outside; needs only node's own library.
 import { accessSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus, release } from 'node:os';
@@ -10,14 +11,15 @@ import { room_rows } from './rows_rooms.mjs';
 import { client_rows } from './rows_clients.mjs';
 import { runtime_rows } from './rows_runtime.mjs';
 import { memory_rows } from './memory.mjs';
+import { mqtt_rows } from './rows_mqtt.mjs';
 import { judged, markdown, table } from './report.mjs';
 import { fairlead, floors, kill_all, lab, load_tool, scratch, sleep } from './processes.mjs';
 import { load_average } from './sample.mjs';
 
 const env = process.env;
 const is_quick = env.QUICK === '1';
-const all_rows = [...room_rows, ...client_rows, ...memory_rows, ...runtime_rows];
-const LIMIT_MS = (is_quick ? 2 : 15) * 60e3;
+const all_rows = [...room_rows, ...client_rows, ...mqtt_rows, ...memory_rows, ...runtime_rows];
+const LIMIT_MS = (is_quick ? 2 : 25) * 60e3;
 const begin = Date.now();
 
 const bench = {
