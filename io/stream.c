@@ -102,7 +102,8 @@ static void set_defaults(struct stream_config *config, uint32_t slots) {
 int streams_init(struct streams *streams, struct memory_ledger *ledger, struct ring *ring,
                  struct blocks *blocks, struct counters *counters,
                  const struct stream_config *config, void *port) {
-    *streams = (struct streams){.ring = ring,
+    *streams = (struct streams){.park_cursor = PARK_DONE,
+                                .ring = ring,
                                 .blocks = blocks,
                                 .counters = counters,
                                 .port = port,
@@ -437,6 +438,8 @@ static void end_lingering(struct streams *streams) {
 
 void stream_tick(struct streams *streams, uint32_t now_s) {
     streams->now_s = now_s;
+    if (streams->park_cursor == PARK_DONE) // else the last look is still under way
+        streams->park_cursor = 0;
     stream_recv_park_quiet(streams);
     end_lingering(streams);
     accepting_tick(streams);

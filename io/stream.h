@@ -114,7 +114,8 @@ void stream_flush_dirty(struct streams *streams);
 // After the last completion of an enter: gives back what was sent.
 void stream_settle(struct streams *streams);
 
-// Once a second: parks what is quiet, ends what lingers, retries accepts that were put off.
+// Once a second: begins to park what is quiet (the first slice now, others by stream_flush_dirty),
+// ends what lingers, retries accepts that were put off.
 void stream_tick(struct streams *streams, uint32_t now_s);
 
 // One switch, one line per operation. Releases the completion's buffer.

@@ -137,6 +137,7 @@ void stream_recv_arm_next(struct streams *streams, uint32_t index);
 void stream_recv_resume(struct streams *streams, uint32_t index);
 
 void stream_recv_flush_starved(struct streams *streams);
+// The next slice of this second's look for quiet streams.
 void stream_recv_park_quiet(struct streams *streams);
 void stream_on_recv(struct streams *streams, const struct ring_completion *completion);
 void stream_on_poll_in(struct streams *streams, const struct ring_completion *completion);

@@ -18,6 +18,8 @@
 #include "io/stream_internal.h"
 
 #define SECONDS_OFTEN 1 // bytes again within so many: hot
+#define PREFETCH_AHEAD 8
+#define PARK_SLICE 2048 // hot streams that one turn looks at
 
 static bool wants_bytes(const struct stream *stream) {
     bool reads = stream->state == STREAM_OPEN || stream->state == STREAM_FLUSHING ||
@@ -177,30 +179,37 @@ void stream_read_singly(struct streams *streams, uint32_t index) {
         stream_recv_cancel(streams, index);
 }
 
+// True when it stays in the list.
+static bool stays_hot(struct streams *streams, struct handle handle) {
+    struct stream *stream = slab_lookup(&streams->slots, handle);
+    if (!stream)
+        return false;
+    bool is_armed = stream->recv == STREAM_RECV_HOT || stream->recv == STREAM_RECV_ONCE;
+    bool is_quiet = quiet_s(streams, stream) >= streams->config.park_after_s;
+    if (stream->state == STREAM_OPEN && is_armed && !is_quiet)
+        return true;
+    stream->flags &= ~STREAM_IN_HOT & 0xfffu;
+    if (stream->state == STREAM_OPEN && is_armed) {
+        counter_add(streams->counters, COUNTER_PARKS, 1);
+        stream->flags &= ~STREAM_FAIR & 0xfffu;
+        stream_recv_cancel(streams, handle.index);
+    }
+    return false;
+}
+
+// Whoever goes leaves its place to the last, who is looked at there; who comes is behind all.
 void stream_recv_park_quiet(struct streams *streams) {
     struct stream_list *list = &streams->hot;
-    uint32_t kept = 0;
-    for (uint32_t i = 0; i < list->count; i++) {
-        struct handle handle = list->items[i];
-        struct stream *stream = slab_lookup(&streams->slots, handle);
-        if (i + 8 < list->count)
-            stream_prefetch(streams, list->items[i + 8].index);
-        if (!stream)
-            continue;
-        bool is_armed = stream->recv == STREAM_RECV_HOT || stream->recv == STREAM_RECV_ONCE;
-        bool is_quiet = quiet_s(streams, stream) >= streams->config.park_after_s;
-        if (stream->state == STREAM_OPEN && is_armed && !is_quiet) {
-            list->items[kept++] = handle;
-            continue;
-        }
-        stream->flags &= ~STREAM_IN_HOT & 0xfffu;
-        if (stream->state == STREAM_OPEN && is_armed) {
-            counter_add(streams->counters, COUNTER_PARKS, 1);
-            stream->flags &= ~STREAM_FAIR & 0xfffu;
-            stream_recv_cancel(streams, handle.index);
-        }
+    uint32_t at = streams->park_cursor;
+    for (uint32_t i = 0; i < PARK_SLICE && at < list->count; i++) {
+        if (at + PREFETCH_AHEAD < list->count)
+            stream_prefetch(streams, list->items[at + PREFETCH_AHEAD].index);
+        if (stays_hot(streams, list->items[at]))
+            at++;
+        else
+            list->items[at] = list->items[--list->count];
     }
-    list->count = kept;
+    streams->park_cursor = at < list->count ? at : PARK_DONE;
 }
 
 // A stream that takes more than its share of a turn goes on with one buffer a turn.

@@ -80,6 +80,8 @@ void stream_flush_dirty(struct streams *streams) {
     streams->dirty_count = kept;
     counter_add(streams->counters, COUNTER_SENDS, streams->submitted_count - submitted_before);
     streams->burst_index = SLAB_NONE;
+    if (UNLIKELY(streams->park_cursor != PARK_DONE))
+        stream_recv_park_quiet(streams);
     stream_recv_flush_starved(streams);
     accepting_flush(streams);
 }

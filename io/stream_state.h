@@ -114,6 +114,8 @@ struct stream_list {
     uint32_t capacity;
 };
 
+#define PARK_DONE UINT32_MAX
+
 struct streams {
     struct slab slots; // struct stream
     struct slab nodes;
@@ -133,6 +135,7 @@ struct streams {
     struct stream_list lingering;       // flushing and lingering
     struct stream_list *starved;        // per lane: receives to arm at the next flush, in order
     bool is_starved;                    // one of them has entries
+    uint32_t park_cursor;               // in `hot`, of this second's look; PARK_DONE: none
     uint32_t *lane_used;                // streams per lane
     uint32_t *lane_expected;            // descriptors promised to arrivals, per lane
     struct slab expected;               // struct stream_expected
@@ -155,11 +158,12 @@ static inline struct handle stream_handle(const struct streams *streams, uint32_
     return slab_handle(&streams->slots, index);
 }
 
-// Receives still wait for buffers: the next flush arms more. Or something waits for a send to be
+// Receives still wait for buffers: the next flush arms more. Or quiet ones are being looked for. Or
+// something waits for a send to be
 // settled. (The receives that are armed, and the send, may stay silent, so that nothing else would
 // begin a turn.)
 static inline bool streams_wants_turn(const struct streams *streams) {
-    return streams->is_starved || streams->is_awaiting_settle;
+    return streams->is_starved || streams->is_awaiting_settle || streams->park_cursor != PARK_DONE;
 }
 
 static inline void stream_prefetch(const struct streams *streams, uint32_t index) {

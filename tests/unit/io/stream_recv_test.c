@@ -52,6 +52,26 @@ START_TEST(stream_is_hot_at_first_parks_when_quiet_and_goes_hot_at_the_second_by
 }
 END_TEST
 
+START_TEST(many_quiet_streams_are_parked_in_slices_turn_by_turn) {
+    static const struct ring_config ring = {.lane_count = 1, .descriptors_per_lane = 6100};
+    enum { COUNT = 3000 };
+    struct rig *rig = rig_open(&ring, &(struct stream_config){.park_after_s = 1}, COUNT);
+    for (uint32_t i = 0; i < COUNT; i += 3) // these go, those behind them take their places
+        stream_close(&rig->streams, rig->peers[i].stream, STREAM_CLOSE_ABORT);
+    rig_tick(rig, 1);
+    uint64_t first = counter_read(&rig->counters, COUNTER_PARKS);
+    ck_assert_uint_gt(first, 0);
+    ck_assert_uint_lt(first, COUNT / 2);
+    ck_assert(streams_wants_turn(&rig->streams)); // nobody else might begin a turn
+    rig_turns(rig, 4, 0);
+    ck_assert_uint_eq(counter_read(&rig->counters, COUNTER_PARKS), COUNT * 2 / 3);
+    for (uint32_t i = 1; i < COUNT; i += 3)
+        ck_assert_uint_eq(recv_of(rig, i), STREAM_RECV_PARKED);
+    ck_assert(!streams_wants_turn(&rig->streams));
+    rig_free(rig, 0);
+}
+END_TEST
+
 START_TEST(bytes_that_cross_the_cancel_are_not_lost) {
     for (uint32_t miss = 0; miss <= 6; miss += 2) {
         struct rig *rig = rig_open(&one_lane, &(struct stream_config){.park_after_s = 1}, 1);
@@ -198,6 +218,7 @@ END_TEST
 
 UNIT_MAIN("io/stream_recv",
           stream_is_hot_at_first_parks_when_quiet_and_goes_hot_at_the_second_bytes,
+          many_quiet_streams_are_parked_in_slices_turn_by_turn,
           bytes_that_cross_the_cancel_are_not_lost, lost_more_is_armed_again,
           starved_streams_get_their_bytes_in_order_when_buffers_return,
           a_flooding_peer_gets_one_buffer_a_turn_and_the_others_theirs,
