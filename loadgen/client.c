@@ -65,9 +65,14 @@ int client_init(struct run *run) {
     run->publish_bytes = o->payload_bytes;
     run->request_bytes = is_of_any_size ? REPLAY_PING_BYTES : o->payload_bytes;
     for (uint32_t i = 0; i < run->room_count; i++) {
-        char topic[RUN_TOPIC_BYTES_MAX];
-        scan_expect(&run->rooms[i].expected, client_topic(run, i, topic),
-                    bytes_from_string(o->event), is_of_any_size ? 0 : o->payload_bytes);
+        char text[RUN_TOPIC_BYTES_MAX];
+        struct bytes topic = client_topic(run, i, text);
+        verify_start(&run->rooms[i].verify, 0);
+        if (run->protocol->is_mqtt)
+            mqtt_scan_expect(&run->rooms[i].mqtt, topic);
+        else
+            scan_expect(&run->rooms[i].phoenix, topic, bytes_from_string(o->event),
+                        is_of_any_size ? 0 : o->payload_bytes);
     }
     uint32_t peak = 0;
     for (uint32_t i = 0; i < run->plan->count; i++) {
@@ -75,13 +80,17 @@ int client_init(struct run *run) {
         peak = up > peak ? up : peak;
     }
     run->result->wanted = peak + o->has_flood;
-    return cut_init(run);
+    int status = cut_init(run);
+    if (status == 0 && run->protocol->init)
+        status = run->protocol->init(run);
+    return status;
 }
 
 struct bytes client_topic(const struct run *run, uint32_t room, char text[RUN_TOPIC_BYTES_MAX]) {
     bool is_flood = run->flood_client != SLAB_NONE && room == run->room_count - 1;
-    int size = is_flood ? snprintf(text, RUN_TOPIC_BYTES_MAX, "room:bench-flood")
-                        : snprintf(text, RUN_TOPIC_BYTES_MAX, "room:bench-%u",
+    const char *prefix = run->protocol->is_mqtt ? run->options.topic_prefix : "room:";
+    int size = is_flood ? snprintf(text, RUN_TOPIC_BYTES_MAX, "%sbench-flood", prefix)
+                        : snprintf(text, RUN_TOPIC_BYTES_MAX, "%sbench-%u", prefix,
                                    run->options.first_room + room);
     return bytes_of(text, (size_t)size);
 }
@@ -135,7 +144,7 @@ static void leave_state(struct run *run, uint32_t index) {
         run->result->live--;
         if (client->member == CLIENT_IN || client->member == CLIENT_LEAVING)
             client_leave_room(run, index);
-        run->result->unanswered += client->unanswered;
+        run->result->unanswered += client_owed(run, index);
         run->outstanding -= client->unanswered;
         client->unanswered = 0;
         run->heartbeats_outstanding -= client->heartbeats;
@@ -145,6 +154,8 @@ static void leave_state(struct run *run, uint32_t index) {
     throttle_forget(run, index);
     client->member = CLIENT_OUT;
     cut_release(run, client);
+    if (run->protocol->on_gone)
+        run->protocol->on_gone(run, index);
     if (run->result->live_max == 0 && result_refused_count(run->result) >= GIVE_UP_AFTER)
         run->gives_up = true;
 }
@@ -179,6 +190,23 @@ void client_fail(struct run *run, uint32_t index, enum result_failure why, const
         comeback_on_dropped(run, index, clock_monotonic_ns());
 }
 
+// RFC 8446 5.1: a record of type alert or handshake, version 3.x.
+static bool is_tls(struct bytes head) {
+    return head.size >= 2 && (head.data[0] == 0x15 || head.data[0] == 0x16) && head.data[1] == 3;
+}
+
+void client_fail_stranger(struct run *run, uint32_t index, const struct client_stranger *stranger) {
+    char text[CLIENT_SHOWN_BYTES];
+    const char *host = target_of(run->targets, index)->host;
+    if (is_tls(stranger->head))
+        client_fail(run, index, stranger->why,
+                    "%.100s speaks TLS, which this tool does not: point it at the plain port",
+                    host);
+    else
+        client_fail(run, index, stranger->why, "%.100s is no %s server: %s; it said '%s'", host,
+                    stranger->wanted, stranger->cause, client_shown(stranger->head, text));
+}
+
 void client_depart(struct run *run, uint32_t index) {
     struct client *client = &run->clients[index];
     comeback_forget(run, index);
@@ -188,6 +216,8 @@ void client_depart(struct run *run, uint32_t index) {
     // does not reach it for the same reason.
     run->outstanding -= client->unanswered;
     client->unanswered = 0;
+    if (run->protocol->on_gone)
+        run->protocol->on_gone(run, index);
     if (client->state == CLIENT_LIVE && client_is_stable(client)) {
         uint32_t room = run_room_of(run, index);
         flight_forgive(&run->flights, room, run->rooms[room].published);
@@ -234,7 +264,7 @@ void client_on_end(struct run *run, uint32_t index, enum stream_end reason) {
     case CLIENT_CONNECTING:
     case CLIENT_OPENING:
         run->protocol->on_end_early(run, index);
-        client_fail(run, index, RESULT_NOT_HTTP,
+        client_fail(run, index, run->protocol->stranger,
                     "the server closed the connection before it answered %s", run->protocol->hello);
         return;
     case CLIENT_JOINING:

@@ -76,6 +76,22 @@ void client_fail(struct run *run, uint32_t index, enum result_failure why, const
 // The same for what this machine refused, errno `error`, with the cure where there is one.
 void client_fail_local(struct run *run, uint32_t index, int error);
 
+// The server said something that is nothing of the protocol that it was greeted in.
+struct client_stranger {
+    enum result_failure why;
+    const char *wanted; // "WebSocket"
+    struct bytes head;  // what it said
+    const char *cause;
+};
+
+void client_fail_stranger(struct run *run, uint32_t index, const struct client_stranger *stranger);
+
+// Answers that the server owes it.
+static inline uint32_t client_owed(const struct run *run, uint32_t index) {
+    return run->protocol->count_owed ? run->protocol->count_owed(run, index)
+                                     : run->clients[index].unanswered;
+}
+
 // Queues encoded bytes for the client's stream; the caller keeps its reference. False when the
 // server does not read or the client is gone.
 MUST_USE bool client_try_push(struct run *run, uint32_t index, uint32_t parcel);

@@ -113,6 +113,9 @@ static void count_failure(struct result *r, enum result_failure why) {
     case RESULT_HTTP:
         r->storm_refused_http++;
         return;
+    case RESULT_REFUSED:
+        r->storm_refused_connack++;
+        return;
     case RESULT_JOIN:
         r->storm_refused_join++;
         return;
@@ -126,6 +129,7 @@ static void count_failure(struct result *r, enum result_failure why) {
         r->storm_local++;
         return;
     case RESULT_NOT_HTTP:
+    case RESULT_NOT_MQTT:
     case RESULT_CLOSED_EARLY:
     case RESULT_CLOSED:
     case RESULT_RESET:

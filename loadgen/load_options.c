@@ -61,11 +61,12 @@ static const struct option_row ROWS[] = {
     {.name = "target",
      .argument = "URL",
      .type = OPTION_TARGET,
-     .help = "ws://host:port/path or tcp://host:port; repeatable, connections take turns "
-             "(default " LOAD_OPTIONS_TARGET_DEFAULT "; ws-echo: path /echo)"},
+     .help = "ws://host:port/path, mqtt://host:port or tcp://host:port; repeatable, connections "
+             "take turns (default " LOAD_OPTIONS_TARGET_DEFAULT "; ws-echo: path /echo; mqtt: "
+             "mqtt://127.0.0.1:8080; mqtt-ws: path /mqtt)"},
     ROW_TEXT("protocol", protocol_name, "NAME", "",
-             "what is spoken there: phoenix (the default for ws://), ws-echo, tcp-echo (for "
-             "tcp://)"),
+             "what is spoken there: phoenix (the default for ws://), ws-echo, mqtt (for mqtt://), "
+             "mqtt-ws, tcp-echo (for tcp://)"),
     ROW_COUNT("spread-destinations", spread_destinations, "N", "0", 0, 254,
               "connect to 127.0.0.1 … 127.0.0.N in turn: the server must listen on all of them"),
     ROW_GROUP("Connections"),
@@ -114,6 +115,13 @@ static const struct option_row ROWS[] = {
              "one more connection sends `ping` as fast as it can, beside the measured ones"),
     ROW_COUNT("flood-unanswered-max", flood_unanswered_max, "N", "1024", 64, 1000000000,
               "pings of the flood under way at once"),
+    ROW_GROUP("MQTT"),
+    ROW_TEXT("mqtt-version", mqtt_version_text, "V", "5", "5 or 3.1.1"),
+    ROW_COUNT("qos", qos, "N", "0", 0, 2, "of publishes and subscriptions: 0, 1 or 2"),
+    ROW_TEXT("topic-prefix", topic_prefix, "TEXT", "room/",
+             "topics are this and bench-0 and up: room/ makes rooms of them, bench/ plain topics"),
+    ROW_TEXT("shared-group", shared_group, "NAME", "",
+             "the members of a room subscribe to $share/NAME/…: each message is for one of them"),
     ROW_GROUP("Churn, storms, slow readers, phases"),
     ROW_NUMBER("churn-rate", churn_rate, "N", "0", 0, PLAN_CHURN_RATE_MAX,
                "members a second, in all rooms, who leave and join again"),

@@ -28,7 +28,6 @@
 #define LOAD_OPTIONS_SOURCES_MAX 1024
 #define LOAD_OPTIONS_ERROR_BYTES 512
 #define LOAD_OPTIONS_TARGET_DEFAULT "ws://127.0.0.1:8080/socket/websocket"
-#define LOAD_OPTIONS_TARGET_DEFAULT_ECHO "ws://127.0.0.1:8080/echo"
 
 // The fixed fields of a payload take 55 bytes (stamp.h).
 #define LOAD_OPTIONS_PAYLOAD_BYTES_MIN 55
@@ -65,8 +64,13 @@ struct load_options {
     const char *listen; // where an agent waits
     bool is_agent;      // waits for coordinators
     bool allows_remote;
-    const char *event;     // of publishes
-    const char *json_file; // "" when none
+    const char *event; // of publishes
+    const char *mqtt_version_text;
+    uint32_t mqtt_version;    // enum mqtt_version: the same, read
+    uint32_t qos;             // MQTT: of publishes and subscriptions
+    const char *topic_prefix; // MQTT: of the rooms' topics
+    const char *shared_group; // MQTT: members subscribe as this group; "": each for itself
+    const char *json_file;    // "" when none
     const char *histogram_file;
     const char *csv_file;
     const char *html_file;

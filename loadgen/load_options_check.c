@@ -3,8 +3,14 @@
 // option has changed.
 #include <string.h>
 
+#include "gateway/wire/mqtt_topic.h"
+#include "gateway/wire/utf8.h"
 #include "loadgen/load_options.h"
+#include "loadgen/mqtt_scan.h"
 #include "sched/base/nearest.h"
+
+#define TOPIC_PREFIX_BYTES_MAX 64
+#define SHARED_GROUP_BYTES_MAX 32
 
 static const char *scenario_of(const struct load_options *o) {
     return load_options_scenario_name(o->scenario);
@@ -67,13 +73,19 @@ static bool check_event(const struct load_options *o, char *error) {
 
 // --- what is spoken ------------------------------------------------------------------------------
 
+// A name that begins with what was written is nearer than any other.
+static uint32_t distance_of(const char *written, const char *name) {
+    bool is_beginning = written[0] != 0 && strncmp(name, written, strlen(written)) == 0;
+    return is_beginning ? 0 : nearest_distance(written, name);
+}
+
 static bool refuse_protocol(const struct load_options *o, char *error) {
     const char *nearest = protocol_at(0)->name;
     char names[160] = "";
     size_t size = 0;
     for (size_t i = 0; protocol_at(i) != NULL; i++) {
         const char *name = protocol_at(i)->name;
-        if (nearest_distance(o->protocol_name, name) < nearest_distance(o->protocol_name, nearest))
+        if (distance_of(o->protocol_name, name) < distance_of(o->protocol_name, nearest))
             nearest = name;
         size += (size_t)snprintf(names + size, sizeof(names) - size, "%s%s", i ? ", " : "", name);
     }
@@ -94,8 +106,8 @@ static bool choose_protocol(struct load_options *o, char *error) {
         return load_options_fail(error, "--raw-echo means --protocol ws-echo, and --protocol is %s",
                                  o->protocol->name);
     o->is_raw_echo = o->protocol == &PROTOCOL_WS_ECHO;
-    if (o->has_default_target && o->is_raw_echo)
-        o->targets[0] = LOAD_OPTIONS_TARGET_DEFAULT_ECHO;
+    if (o->has_default_target && o->protocol->default_target != NULL)
+        o->targets[0] = o->protocol->default_target;
     if (o->has_default_target && !protocol_takes_url(o->protocol, o->targets[0]))
         return load_options_fail(error, "the protocol %s wants a target: %s://host:port",
                                  o->protocol->name, o->protocol->scheme);
@@ -117,6 +129,54 @@ static bool check_protocol(const struct load_options *o, char *error) {
         return load_options_fail(error, "--flood sends Phoenix pings, which %s has none of",
                                  p->name);
     return true;
+}
+
+static bool check_mqtt_topics(const struct load_options *o, char *error) {
+    _Static_assert(TOPIC_PREFIX_BYTES_MAX + sizeof("bench-4294967295") <= MQTT_SCAN_TOPIC_BYTES_MAX,
+                   "a room's topic fits");
+    struct bytes prefix = bytes_from_string(o->topic_prefix);
+    struct bytes group = bytes_from_string(o->shared_group);
+    if (prefix.size > TOPIC_PREFIX_BYTES_MAX || !utf8_is_valid(prefix) ||
+        mqtt_topic_has_wildcard(prefix) || (prefix.size > 0 && prefix.data[0] == '$'))
+        return load_options_fail(error,
+                                 "--topic-prefix wants at most %d bytes of UTF-8 without + and #, "
+                                 "and not $ at their beginning",
+                                 TOPIC_PREFIX_BYTES_MAX);
+    if (group.size > SHARED_GROUP_BYTES_MAX || !utf8_is_valid(group) ||
+        strpbrk(o->shared_group, "/+#") != NULL)
+        return load_options_fail(error,
+                                 "--shared-group wants a name of at most %d bytes of UTF-8 without "
+                                 "/, + and #",
+                                 SHARED_GROUP_BYTES_MAX);
+    // Who goes takes messages along that are then for nobody else, and nobody can tell which.
+    bool stays = o->scenario <= LOAD_OPTIONS_ROOMS && o->churn_rate == 0 && !o->reconnects;
+    if (group.size > 0 && !stays)
+        return load_options_fail(
+            error,
+            "--shared-group belongs to rooms, echo and hold in which everybody "
+            "stays, not to %s",
+            o->churn_rate > 0 ? "--churn-rate"
+            : o->reconnects   ? "--reconnect"
+                              : scenario_of(o));
+    return true;
+}
+
+static bool check_mqtt(struct load_options *o, char *error) {
+    static const char *const of_mqtt[] = {"mqtt-version", "qos", "topic-prefix", "shared-group"};
+    for (size_t i = 0; i < sizeof(of_mqtt) / sizeof(of_mqtt[0]); i++)
+        if (load_options_is_given(o, of_mqtt[i]) && !o->protocol->is_mqtt)
+            return load_options_fail(error,
+                                     "--%s belongs to the protocols mqtt and mqtt-ws, not "
+                                     "to %s",
+                                     of_mqtt[i], o->protocol->name);
+    if (o->protocol->is_mqtt && load_options_is_given(o, "event"))
+        return load_options_fail(error, "--event is Phoenix's: MQTT messages have no event");
+    bool is_5 = strcmp(o->mqtt_version_text, "5") == 0 || strcmp(o->mqtt_version_text, "5.0") == 0;
+    o->mqtt_version = is_5 ? MQTT_5 : MQTT_3_1_1;
+    if (!is_5 && strcmp(o->mqtt_version_text, "3.1.1") != 0)
+        return load_options_fail(error, "--mqtt-version wants 5 or 3.1.1, not '%s'",
+                                 o->mqtt_version_text);
+    return check_mqtt_topics(o, error);
 }
 
 // --- what belongs to which scenario --------------------------------------------------------------
@@ -210,9 +270,9 @@ bool load_options_check(struct load_options *o, char error[LOAD_OPTIONS_ERROR_BY
     bool can_be_closed = o->scenario <= LOAD_OPTIONS_ROOMS;
     count_clients(o);
     o->is_closed |= o->rate == 0 && o->rate_end < 0 && can_be_closed;
-    if (!choose_protocol(o, error) || !check_protocol(o, error) || !check_belongings(o, error) ||
-        !read_words(o, error) || !check_open_loop(o, error) || !read_sizes(o, error) ||
-        !check_event(o, error) || !check_agents(o, error))
+    if (!choose_protocol(o, error) || !check_protocol(o, error) || !check_mqtt(o, error) ||
+        !check_belongings(o, error) || !read_words(o, error) || !check_open_loop(o, error) ||
+        !read_sizes(o, error) || !check_event(o, error) || !check_agents(o, error))
         return false;
     if (o->talkers > o->sizes.max)
         return load_options_fail(error, "--talkers %u is more than %s %u", o->talkers,

@@ -3,10 +3,8 @@
 #include <string.h>
 
 static const struct protocol *const PROTOCOLS[] = {
-    &PROTOCOL_PHOENIX,
-    &PROTOCOL_WS_ECHO,
-    &PROTOCOL_TCP_ECHO,
-    NULL,
+    &PROTOCOL_PHOENIX, &PROTOCOL_WS_ECHO, &PROTOCOL_TCP_ECHO,
+    &PROTOCOL_MQTT,    &PROTOCOL_MQTT_WS, NULL,
 };
 
 const struct protocol *protocol_at(size_t position) {

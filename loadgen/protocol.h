@@ -21,26 +21,37 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "loadgen/result.h"
 #include "loadgen/stamp.h"
 
 struct run;
 
 struct protocol {
-    const char *name;   // as in --protocol
-    const char *scheme; // of the URLs it takes, without ://
-    bool has_rooms;     // publish, join, leave
-    bool has_requests;  // one answer to each
+    const char *name;           // as in --protocol
+    const char *scheme;         // of the URLs it takes, without ://
+    const char *default_target; // when no URL is given; NULL: one must be
+    bool is_mqtt;               // takes --qos and its like
+    bool has_rooms;             // publish, join, leave
+    bool has_requests;          // one answer to each
     bool has_heartbeats;
+    // What a server is counted as that answers the hello with nothing of this protocol.
+    enum result_failure stranger;
     const char *hello;     // what the server must answer first, "the WebSocket upgrade"
     const char *join;      // and then, "the join"; NULL: nothing
     const char *join_hint; // after "… no answer to the join", ""
 
+    // Reserves what it needs for run->client_count clients: 0, or -ENOMEM. NULL: nothing.
+    int (*init)(struct run *run);
     void (*on_open)(struct run *run, uint32_t index);
     // `data` may be changed in place; it is the caller's.
     void (*on_data)(struct run *run, uint32_t index, uint8_t *data, size_t size);
     // The connection ends or times out before it is live: when a part of a refusal has come, tells
     // it with client_fail.
     void (*on_end_early)(struct run *run, uint32_t index);
+    // The connection is over, whoever ended it: forgets what it kept of it. NULL: nothing.
+    void (*on_gone)(struct run *run, uint32_t index);
+    // Answers that the server owes this client. NULL: one to each request and publish.
+    uint32_t (*count_owed)(const struct run *run, uint32_t index);
 
     // NULL without has_requests.
     bool (*try_request)(struct run *run, uint32_t index, const struct stamp *stamp);
@@ -58,6 +69,8 @@ struct protocol {
 extern const struct protocol PROTOCOL_PHOENIX;
 extern const struct protocol PROTOCOL_WS_ECHO;
 extern const struct protocol PROTOCOL_TCP_ECHO;
+extern const struct protocol PROTOCOL_MQTT;
+extern const struct protocol PROTOCOL_MQTT_WS;
 
 // By its name; NULL when there is none.
 const struct protocol *protocol_lookup(const char *name);

@@ -201,7 +201,7 @@ static void on_message(struct run *run, uint32_t index, struct bytes text) {
     uint64_t sequence;
     struct scan_message message;
     const struct room *room = &run->rooms[run_room_of(run, index)];
-    if (LIKELY(scan_broadcast(&room->expected, text, &payload, &sequence)))
+    if (LIKELY(scan_broadcast(&room->phoenix, text, &payload, &sequence)))
         on_broadcast(run, index, payload, sequence);
     else if (scan_names(text, &message))
         on_other(run, index, &message);
@@ -225,17 +225,20 @@ static void on_open(struct run *run, uint32_t index) {
     char parameters[RUN_USER_BYTES_MAX + 32];
     snprintf(parameters, sizeof(parameters), "user=u%07u&vsn=2.0.0",
              run->options.first_user + index);
-    ws_client_open(run, index, parameters);
+    ws_client_open(run, index, parameters, NULL);
 }
 
 static void on_data(struct run *run, uint32_t index, uint8_t *data, size_t size) {
-    static const struct ws_client_calls calls = {on_upgraded, on_message, on_pong};
+    static const struct ws_client_calls calls = {
+        .on_upgraded = on_upgraded, .on_message = on_message, .on_pong = on_pong};
     ws_client_take(run, index, bytes_of(data, size), &calls);
 }
 
 const struct protocol PROTOCOL_PHOENIX = {
     .name = "phoenix",
     .scheme = "ws",
+    .default_target = "ws://127.0.0.1:8080/socket/websocket",
+    .stranger = RESULT_NOT_HTTP,
     .has_rooms = true,
     .has_requests = true,
     .has_heartbeats = true,

@@ -58,6 +58,7 @@ static void on_data(struct run *run, uint32_t index, uint8_t *bytes, size_t size
 const struct protocol PROTOCOL_TCP_ECHO = {
     .name = "tcp-echo",
     .scheme = "tcp",
+    .stranger = RESULT_CLOSED_EARLY,
     .has_requests = true,
     .hello = "the connect",
     .on_open = on_open,

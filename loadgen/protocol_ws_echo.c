@@ -32,17 +32,20 @@ static void on_pong(struct run *run, uint32_t index, struct bytes payload) {
 }
 
 static void on_open(struct run *run, uint32_t index) {
-    ws_client_open(run, index, "");
+    ws_client_open(run, index, "", NULL);
 }
 
 static void on_data(struct run *run, uint32_t index, uint8_t *data, size_t size) {
-    static const struct ws_client_calls calls = {client_set_live, on_message, on_pong};
+    static const struct ws_client_calls calls = {
+        .on_upgraded = client_set_live, .on_message = on_message, .on_pong = on_pong};
     ws_client_take(run, index, bytes_of(data, size), &calls);
 }
 
 const struct protocol PROTOCOL_WS_ECHO = {
     .name = "ws-echo",
     .scheme = "ws",
+    .default_target = "ws://127.0.0.1:8080/echo",
+    .stranger = RESULT_NOT_HTTP,
     .has_requests = true,
     .has_heartbeats = true,
     .hello = "the WebSocket upgrade",

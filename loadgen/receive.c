@@ -49,7 +49,10 @@ static void record_reply(struct run *run, const struct stamp *stamp) {
 
 void receive_joined(struct run *run, uint32_t index, uint64_t watermark) {
     struct client *client = &run->clients[index];
-    if (watermark == VERIFY_UNKNOWN)
+    client->floor = run->rooms[run_room_of(run, index)].published;
+    if (run->numbers == RUN_NUMBERS_OWN)
+        verify_start(&client->verify, client->floor);
+    else if (watermark == VERIFY_UNKNOWN)
         verify_init(&client->verify);
     else
         verify_start(&client->verify, watermark);
@@ -176,24 +179,62 @@ void receive_sequence(struct run *run, uint32_t index, uint64_t sequence) {
         room->last_sequence = sequence;
 }
 
-// Once, with the first delivery: whose numbers are they? The tool's own begin at 1 for everyone.
+// Once, with the first delivery: whose numbers are they? The tool's own begin with a member's join.
 static void choose_numbers(struct run *run, enum run_numbers numbers) {
     run->numbers = numbers;
     if (numbers == RUN_NUMBERS_OWN)
         for (uint32_t i = 0; i < run->client_count; i++)
-            verify_start(&run->clients[i].verify, 0);
+            verify_start(&run->clients[i].verify, run->clients[i].floor);
+}
+
+// The first number of the server's that a member sees, when its join's answer had none: with one
+// talker who stays, our own number says how many messages it should have seen before.
+static void begin_numbers(const struct run *run, struct client *client, const struct stamp *stamp,
+                          uint64_t sequence) {
+    bool knows_order = run->options.talkers == 1 && !run->phases.needs.returns &&
+                       !run->options.reconnects && stamp->number > client->floor;
+    uint64_t before = knows_order ? stamp->number - client->floor : 1;
+    verify_start(&client->verify, sequence - (before < sequence ? before : sequence));
+}
+
+// One member of a shared group has it: exactly one is to, and what it gets is in order.
+static bool take_shared(struct run *run, uint32_t index, const struct stamp *stamp) {
+    struct verify_totals *totals = &run->result->verify;
+    struct verify_member *member = &run->clients[index].verify;
+    struct room *room = &run->rooms[run_room_of(run, index)];
+    if (!verify_take(&room->verify, totals, stamp->number, false))
+        return false;
+    totals->disordered += run->options.talkers == 1 && stamp->number <= member->highest;
+    member->highest = stamp->number > member->highest ? stamp->number : member->highest;
+    return true;
 }
 
 // Is it the first time that this member gets it?
 static bool take_number(struct run *run, uint32_t index, const struct stamp *stamp,
                         uint64_t sequence, bool is_ours) {
-    struct verify_member *member = &run->clients[index].verify;
+    struct client *client = &run->clients[index];
     struct verify_totals *totals = &run->result->verify;
     if (UNLIKELY(run->numbers == RUN_NUMBERS_UNKNOWN))
         choose_numbers(run, sequence ? RUN_NUMBERS_SERVER : RUN_NUMBERS_OWN);
-    if (run->numbers == RUN_NUMBERS_SERVER && sequence != 0)
-        return verify_take(member, totals, sequence, true);
-    return is_ours && verify_take(member, totals, stamp->number, run->options.talkers == 1);
+    if (run->numbers == RUN_NUMBERS_SERVER && sequence != 0) {
+        if (UNLIKELY(client->verify.highest == VERIFY_UNKNOWN && is_ours))
+            begin_numbers(run, client, stamp, sequence);
+        return verify_take(&client->verify, totals, sequence, true);
+    }
+    if (!is_ours || stamp->number <= client->floor)
+        return false;
+    if (run->options.shared_group[0] != 0)
+        return take_shared(run, index, stamp);
+    return verify_take(&client->verify, totals, stamp->number, run->options.talkers == 1);
+}
+
+// Nobody answers a QoS 0 publish; that its own publisher has it says that the server had it.
+static void note_echo(struct run *run, uint32_t index, const struct stamp *stamp) {
+    struct client *client = &run->clients[index];
+    if (stamp->publisher != run->options.first_user + index || client->unanswered == 0)
+        return;
+    client->unanswered--;
+    run->outstanding--;
 }
 
 // A reader that is throttled by ourselves: how late it is says nothing about the server.
@@ -216,6 +257,8 @@ void receive_delivery(struct run *run, uint32_t index, const struct stamp *stamp
         record_slow(run, stamp);
     else
         record_latency(run, stamp);
+    if (is_new && run->protocol->is_mqtt && run->options.qos == 0)
+        note_echo(run, index, stamp);
     if (!is_ours || !is_new || !client_is_stable(client))
         return;
     uint32_t room = run_room_of(run, index);
@@ -223,6 +266,22 @@ void receive_delivery(struct run *run, uint32_t index, const struct stamp *stamp
     struct flight_times times = {&r->first, &r->median, &r->last};
     if (flight_take(&run->flights, &receipt, &times) == FLIGHT_LAST)
         scenario_on_complete(run, room, run->read_ns);
+}
+
+void receive_redelivery(struct run *run, uint32_t index, const struct stamp *stamp,
+                        uint64_t sequence) {
+    struct verify_totals *totals = &run->result->verify;
+    uint64_t before = totals->duplicates;
+    receive_delivery(run, index, stamp, sequence);
+    run->result->redelivered++;
+    totals->duplicates = before;
+}
+
+void receive_foreign(struct run *run, uint32_t index, uint64_t sequence) {
+    run->result->foreign++;
+    receive_sequence(run, index, sequence);
+    if (run->numbers == RUN_NUMBERS_SERVER && sequence != 0)
+        (void)verify_take(&run->clients[index].verify, &run->result->verify, sequence, true);
 }
 
 void receive_gap(struct run *run, uint32_t index, uint64_t from, uint64_t to) {
@@ -241,15 +300,29 @@ void receive_gap(struct run *run, uint32_t index, uint64_t from, uint64_t to) {
 
 // --- the end -------------------------------------------------------------------------------------
 
+bool receive_is_complete(const struct run *run) {
+    for (uint32_t i = 0; i < run->options.connections; i++) {
+        const struct client *client = &run->clients[i];
+        const struct room *room = &run->rooms[run_room_of(run, i)];
+        uint64_t last = run->numbers == RUN_NUMBERS_SERVER ? room->last_sequence : room->published;
+        if (client->role == LAYOUT_CHURNER && client_is_member(run, i) &&
+            client->verify.highest < last)
+            return false;
+    }
+    return true;
+}
+
 static void finish_member(struct run *run, uint32_t index) {
     struct client *client = &run->clients[index];
     const struct room *room = &run->rooms[run_room_of(run, index)];
     bool is_own = run->numbers == RUN_NUMBERS_OWN ||
                   (run->numbers == RUN_NUMBERS_UNKNOWN && room->last_sequence == 0);
     if (is_own && run->numbers == RUN_NUMBERS_UNKNOWN)
-        verify_start(&client->verify, 0);
+        verify_start(&client->verify, client->floor);
     uint64_t last = is_own ? room->published : room->last_sequence;
-    if (client->role != LAYOUT_SLOW)
+    if (client->role != LAYOUT_SLOW && !is_own && client->verify.highest == VERIFY_UNKNOWN)
+        run->result->verify.missing += room->published - client->floor; // and got nothing at all
+    else if (client->role != LAYOUT_SLOW)
         verify_finish(&client->verify, &run->result->verify, last);
     else if (client->verify.highest != VERIFY_UNKNOWN && last > client->verify.highest)
         run->result->slow_behind += last - client->verify.highest;
@@ -270,10 +343,14 @@ void receive_finish(struct run *run) {
         if (run->clients[i].state != CLIENT_LIVE)
             continue;
         asked += run->clients[i].asked;
-        if (run->protocol->has_rooms && run->clients[i].member == CLIENT_IN)
+        if (run->protocol->has_rooms && run->clients[i].member == CLIENT_IN &&
+            run->options.shared_group[0] == 0)
             finish_member(run, i);
-        r->unanswered += run->clients[i].unanswered;
+        r->unanswered += client_owed(run, i);
     }
+    for (uint32_t i = 0; run->options.shared_group[0] != 0 && i < run->room_count; i++)
+        if (run->rooms[i].live > 0)
+            verify_finish(&run->rooms[i].verify, &r->verify, run->rooms[i].published);
     r->heartbeats_unanswered = run->heartbeats_outstanding;
     // A server that answers no publish at all owes none.
     if (asked == 0 && r->answered_all == 0)

@@ -38,6 +38,14 @@ void receive_sequence(struct run *run, uint32_t index, uint64_t sequence);
 void receive_delivery(struct run *run, uint32_t index, const struct stamp *stamp,
                       uint64_t sequence);
 
+// The same for one that the server says it may have delivered before (MQTT's DUP flag): seen again
+// it is no duplicate.
+void receive_redelivery(struct run *run, uint32_t index, const struct stamp *stamp,
+                        uint64_t sequence);
+
+// A message of somebody else to the client's room.
+void receive_foreign(struct run *run, uint32_t index, uint64_t sequence);
+
 // The server announces that from … to are lost to this member.
 void receive_gap(struct run *run, uint32_t index, uint64_t from, uint64_t to);
 
@@ -48,6 +56,10 @@ void receive_flood(struct run *run);
 
 // A message that the protocol does not know.
 void receive_strange(struct run *run);
+
+// True when no member who comes and goes is behind its room: flights (flight.h) do not wait for
+// them. O(connections), for the end of a run.
+bool receive_is_complete(const struct run *run);
 
 // At the end of the run: what is missing at each member's end counts as lost.
 void receive_finish(struct run *run);

@@ -180,7 +180,7 @@ void report_print_table(FILE *out, const struct report *report) {
         print_processes(out, report);
     }
     if (r->strange > 0)
-        fprintf(out, "strange       %s messages that are neither Phoenix nor ours\n",
+        fprintf(out, "strange       %s messages that this tool did not understand\n",
                 GROUPED(r->strange));
     print_environment(out, report);
     fprintf(out, "verdict       exit %d\n", v->code);

@@ -33,6 +33,7 @@ static void print_attempts(FILE *out, const struct result *r) {
         return;
     fprintf(out, "              %llu attempts", whole(r->storm_attempts));
     print_cause(out, r->storm_refused_http, "refused the upgrade");
+    print_cause(out, r->storm_refused_connack, "refused by CONNACK");
     print_cause(out, r->storm_refused_join, "refused the join");
     print_cause(out, r->storm_unreachable, "unreachable");
     print_cause(out, r->storm_timeouts, "timed out");

@@ -64,12 +64,15 @@
     X(dropped_back, "connections", "that the server had dropped: joined again (--reconnect)")      \
     X(storm_attempts, "connects", "attempts to come back, or to come in the course of the run")    \
     X(storm_refused_http, "connects", "of these attempts: answered, and not with an upgrade")      \
+    X(storm_refused_connack, "connects", "of these attempts: the CONNACK said no")                 \
     X(storm_refused_join, "connects", "of these attempts: the join was refused")                   \
     X(storm_unreachable, "connects", "of these attempts: no TCP connection")                       \
     X(storm_timeouts, "connects", "of these attempts: not connected and joined in time")           \
     X(storm_closed, "connects", "of these attempts: closed or broken before joined")               \
     X(storm_local, "connects", "of these attempts: this machine had no ports, files or memory")    \
-    X(absent, "messages", "not sent: whoever was meant to was away by our own doing")
+    X(absent, "messages", "not sent: whoever was meant to was away by our own doing")              \
+    X(redelivered, "messages", "MQTT: repeated with the DUP flag, as QoS 1 and 2 may be")          \
+    X(foreign, "messages", "of other publishers in our rooms")
 
 // X(name, unit, help): uint64_t, the largest of the parts.
 #define RESULT_PEAKS(X)                                                                            \
@@ -140,13 +143,15 @@ enum result_failure {
     RESULT_UNREACHABLE,  // no TCP connection: refused, no route, timed out
     RESULT_HTTP,         // answered, and not with 101
     RESULT_NOT_HTTP,     // answered something that is no WebSocket upgrade
+    RESULT_REFUSED,      // MQTT: CONNACK said no
+    RESULT_NOT_MQTT,     // answered something that is no CONNACK
     RESULT_JOIN,         // the join was refused
     RESULT_TIMEOUT,      // not connected and joined in time
     RESULT_CLOSED_EARLY, // closed by the peer before it had joined
     RESULT_LOCAL,        // this machine: no ports, no files, no memory
     RESULT_CLOSED,       // closed by the server after it had joined
     RESULT_RESET,        // ended without a close frame after it had joined
-    RESULT_PROTOCOL,     // the server broke RFC 6455
+    RESULT_PROTOCOL,     // the server broke RFC 6455, or MQTT
     RESULT_FAILURE_COUNT,
 };
 

@@ -3,7 +3,7 @@
 // up and down, the protocol encodes and decodes, receive.c counts what came, scenario.c says what
 // is sent and when.
 //
-// Memory: 64 B per connection here, 32 B in the stream table, 152 B per room; a message cut by the
+// Memory: 64 B per connection here, 32 B in the stream table, 168 B per room; a message cut by the
 // end of a read holds a slot of about the payload's size plus 9 KiB until the rest comes; 4 B per
 // connection with rooms of a mix of sizes, 32 B while it is away in a storm, 24 B while a slow
 // reader waits. Nothing is allocated after the start.
@@ -16,6 +16,8 @@
 #include "loadgen/flight.h"
 #include "loadgen/layout.h"
 #include "loadgen/live.h"
+#include "loadgen/mqtt_client.h"
+#include "loadgen/mqtt_scan.h"
 #include "loadgen/phases.h"
 #include "loadgen/replay.h"
 #include "loadgen/protocol.h"
@@ -28,8 +30,8 @@
 #include "sched/base/clock.h"
 #include "sched/base/rng.h"
 
-#define RUN_TOPIC_BYTES_MAX 40 // room:bench-4294967295
-#define RUN_USER_BYTES_MAX 16  // u0000001
+#define RUN_TOPIC_BYTES_MAX 160 // $share/group/prefix/bench-4294967295
+#define RUN_USER_BYTES_MAX 16   // u0000001
 
 // NONE → CONNECTING client_connect_due → OPENING client_on_open (the protocol says hello) →
 // JOINING client_set_joining (protocols with rooms) → LIVE client_set_live; any of them → GONE
@@ -62,6 +64,7 @@ struct client {
     uint32_t replied_window;     // bit k: replied - k was answered
     uint32_t unanswered;         // requests and publishes on their way
     uint32_t started_ms;         // when it did begin, since the run did
+    uint32_t floor;              // own numbers of its room up to this are from before its join
     uint8_t state;               // enum client_state
     uint8_t member;              // enum client_member
     uint8_t role;                // enum layout_role
@@ -75,7 +78,11 @@ struct room {
     uint32_t live;          // members
     uint32_t stable;        // of them: neither slow nor coming and going; messages are due to these
     uint32_t published;     // by this process
-    struct scan_expected expected;
+    struct verify_member verify; // of a shared group: all its members together
+    union {
+        struct scan_expected phoenix;
+        struct mqtt_scan_expected mqtt;
+    };
 };
 
 // Whose numbers the deliveries carry; known with the first of them.
@@ -115,7 +122,8 @@ struct run {
     struct replay *replay;  // a recorded shape that is played, NULL: none
     uint32_t publish_bytes; // of the next publish
     uint32_t request_bytes; // of all requests
-    uint8_t *scratch;       // for one message on its way out
+    struct mqtt_clients mqtt;
+    uint8_t *scratch; // for one message on its way out
     size_t scratch_size;
 
     struct schedule connects;

@@ -1,6 +1,7 @@
 #include "loadgen/scenario.h"
 
 #include "loadgen/client.h"
+#include "loadgen/receive.h"
 #include "loadgen/stride.h"
 
 #define HEARTBEATS_PER_TURN_MAX 4096 // before completions are looked at again
@@ -79,6 +80,7 @@ static uint32_t talker_of(const struct run *run, uint32_t room, uint32_t turn) {
 // False: nobody of that room is there.
 static bool try_publish(struct run *run, uint32_t room_index, uint32_t turn, uint64_t intended_ns) {
     struct room *room = &run->rooms[room_index];
+    bool is_shared = run->options.shared_group[0] != 0; // one member of each room gets it
     uint32_t index = talker_of(run, room_index, turn);
     if (index == SLAB_NONE)
         return false;
@@ -92,7 +94,7 @@ static bool try_publish(struct run *run, uint32_t room_index, uint32_t turn, uin
     room->published++;
     struct flight_publish publish = {.room = room_index,
                                      .number = stamp.number,
-                                     .due = room->stable,
+                                     .due = is_shared ? room->stable > 0 : room->stable,
                                      .intended_ns = stamp.intended_ns,
                                      .is_measured = run_is_measured(run, stamp.intended_ns)};
     if (publish.due > 0)
@@ -336,5 +338,7 @@ bool scenario_is_quiet(const struct run *run) {
     bool has_flights = run->flights.complete + run->flights.incomplete < run->flights.begun;
     if (!run->phases.needs.rooms && run->options.scenario != LOAD_OPTIONS_ROOMS)
         return run->outstanding == 0;
-    return !has_flights && (run->outstanding == 0 || run->result->answered_all == 0);
+    if (has_flights || (run->outstanding > 0 && run->result->answered_all > 0))
+        return false;
+    return !run->phases.needs.churn || receive_is_complete(run);
 }

@@ -16,17 +16,21 @@ static bool take_part(char *out, size_t capacity, const char *from, size_t size)
 
 static bool take_scheme(const char *text, const char **host, char *error) {
     const char *end = strstr(text, "://");
-    if (strncmp(text, "ws://", 5) == 0 || strncmp(text, "tcp://", 6) == 0) {
+    if (strncmp(text, "ws://", 5) == 0 || strncmp(text, "tcp://", 6) == 0 ||
+        strncmp(text, "mqtt://", 7) == 0) {
         *host = end + 3;
         return true;
     }
-    if (strncmp(text, "wss://", 6) == 0 || strncmp(text, "https://", 8) == 0)
+    if (strncmp(text, "wss://", 6) == 0 || strncmp(text, "https://", 8) == 0 ||
+        strncmp(text, "mqtts://", 8) == 0)
         return load_options_fail(
             error, "%.200s: TLS is not spoken by this tool; point it at the plain port", text);
     if (strncmp(text, "http://", 7) == 0)
         return load_options_fail(error, "%.200s: write ws:// instead of http://", text);
     return load_options_fail(
-        error, "%.200s is no URL of the form ws://host:port/path or tcp://host:port", text);
+        error,
+        "%.200s is no URL of the form ws://host:port/path, mqtt://host:port or tcp://host:port",
+        text);
 }
 
 static bool is_port(const char *text) {
@@ -37,7 +41,10 @@ static bool is_port(const char *text) {
 
 bool target_parse_url(struct target_url *url, const char *text,
                       char error[LOAD_OPTIONS_ERROR_BYTES]) {
+    bool is_mqtt = text[0] == 'm';
     *url = (struct target_url){.port = "80"};
+    if (is_mqtt)
+        memcpy(url->port, "1883", sizeof("1883"));
     const char *host = text;
     if (!take_scheme(text, &host, error))
         return false;
@@ -61,6 +68,8 @@ bool target_parse_url(struct target_url *url, const char *text,
     if (is_tcp && (after[0] != ':' || (path[0] != 0 && strcmp(path, "/") != 0)))
         return load_options_fail(error, "%.200s: tcp:// takes a port and no path: tcp://host:port",
                                  text);
+    if (is_mqtt && path[0] != 0 && strcmp(path, "/") != 0)
+        return load_options_fail(error, "%.200s: mqtt:// takes no path: mqtt://host:port", text);
     size_t path_size = strcspn(path, "#");
     const char *slash = path[0] == '/' ? "" : "/";
     if (path_size + 1 >= sizeof(url->path))

@@ -2,9 +2,8 @@
 // sources spread. A pair of addresses has some 28,000 local ports, so a run of more connections
 // than that needs several pairs: more targets, --spread-destinations, or --sources.
 //
-// ws://host[:port][/path[?query]] or tcp://host:port; host is a name, an IPv4 address, or an IPv6
-// address in brackets.
-// Resolution blocks; it happens once, before the run.
+// ws://host[:port][/path[?query]], mqtt://host[:port] or tcp://host:port; host is a name, an IPv4
+// address, or an IPv6 address in brackets. Resolution blocks; it happens once, before the run.
 #ifndef FAIRLEAD_TARGET_H
 #define FAIRLEAD_TARGET_H
 
@@ -44,7 +43,8 @@ MUST_USE int target_resolve(struct target_set *set, const struct load_options *o
                             char error[LOAD_OPTIONS_ERROR_BYTES]);
 
 // Takes a URL apart: host as for the Host header, path with its query. False with a sentence.
-// `port` is text ("80" when absent; tcp:// must have one), `name` the host without brackets.
+// `port` is text ("80" when absent, mqtt:// "1883"; tcp:// must have one), `name` the host without
+// brackets.
 struct target_url {
     char host[TARGET_HOST_BYTES];
     char name[256];

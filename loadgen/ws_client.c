@@ -38,7 +38,8 @@ static struct bytes request_target(const struct run *run, uint32_t index, const 
     return bytes_of(text, (size_t)size);
 }
 
-void ws_client_open(struct run *run, uint32_t index, const char *parameters) {
+void ws_client_open(struct run *run, uint32_t index, const char *parameters,
+                    const char *subprotocol) {
     char path[TARGET_PATH_BYTES + 64];
     uint8_t key[WS_HANDSHAKE_KEY_SIZE];
     ws_client_key(index, key);
@@ -46,6 +47,7 @@ void ws_client_open(struct run *run, uint32_t index, const char *parameters) {
         .target = request_target(run, index, parameters, path, sizeof(path)),
         .host = bytes_from_string(target_of(run->targets, index)->host),
         .ws_key = bytes_of(key, sizeof(key)),
+        .ws_protocol = subprotocol ? bytes_from_string(subprotocol) : bytes_of(NULL, 0),
     };
     uint8_t request[UPGRADE_BYTES_MAX]; // here first: a parcel is taken for what it really needs
     struct writer w = writer_on(request, sizeof(request));
@@ -67,21 +69,11 @@ static void refuse_http(struct run *run, uint32_t index, const struct http1_resp
                 target->path, response->status, text[0] ? ": " : "", text, hint);
 }
 
-// RFC 8446 5.1: a record of type alert or handshake, version 3.x.
-static bool is_tls(struct bytes head) {
-    return head.size >= 2 && (head.data[0] == 0x15 || head.data[0] == 0x16) && head.data[1] == 3;
-}
-
 static void refuse_strange(struct run *run, uint32_t index, struct bytes head, const char *cause) {
-    char text[CLIENT_SHOWN_BYTES];
-    if (is_tls(head)) {
-        client_fail(run, index, RESULT_NOT_HTTP,
-                    "%.100s speaks TLS, which this tool does not: point it at the plain port",
-                    target_of(run->targets, index)->host);
-        return;
-    }
-    client_fail(run, index, RESULT_NOT_HTTP, "%.100s is no WebSocket server: %s; it said '%s'",
-                target_of(run->targets, index)->host, cause, client_shown(head, text));
+    client_fail_stranger(
+        run, index,
+        &(struct client_stranger){
+            .why = RESULT_NOT_HTTP, .wanted = "WebSocket", .head = head, .cause = cause});
 }
 
 void ws_client_on_end_early(struct run *run, uint32_t index) {
@@ -98,7 +90,8 @@ void ws_client_on_end_early(struct run *run, uint32_t index) {
 }
 
 // Takes the answer to the upgrade. True when what is left in *data are frames.
-static bool take_head(struct run *run, uint32_t index, struct bytes *data) {
+static bool take_head(struct run *run, uint32_t index, struct bytes *data,
+                      const struct ws_client_calls *calls) {
     struct client *client = &run->clients[index];
     size_t held_size = 0;
     struct bytes head = *data;
@@ -129,6 +122,14 @@ static bool take_head(struct run *run, uint32_t index, struct bytes *data) {
     ws_client_key(index, key);
     if (!ws_handshake_is_accepted(&response, bytes_of(key, sizeof(key)))) {
         refuse_strange(run, index, head, "its 101 does not answer our Sec-WebSocket-Key");
+        return false;
+    }
+    if (calls->subprotocol != NULL &&
+        !bytes_equal_string(response.ws_protocol, calls->subprotocol)) {
+        char cause[64];
+        snprintf(cause, sizeof(cause), "its 101 does not choose the subprotocol %s",
+                 calls->subprotocol);
+        refuse_strange(run, index, head, cause);
         return false;
     }
     *data = bytes_skip(*data, response.size - held_size);
@@ -172,7 +173,9 @@ static void on_event(struct run *run, uint32_t index, const struct websocket_eve
     switch (event->opcode) {
     case WEBSOCKET_TEXT:
     case WEBSOCKET_BINARY:
-        if (LIKELY(event->is_first && event->is_last))
+        if (UNLIKELY(calls->is_stream && event->opcode == WEBSOCKET_TEXT))
+            client_fail(run, index, RESULT_PROTOCOL, "the server sent text where bytes belong");
+        else if (LIKELY(calls->is_stream || (event->is_first && event->is_last)))
             calls->on_message(run, index, event->payload);
         else
             on_part(run, index, event, calls);
@@ -193,18 +196,19 @@ static void on_event(struct run *run, uint32_t index, const struct websocket_eve
     UNREACHABLE();
 }
 
-// Takes a frame off the front of *data that is a whole, short text message, as nearly all are: what
-// the decoder does for it, in one look. False: it is for the decoder, whatever is wrong with it.
-static bool take_whole_text(struct bytes *data, struct bytes *message) {
+// Takes a frame off the front of *data that is a whole, short message, as nearly all are: what the
+// decoder does for it, in one look. False: it is for the decoder, whatever is wrong with it.
+static bool take_whole(struct bytes *data, struct bytes *message, bool is_stream) {
     const uint8_t *at = data->data;
-    if (data->size < 4 || at[0] != (0x80 | WEBSOCKET_TEXT) || at[1] > 126)
+    uint8_t first = 0x80 | (is_stream ? WEBSOCKET_BINARY : WEBSOCKET_TEXT);
+    if (data->size < 4 || at[0] != first || at[1] > 126)
         return false;
     size_t header_size = at[1] < 126 ? 2 : 4;
     size_t size = at[1] < 126 ? at[1] : (size_t)(at[2] << 8 | at[3]);
     if (data->size < header_size + size || (header_size == 4 && size < 126))
         return false;
     *message = bytes_of(at + header_size, size);
-    if (!utf8_is_valid(*message))
+    if (!is_stream && !utf8_is_valid(*message))
         return false;
     *data = bytes_skip(*data, header_size + size);
     return true;
@@ -221,7 +225,7 @@ static void take_frames(struct run *run, uint32_t index, struct bytes data,
     if (cut_is_held(client)) {
         state = *state_of(cut_get(run, client));
     } else {
-        while (LIKELY(take_whole_text(&data, &message))) {
+        while (LIKELY(take_whole(&data, &message, calls->is_stream))) {
             calls->on_message(run, index, message);
             if (UNLIKELY(client->state == CLIENT_GONE))
                 return;
@@ -251,7 +255,7 @@ void ws_client_take(struct run *run, uint32_t index, struct bytes data,
                     const struct ws_client_calls *calls) {
     struct client *client = &run->clients[index];
     if (client->state == CLIENT_OPENING) {
-        if (!take_head(run, index, &data))
+        if (!take_head(run, index, &data, calls))
             return;
         calls->on_upgraded(run, index);
     }

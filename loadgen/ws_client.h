@@ -17,10 +17,15 @@ struct ws_client_calls {
     // A whole text or binary message, or the head of one that is larger than a cut holds.
     void (*on_message)(struct run *run, uint32_t index, struct bytes message);
     void (*on_pong)(struct run *run, uint32_t index, struct bytes payload);
+    const char *subprotocol; // that the server must choose; NULL: none
+    // Binary messages are one stream of bytes, and on_message gets every part as it comes.
+    bool is_stream;
 };
 
 // Asks for the upgrade: GET path, with `parameters` ("user=u1&vsn=2.0.0", or "") in its query.
-void ws_client_open(struct run *run, uint32_t index, const char *parameters);
+// `subprotocol` NULL: none is offered.
+void ws_client_open(struct run *run, uint32_t index, const char *parameters,
+                    const char *subprotocol);
 
 void ws_client_take(struct run *run, uint32_t index, struct bytes data,
                     const struct ws_client_calls *calls);

@@ -74,7 +74,22 @@ END_TEST
 START_TEST(load_options_that_contradict_each_other_are_refused) {
     refuses("rooms --raw-echo", "the protocol ws-echo has no rooms");
     refuses("rooms tcp://h:7", "the protocol tcp-echo has no rooms");
-    refuses("echo --protocol tcp", "did you mean tcp-echo? (phoenix, ws-echo, tcp-echo)");
+    refuses("echo --protocol tcp",
+            "did you mean tcp-echo? (phoenix, ws-echo, tcp-echo, mqtt, mqtt-ws)");
+    refuses("echo --protocol mqt", "did you mean mqtt?");
+    refuses("echo --protocol mtq", "did you mean mqtt?");
+    refuses("rooms ws://h/ --qos 1", "--qos belongs to the protocols mqtt and mqtt-ws, not to");
+    refuses("rooms tcp://h:7 --shared-group g", "the protocol tcp-echo has no rooms");
+    refuses("echo tcp://h:7 --shared-group g", "--shared-group belongs to the protocols mqtt");
+    refuses("rooms mqtt://h --qos 3", "--qos 3 is out of range: 0 to 2");
+    refuses("rooms mqtt://h --mqtt-version 4", "--mqtt-version wants 5 or 3.1.1, not '4'");
+    refuses("rooms mqtt://h --topic-prefix a/#", "--topic-prefix wants at most 64 bytes");
+    refuses("rooms mqtt://h --topic-prefix $a/", "--topic-prefix wants at most 64 bytes");
+    refuses("rooms mqtt://h --shared-group a/b", "--shared-group wants a name");
+    refuses("storm mqtt://h --shared-group g", "in which everybody stays, not to storm");
+    refuses("rooms mqtt://h --shared-group g --churn-rate 1", "not to --churn-rate");
+    refuses("rooms mqtt://h --event x", "--event is Phoenix's");
+    refuses("rooms mqtt://h --flood", "--flood sends Phoenix pings, which mqtt has none of");
     refuses("echo --protocol tcp-echo", "wants a target: tcp://host:port");
     refuses("echo --protocol tcp-echo ws://h/", "wants tcp:// URLs, not ws://h/");
     refuses("echo --protocol ws-echo ws://h/ tcp://h:7", "wants ws:// URLs, not tcp://h:7");
