@@ -40,7 +40,7 @@ static void read_options(struct mqtt_reader *reader, enum mqtt_version version,
         mqtt_reader_fail(reader, MQTT_MALFORMED_PACKET,
                          "reserved bits of a subscription are set [MQTT-3.8.3-5]");
     if (filter->qos == 3)
-        mqtt_reader_fail(reader, MQTT_MALFORMED_PACKET, "a subscription of QoS 3 (3.8.3.1)");
+        mqtt_reader_fail(reader, MQTT_PROTOCOL_ERROR, "a subscription of QoS 3 (3.8.3.1)");
     if (filter->retain_handling == 3)
         mqtt_reader_fail(reader, MQTT_PROTOCOL_ERROR, "retain handling 3 (3.8.3.1)");
     if (filter->is_no_local && bytes_starts_with(filter->text, BYTES_LITERAL("$share/")))

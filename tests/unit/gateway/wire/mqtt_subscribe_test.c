@@ -79,6 +79,7 @@ START_TEST(mqtt_subscribe_options_are_checked_bit_by_bit) {
     }
     ck_assert_uint_eq(with_options(0x40, MQTT_5), MQTT_MALFORMED_PACKET); // [MQTT-3.8.3-5]
     ck_assert_uint_eq(with_options(0x30, MQTT_5), MQTT_PROTOCOL_ERROR);
+    ck_assert_uint_eq(with_options(0x03, MQTT_5), MQTT_PROTOCOL_ERROR); // 3.8.3.1
 }
 END_TEST
 
