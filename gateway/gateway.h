@@ -13,6 +13,7 @@
 
 #include "chat/chat.h"
 #include "gateway/addresses.h"
+#include "gateway/mqtt_directory.h"
 #include "gateway/traffic.h"
 #include "io/stream.h"
 #include "sched/base/rng.h"
@@ -48,18 +49,19 @@ struct gateway_parts {
 struct gateway {
     struct gateway_parts parts;
     struct slab readers;
-    struct texts users;           // one name per connection
-    struct texts refs;            // join_refs that are no small numbers (gateway/ref_tag.h)
-    struct slab moves;            // to and from other cores (gateway/conn_move.h)
-    struct registry mqtt_clients; // client id → session (gateway/mqtt_session.h)
-    struct traffic traffic;       // recorded for the control plane (gateway/traffic.h)
-    struct addresses addresses;   // of peers, where they are recorded
+    struct texts users;                 // one name per connection
+    struct texts refs;                  // join_refs that are no small numbers (gateway/ref_tag.h)
+    struct slab moves;                  // to and from other cores (gateway/conn_move.h)
+    struct mqtt_directory mqtt_clients; // client id → session (gateway/mqtt_session.h)
+    struct traffic traffic;             // recorded for the control plane (gateway/traffic.h)
+    struct addresses addresses;         // of peers, where they are recorded
     struct rng rng;
     uint32_t left_leaf;      // session.c: of the membership that has ended just now, SLAB_NONE
     struct bytes left_room;  // its room, while left_leaf says so
     uint64_t drain_begin_ns; // 0: not draining
     uint64_t drain_window_ns;
     uint32_t drain_cursor;    // next connection slot to be told, up to the slab's touched_count
+    uint32_t session_cursor;  // next session slot that the drain ends
     uint32_t departure_count; // moves to other cores
     uint32_t move_cursor;     // next connection slot that gateway_move_some looks at
     uint64_t tls_logged_ns;   // when TLS on the plain port was last logged, 0: never

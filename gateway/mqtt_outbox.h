@@ -18,6 +18,7 @@
 
 #include "gateway/mqtt_session.h"
 #include "gateway/wire/mqtt_publish.h"
+#include "gateway/wire/mqtt_publish.h"
 
 enum mqtt_source {
     MQTT_FROM_TOPIC, // payload: topics/topic_message.h
