@@ -56,6 +56,8 @@ struct gateway {
     struct traffic traffic;             // recorded for the control plane (gateway/traffic.h)
     struct addresses addresses;         // of peers, where they are recorded
     struct rng rng;
+    uint32_t mqtt_chores; // blocks, oldest first (gateway/mqtt_rooms.c)
+    uint32_t mqtt_chores_last;
     uint32_t left_leaf;      // session.c: of the membership that has ended just now, SLAB_NONE
     struct bytes left_room;  // its room, while left_leaf says so
     uint64_t drain_begin_ns; // 0: not draining

@@ -91,3 +91,11 @@ void presence_json_encode(struct writer *w, struct bytes records, bool is_state)
     put_users(w, records, PRESENCE_LEAVES);
     writer_put_byte(w, '}');
 }
+
+void presence_json_encode_count(struct writer *w, uint32_t users, uint32_t connections) {
+    writer_put_string(w, "{\"users\":");
+    writer_put_u64(w, users);
+    writer_put_string(w, ",\"connections\":");
+    writer_put_u64(w, connections);
+    writer_put_byte(w, '}');
+}

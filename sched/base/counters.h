@@ -195,6 +195,19 @@
       "connections closed with 0x8E: their client id came again", "two clients share a client id") \
     X(MQTT_KILLED, "mqtt_sessions_killed_total", "", "connections closed with 0x98", "")           \
     X(MQTT_REDELIVERED, "mqtt_redelivered_total", "", "PUBLISHes sent again with DUP", "")         \
+    X(MQTT_PUBLISHES_0, "mqtt_publishes_received_total", "qos=\"0\"", "PUBLISHes of QoS 0", "")    \
+    X(MQTT_PUBLISHES_1, "mqtt_publishes_received_total", "qos=\"1\"", "PUBLISHes of QoS 1", "")    \
+    X(MQTT_PUBLISHES_2, "mqtt_publishes_received_total", "qos=\"2\"",                              \
+      "PUBLISHes of QoS 2, each once", "")                                                         \
+    X(MQTT_PUBLISHES_REFUSED, "mqtt_publishes_refused_total", "",                                  \
+      "PUBLISHes, and wills, that were not passed on", "see the reasons in docs/PROTOCOL.md")      \
+    X(MQTT_PUBLISHES_OUT, "mqtt_publishes_sent_total", "",                                         \
+      "PUBLISHes queued, redelivered ones not counted", "")                                        \
+    X(MQTT_REJOINS_FAILED, "mqtt_rejoins_failed_total", "",                                        \
+      "rooms that ended and could not be joined again: the connection was closed",                 \
+      "memory was out")                                                                            \
+    X(MQTT_SUBSCRIPTIONS, "mqtt_subscriptions", "", "subscriptions outside rooms", "")             \
+    X(MQTT_RETAINED, "mqtt_retained", "", "retained messages outside rooms", "")                   \
     X(MQTT_WILLS, "mqtt_wills_total", "", "wills published", "")
 
 #define COUNTERS(X)                                                                                \
