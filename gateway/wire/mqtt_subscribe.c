@@ -175,10 +175,11 @@ enum mqtt_status mqtt_decode_suback(struct bytes body, enum mqtt_type type,
 
 void mqtt_encode_suback(struct writer *w, enum mqtt_type type, const struct mqtt_suback *suback) {
     bool is_5 = suback->version == MQTT_5;
+    struct bytes codes = type == MQTT_SUBACK || is_5 ? suback->codes : no_more;
     size_t size = 2 + (is_5 ? mqtt_properties_size(&suback->properties, no_more) : 0);
-    mqtt_encode_header(w, type, 0, (uint32_t)(size + suback->codes.size));
+    mqtt_encode_header(w, type, 0, (uint32_t)(size + codes.size));
     mqtt_put_u16(w, suback->packet_id);
     if (is_5)
         mqtt_properties_encode(w, &suback->properties, no_more);
-    writer_put(w, suback->codes);
+    writer_put(w, codes);
 }

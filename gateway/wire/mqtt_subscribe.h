@@ -48,7 +48,8 @@ void mqtt_encode_subscribe(struct writer *w, enum mqtt_type type,
                            const struct mqtt_subscribe *subscribe,
                            const struct mqtt_filter *filters);
 
-// SUBACK and UNSUBACK: one code per filter, in order. UNSUBACK of 3.1.1 has none.
+// SUBACK and UNSUBACK: one code per filter, in order. UNSUBACK of 3.1.1 has none: they are left
+// out. What 3.1.1's SUBACK says is the caller's to choose [3.1.1: MQTT-3.9.3-2].
 struct mqtt_suback {
     uint8_t version; // enum mqtt_version
     uint16_t packet_id;

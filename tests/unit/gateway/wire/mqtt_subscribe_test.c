@@ -145,6 +145,16 @@ START_TEST(mqtt_suback_has_one_code_per_filter) {
 }
 END_TEST
 
+START_TEST(mqtt_unsuback_of_3_1_1_is_written_without_codes) {
+    struct mqtt_suback ack = {.version = MQTT_3_1_1, .packet_id = 5, .codes = BODY(0, 0x11)}, back;
+    mqtt_encode_suback(packet_begin(&packet), MQTT_UNSUBACK, &ack);
+    packet_end(&packet, MQTT_UNSUBACK);
+    ck_assert_uint_eq(packet.body.size, 2); // 3.11.3 of 3.1.1
+    ck_assert_int_eq(mqtt_decode_suback(packet.body, MQTT_UNSUBACK, MQTT_3_1_1, &back, &error),
+                     MQTT_OK);
+}
+END_TEST
+
 START_TEST(mqtt_suback_says_only_what_its_table_allows) {
     struct mqtt_suback back;
     for (uint32_t code = 0; code < 256; code++) {
@@ -175,8 +185,9 @@ START_TEST(mqtt_subscribe_filters_are_utf8) {
 }
 END_TEST
 
-UNIT_MAIN("gateway/wire/mqtt_subscribe", mqtt_suback_says_only_what_its_table_allows,
-          mqtt_subscribe_filters_are_utf8, mqtt_subscribe_comes_back_filter_by_filter,
+UNIT_MAIN("gateway/wire/mqtt_subscribe", mqtt_unsuback_of_3_1_1_is_written_without_codes,
+          mqtt_suback_says_only_what_its_table_allows, mqtt_subscribe_filters_are_utf8,
+          mqtt_subscribe_comes_back_filter_by_filter,
           mqtt_subscribe_cut_anywhere_but_between_filters_is_bad,
           mqtt_subscribe_needs_a_filter_and_a_packet_id,
           mqtt_subscribe_options_are_checked_bit_by_bit,
