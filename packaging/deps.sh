@@ -28,6 +28,9 @@ test  | clang             | command clang        | fuzzing
 test  | libclang-rt-dev   | fuzzer               | fuzzing
 test  | nodejs            | node 18              | clients of the end-to-end tests (phoenix, ws)
 test  | npm               | command npm          | installs them by the lockfile
+test  | mosquitto-clients | command mosquitto_rr | MQTT by command line: mosquitto_pub, _sub, _rr
+test  | libpaho-mqtt-dev  | header MQTTAsync.h   | MQTT by C programs, blocking and with callbacks
+test  | mosquitto         | command mosquitto    | the broker by which the MQTT tests are themselves tested
 test  | chromium          | command chromium     | drives the page as two people
 test  | fonts-dejavu-core | font                 | text in its screenshots
 test  | curl              | command curl         | asks the control plane
