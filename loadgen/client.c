@@ -14,7 +14,7 @@
 
 static void init_orders(struct run *run) {
     uint32_t count = run->options.connections;
-    run->connect_count = run->phases.up + run->options.has_flood;
+    run->connect_count = run->phases.up + run->client_count - count;
     run->rank_stride = run->phases.needs.moves ? stride_of(count) : 1;
     run->heartbeat_stride = stride_of(run->client_count);
     uint32_t rooms = run->layout.room_count;
@@ -23,9 +23,14 @@ static void init_orders(struct run *run) {
 
 uint32_t client_of_rank(const struct run *run, uint32_t rank) {
     uint32_t count = run->options.connections;
-    if (rank >= count) // the flooding one
-        return rank;
     return stride_at(run->rank_stride, count, rank);
+}
+
+// Those beside the load connect first: they are to see all of it.
+static uint32_t client_at(const struct run *run, uint32_t position) {
+    uint32_t beside = run->client_count - run->options.connections;
+    return position < beside ? run->options.connections + position
+                             : client_of_rank(run, position - beside);
 }
 
 static int init_layout(struct run *run) {
@@ -47,7 +52,7 @@ int client_init(struct run *run) {
     init_orders(run);
     run->protocol = o->protocol;
     run->flood_client = o->has_flood ? o->connections : SLAB_NONE;
-    run->room_count = run->layout.room_count + o->has_flood;
+    run->room_count = run->layout.room_count + (run->client_count > o->connections);
     run->clients =
         memory_reserve(&run->ledger, "clients", (size_t)run->client_count * sizeof(struct client));
     run->rooms =
@@ -79,7 +84,7 @@ int client_init(struct run *run) {
         uint32_t up = phases_up_at(run, run->plan->phases[i].connections_percent);
         peak = up > peak ? up : peak;
     }
-    run->result->wanted = peak + o->has_flood;
+    run->result->wanted = peak + run->client_count - o->connections;
     int status = cut_init(run);
     if (status == 0 && run->protocol->init)
         status = run->protocol->init(run);
@@ -88,6 +93,8 @@ int client_init(struct run *run) {
 
 struct bytes client_topic(const struct run *run, uint32_t room, char text[RUN_TOPIC_BYTES_MAX]) {
     bool is_flood = run->flood_client != SLAB_NONE && room == run->room_count - 1;
+    if (wills_watcher_count(run) > 0 && room == run->room_count - 1)
+        return bytes_from_string(run->options.will_topic);
     const char *prefix = run->protocol->is_mqtt ? run->options.topic_prefix : "room:";
     int size = is_flood ? snprintf(text, RUN_TOPIC_BYTES_MAX, "%sbench-flood", prefix)
                         : snprintf(text, RUN_TOPIC_BYTES_MAX, "%sbench-%u", prefix,
@@ -318,7 +325,7 @@ void client_connect_due(struct run *run, uint64_t now_ns) {
     uint64_t intended_ns;
     while (client_next_connect_ns(run) <= now_ns &&
            schedule_try_pop(&run->connects, now_ns, &intended_ns))
-        client_connect(run, client_of_rank(run, run->next_client++), intended_ns, now_ns);
+        client_connect(run, client_at(run, run->next_client++), intended_ns, now_ns);
 }
 
 static void fail_late(struct run *run, uint32_t index) {
@@ -344,7 +351,7 @@ void client_expire(struct run *run, uint64_t now_ns) {
     // Ranks begin in order, so the first that has time left ends the search: over the whole run
     // each is looked at once. Those who come back have timers of their own.
     for (; run->first_waiting < run->next_client; run->first_waiting++) {
-        uint32_t index = client_of_rank(run, run->first_waiting);
+        uint32_t index = client_at(run, run->first_waiting);
         const struct client *client = &run->clients[index];
         if (!is_waiting(client) || comeback_has(run, index))
             continue;

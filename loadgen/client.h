@@ -19,7 +19,8 @@ uint64_t client_next_connect_ns(const struct run *run);
 // Once a second: gives up connects that take too long.
 void client_expire(struct run *run, uint64_t now_ns);
 
-// Connections have ranks, in the order in which they come (and, the other way round, go).
+// Connections have ranks, in the order in which they come (and, the other way round, go); those
+// beside the load (flood, watchers) have none.
 uint32_t client_of_rank(const struct run *run, uint32_t rank);
 
 // One that is not there connects; it was meant to at intended_ns.

@@ -276,6 +276,10 @@ static double value_of_metric(enum expect_metric metric, const struct expect_see
         return result_dropped_count(r);
     case EXPECT_refused:
         return result_refused_count(r);
+    case EXPECT_will_loss:
+        return (double)result_wills_missing(r);
+    case EXPECT_will_duplicates:
+        return (double)(r->wills_twice + r->wills_wrong);
     case EXPECT_reach:
         return share(r->reach_received, r->reach_due);
     case EXPECT_connections:

@@ -41,6 +41,9 @@ struct result;
     X(rejected, COUNT, true, "requests that the server answered with an error")                    \
     X(dropped, COUNT, true, "connections that joined and did not stay")                            \
     X(refused, COUNT, true, "connections that did not come about")                                 \
+    X(will_loss, COUNT, true, "MQTT wills that did not come")                                      \
+    X(will_duplicates, COUNT, true,                                                                \
+      "MQTT wills that came twice, or of connections that were there")                             \
     X(reach, SHARE, true, "messages received of those that were due")                              \
     X(connections, COUNT, true, "connections that were up at once")                                \
     X(rate, RATE, false, "requests or publishes sent a second")                                    \

@@ -231,7 +231,8 @@ static int open_streams(struct run *run) {
 
 static bool start(struct run *run) {
     char text[512];
-    run->client_count = run->options.connections + run->options.has_flood;
+    run->client_count =
+        run->options.connections + run->options.has_flood + wills_watcher_count(run);
     int status = open_streams(run);
     if (status < 0) {
         features_error_text(status, text, sizeof(text));

@@ -8,6 +8,7 @@
 
 #include "loadgen/plan.h"
 #include "loadgen/schedule.h"
+#include "loadgen/wills.h"
 #include "loadgen/wrap.h"
 #include "sched/base/nearest.h"
 
@@ -122,6 +123,13 @@ static const struct option_row ROWS[] = {
              "topics are this and bench-0 and up: room/ makes rooms of them, bench/ plain topics"),
     ROW_TEXT("shared-group", shared_group, "NAME", "",
              "the members of a room subscribe to $share/NAME/…: each message is for one of them"),
+    ROW_FLAG(
+        "will", has_will,
+        "each connection carries a will; who ends without a word (storm, mix) is to be told of "
+        "exactly once"),
+    ROW_TEXT("will-topic", will_topic, "TOPIC", "bench/wills", "of all wills"),
+    ROW_COUNT("will-watchers", will_watchers, "N", "1", 1, WILLS_WATCHERS_MAX,
+              "further connections that are subscribed to it and count"),
     ROW_GROUP("Churn, storms, slow readers, phases"),
     ROW_NUMBER("churn-rate", churn_rate, "N", "0", 0, PLAN_CHURN_RATE_MAX,
                "members a second, in all rooms, who leave and join again"),

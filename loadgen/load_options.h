@@ -70,6 +70,9 @@ struct load_options {
     uint32_t qos;             // MQTT: of publishes and subscriptions
     const char *topic_prefix; // MQTT: of the rooms' topics
     const char *shared_group; // MQTT: members subscribe as this group; "": each for itself
+    bool has_will;            // MQTT: connections carry one
+    const char *will_topic;   // of all of them
+    uint32_t will_watchers;   // connections that are subscribed to it
     const char *json_file;    // "" when none
     const char *histogram_file;
     const char *csv_file;

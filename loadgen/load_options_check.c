@@ -162,7 +162,9 @@ static bool check_mqtt_topics(const struct load_options *o, char *error) {
 }
 
 static bool check_mqtt(struct load_options *o, char *error) {
-    static const char *const of_mqtt[] = {"mqtt-version", "qos", "topic-prefix", "shared-group"};
+    static const char *const of_mqtt[] = {"mqtt-version", "qos",  "topic-prefix",
+                                          "shared-group", "will", "will-topic",
+                                          "will-watchers"};
     for (size_t i = 0; i < sizeof(of_mqtt) / sizeof(of_mqtt[0]); i++)
         if (load_options_is_given(o, of_mqtt[i]) && !o->protocol->is_mqtt)
             return load_options_fail(error,
@@ -176,6 +178,14 @@ static bool check_mqtt(struct load_options *o, char *error) {
     if (!is_5 && strcmp(o->mqtt_version_text, "3.1.1") != 0)
         return load_options_fail(error, "--mqtt-version wants 5 or 3.1.1, not '%s'",
                                  o->mqtt_version_text);
+    struct bytes will_topic = bytes_from_string(o->will_topic);
+    if (will_topic.size > MQTT_SCAN_TOPIC_BYTES_MAX || !utf8_is_valid(will_topic) ||
+        !mqtt_topic_is_name(will_topic))
+        return load_options_fail(error, "--will-topic wants 1 to %d bytes of UTF-8 without + and #",
+                                 MQTT_SCAN_TOPIC_BYTES_MAX);
+    if (!o->has_will &&
+        (load_options_is_given(o, "will-topic") || load_options_is_given(o, "will-watchers")))
+        return load_options_fail(error, "--will-topic and --will-watchers belong to --will");
     return check_mqtt_topics(o, error);
 }
 

@@ -22,6 +22,8 @@ struct mqtt_cut {
 };
 
 int mqtt_client_init(struct run *run) {
+    if (wills_init(run) < 0)
+        return -ENOMEM;
     uint32_t slot_size = (uint32_t)(sizeof(struct mqtt_cut) + run->cut_bytes + 7) & ~7u;
     int status = mqtt_flow_init(&run->mqtt.flows, &run->ledger, run->client_count);
     if (status == 0)
@@ -44,8 +46,7 @@ static void release_cut(struct run *run, uint32_t index) {
 }
 
 void mqtt_client_forget(struct run *run, uint32_t index) {
-    if (run->mqtt.flows.flows == NULL)
-        return;
+    wills_end(run, index, run->mqtt.flows.flows[index].window > 0);
     mqtt_flow_reset(&run->mqtt.flows, index);
     release_cut(run, index);
     run->mqtt.out_size = 0; // only the client that is read has any
@@ -166,13 +167,26 @@ static uint16_t keep_alive_s(const struct load_options *o) {
 }
 
 bool mqtt_client_try_connect(struct run *run, uint32_t index) {
+    const struct load_options *o = &run->options;
+    bool is_watcher = index >= o->connections;
     char client_id[RUN_USER_BYTES_MAX];
-    uint8_t bytes[REQUEST_BYTES_MAX];
-    int size = snprintf(client_id, sizeof(client_id), "u%07u", run->options.first_user + index);
+    uint8_t bytes[REQUEST_BYTES_MAX], will[WILLS_PAYLOAD_BYTES];
+    int size = is_watcher ? snprintf(client_id, sizeof(client_id), "w%07u-%u", o->first_user,
+                                     index - o->connections)
+                          : snprintf(client_id, sizeof(client_id), "u%07u", o->first_user + index);
     struct mqtt_connect connect = {.version = (uint8_t)run->options.mqtt_version,
                                    .is_clean = true,
-                                   .keep_alive_s = keep_alive_s(&run->options),
+                                   .keep_alive_s = keep_alive_s(o),
                                    .client_id = bytes_of(client_id, (size_t)size)};
+    if (wills_has(&run->wills) && !is_watcher) {
+        struct stamp stamp;
+        wills_begin(run, index, &stamp);
+        stamp_encode(will, sizeof(will), &stamp);
+        connect.has_will = true;
+        connect.will = (struct mqtt_will){.topic = bytes_from_string(o->will_topic),
+                                          .payload = bytes_of(will, sizeof(will)),
+                                          .qos = (uint8_t)o->qos};
+    }
     struct writer w = writer_on(bytes, sizeof(bytes));
     mqtt_encode_connect(&w, &connect);
     CHECK(!w.overflow);

@@ -50,7 +50,7 @@ static struct bytes request_topic(const struct run *run, uint32_t index,
 static struct bytes filter_of(const struct run *run, uint32_t index,
                               char text[RUN_TOPIC_BYTES_MAX]) {
     struct bytes topic = room_topic(run, index);
-    if (run->options.shared_group[0] == 0)
+    if (run->options.shared_group[0] == 0 || index >= run->options.connections)
         return topic;
     int size = snprintf(text, RUN_TOPIC_BYTES_MAX, "$share/%s/%.*s", run->options.shared_group,
                         (int)topic.size, (const char *)topic.data);
@@ -415,7 +415,10 @@ static void take_delivery(struct run *run, uint32_t index, const struct delivery
     // messages are due is known from the answer on.
     if (!acknowledge(run, index, d) || client_is_joining(run, index))
         return;
-    if (UNLIKELY(!stamp_decode(d->payload, &stamp)))
+    bool is_ours = stamp_decode(d->payload, &stamp);
+    if (UNLIKELY(is_ours && index >= run->options.connections))
+        wills_take(run, index, &stamp, d->is_duplicate);
+    else if (UNLIKELY(!is_ours))
         receive_foreign(run, index, d->sequence);
     else if (UNLIKELY(d->is_duplicate))
         receive_redelivery(run, index, &stamp, d->sequence);

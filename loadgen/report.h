@@ -43,7 +43,7 @@ struct report_check {
     bool is_fault; // none of these should be
 };
 
-#define REPORT_CHECKS_MAX 12
+#define REPORT_CHECKS_MAX 16
 
 // Those that the scenario makes.
 uint32_t report_list_checks(const struct report *report,

@@ -54,6 +54,12 @@ void report_doings_print(FILE *out, const struct result *r) {
     if (r->dropped_back > 0)
         fprintf(out, "reconnected   %llu that the server had dropped\n", whole(r->dropped_back));
     print_attempts(out, r);
+    if (r->wills_due + r->wills_twice + r->wills_wrong > 0)
+        fprintf(out,
+                "wills         %llu due, %llu came, %llu twice, %llu of connections that were "
+                "there\n",
+                whole(r->wills_due), whole(r->wills_received), whole(r->wills_twice),
+                whole(r->wills_wrong));
     if (r->churn_leaves > 0)
         fprintf(out,
                 "churn         %llu left, %llu joined again, %llu were not in when it was their "

@@ -21,6 +21,7 @@ static const struct {
     {"reply", "reply to a ping", "ping_reply", "where members publish and ping side by side"},
     {"heartbeat", "heartbeat", "heartbeat", "from a heartbeat's due time to its reply"},
     {"recovery", "recovery", "recovery", "from the cut to joined again"},
+    {"will", "will", "will", "from a connection's end to its will at a watcher"},
     {"rejoin", "join again", "rejoin", "churn: from asking to join to joined"},
     {"connect", "connect and join", "connect", "from a connect's due time to joined"},
     {"send_lag", "own send lag", "send_lag", "handed to the socket later than due: the tool"},
@@ -89,6 +90,13 @@ uint32_t report_list_checks(const struct report *report,
                                               "heartbeats without a reply at the end", true};
     list[count++] = (struct report_check){"rejected", r->rejected,
                                           "requests that the server answered with an error", true};
+    if (r->wills_due > 0) {
+        list[count++] = (struct report_check){"wills missing", result_wills_missing(r),
+                                              "of connections that ended, not told", true};
+        list[count++] =
+            (struct report_check){"wills too many", r->wills_twice + r->wills_wrong,
+                                  "told twice, or of connections that were there", true};
+    }
     list[count++] = (struct report_check){"connections refused", result_refused_count(r),
                                           "did not come about", true};
     list[count++] = (struct report_check){"connections dropped", result_dropped_count(r),

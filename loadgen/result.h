@@ -72,7 +72,11 @@
     X(storm_local, "connects", "of these attempts: this machine had no ports, files or memory")    \
     X(absent, "messages", "not sent: whoever was meant to was away by our own doing")              \
     X(redelivered, "messages", "MQTT: repeated with the DUP flag, as QoS 1 and 2 may be")          \
-    X(foreign, "messages", "of other publishers in our rooms")
+    X(foreign, "messages", "of other publishers in our rooms")                                     \
+    X(wills_due, "messages", "MQTT: wills of connections that ended, for each watcher")            \
+    X(wills_received, "messages", "of them: those that came")                                      \
+    X(wills_twice, "messages", "wills that came again")                                            \
+    X(wills_wrong, "messages", "wills of connections that had not ended")
 
 // X(name, unit, help): uint64_t, the largest of the parts.
 #define RESULT_PEAKS(X)                                                                            \
@@ -92,6 +96,7 @@
     X(recovery, "storm: from the cut to joined again")                                             \
     X(slow, "window: deliveries to readers that --slow-... throttles")                             \
     X(rejoin, "churn: from asking to join again to joined")                                        \
+    X(will, "MQTT: from a connection's end to its will at a watcher")                              \
     X(reply, "window, where publishes and pings go on beside each other: replies to pings")
 
 // X(name, help): uint32_t, adds up (live_max: the sum of each one's own peak).
@@ -305,6 +310,12 @@ const char *result_phase_name(enum result_phase phase);
 
 // Connections that never joined.
 uint32_t result_refused_count(const struct result *r);
+
+// Wills that are due and did not come. A late one of a life that ended unaccepted may make up for
+// another.
+static inline uint64_t result_wills_missing(const struct result *r) {
+    return r->wills_due > r->wills_received ? r->wills_due - r->wills_received : 0;
+}
 
 // Connections that joined and did not stay.
 uint32_t result_dropped_count(const struct result *r);

@@ -27,6 +27,7 @@
 #include "loadgen/session.h"
 #include "loadgen/target.h"
 #include "loadgen/throttle.h"
+#include "loadgen/wills.h"
 #include "sched/base/clock.h"
 #include "sched/base/rng.h"
 
@@ -112,8 +113,8 @@ struct run {
     struct rng jitter; // of back-off: --seed
 
     struct client *clients;
-    uint32_t client_count; // with the flooding one, which is the last
-    uint32_t room_count;   // with its room, which is the last
+    uint32_t client_count; // with the flooding one or the watchers of wills, which are the last
+    uint32_t room_count;   // with their room, which is the last
     uint32_t flood_client; // SLAB_NONE without --flood
     struct room *rooms;
     struct slab cuts;
@@ -123,6 +124,7 @@ struct run {
     uint32_t publish_bytes; // of the next publish
     uint32_t request_bytes; // of all requests
     struct mqtt_clients mqtt;
+    struct wills wills;
     uint8_t *scratch; // for one message on its way out
     size_t scratch_size;
 
@@ -167,9 +169,11 @@ static inline bool run_is_measured(const struct run *run, uint64_t intended_ns) 
     return intended_ns >= run->measure_from_ns && intended_ns < run->measure_to_ns;
 }
 
-// The room of a client's only channel; the flooding client has one to itself.
+// The room of a client's only channel; the flooding client has one to itself, watchers of wills,
+// too.
 static inline uint32_t run_room_of(const struct run *run, uint32_t client) {
-    return client == run->flood_client ? run->room_count - 1 : layout_room_of(&run->layout, client);
+    return client >= run->options.connections ? run->room_count - 1
+                                              : layout_room_of(&run->layout, client);
 }
 
 // The phase that something meant for that time belongs to; NULL when none was on then.

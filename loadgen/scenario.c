@@ -333,7 +333,7 @@ bool scenario_is_deserted(const struct run *run) {
 }
 
 bool scenario_is_quiet(const struct run *run) {
-    if (run->heartbeats_outstanding > 0)
+    if (run->heartbeats_outstanding > 0 || run->result->wills_received < run->result->wills_due)
         return false;
     bool has_flights = run->flights.complete + run->flights.incomplete < run->flights.begun;
     if (!run->phases.needs.rooms && run->options.scenario != LOAD_OPTIONS_ROOMS)

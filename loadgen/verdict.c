@@ -98,6 +98,9 @@ static void list_faults(char *text, size_t capacity, const struct load_options *
         {EXPECT_unanswered, r->unanswered, "requests were not answered"},
         {EXPECT_rejected, r->rejected, "requests were rejected"},
         {EXPECT_dropped, result_dropped_count(r), "connections were dropped by the server"},
+        {EXPECT_will_loss, result_wills_missing(r), "wills did not come"},
+        {EXPECT_will_duplicates, r->wills_twice, "wills came twice"},
+        {EXPECT_will_duplicates, r->wills_wrong, "wills came of connections that were there"},
         {EXPECT_announced, o->fails_on_gap ? r->verify.announced : 0, "messages announced as lost"},
     };
     for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)

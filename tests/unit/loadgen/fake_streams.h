@@ -20,6 +20,8 @@ static struct {
     uint32_t last_stream;           // index of the last push
     uint8_t last[FAKE_FRAME_BYTES]; // its bytes, unmasked payload only
     size_t last_size;
+    uint8_t raw[FAKE_FRAME_BYTES]; // the last push as it was, cut to fit
+    size_t raw_size;
     enum stream_push_result answer; // of pushes from now on
     int connect_answer;             // of connect_open from now on
     uint32_t control_bytes;         // what stream_control_bytes tells
@@ -32,6 +34,8 @@ static struct {
 
 // The payload of the parcel's first frame, unmasked (RFC 6455 5.3).
 static void fake_keep(const uint8_t *data, size_t size) {
+    fake.raw_size = size < sizeof(fake.raw) ? size : sizeof(fake.raw);
+    memcpy(fake.raw, data, fake.raw_size);
     size_t header_size = 6, payload_size = data[1] & 0x7f;
     if (payload_size == 126) {
         payload_size = (size_t)data[2] << 8 | data[3];
@@ -109,7 +113,7 @@ static void fake_begin(char *const *argv, int argc) {
     ck_assert_int_eq(blocks_init(&run.blocks, &run.ledger, 1 << 24), 0);
     if (run.options.scenario != LOAD_OPTIONS_MIX) // else the test has made one
         plan_from_options(&plan, &run.options);
-    run.client_count = run.options.connections + run.options.has_flood;
+    run.client_count = run.options.connections + run.options.has_flood + wills_watcher_count(&run);
     ck_assert_int_eq(client_init(&run), 0);
     ck_assert_int_eq(flight_init(&run.flights, &run.ledger, run.room_count), 0);
     result.begin_ns = 1;
@@ -142,8 +146,11 @@ static inline void fake_join_all(void) {
 
 static void fake_end(void) {
     scenario_fini(&run);
-    for (uint32_t i = 0; i < run.client_count; i++)
+    for (uint32_t i = 0; i < run.client_count; i++) {
         cut_release(&run, &run.clients[i]);
+        if (run.protocol->on_gone)
+            run.protocol->on_gone(&run, i);
+    }
     slab_check_empty(&run.cuts);
     blocks_check_empty(&run.blocks);
     memory_release_all(&run.ledger);
