@@ -58,9 +58,12 @@ struct gateway {
     struct rng rng;
     uint32_t mqtt_chores; // blocks, oldest first (gateway/mqtt_rooms.c)
     uint32_t mqtt_chores_last;
-    uint32_t left_leaf;      // session.c: of the membership that has ended just now, SLAB_NONE
-    struct bytes left_room;  // its room, while left_leaf says so
-    uint64_t drain_begin_ns; // 0: not draining
+    uint64_t sys_begin_ns;    // mqtt_sys.c: of the first turn
+    uint64_t sys_looked_s;    // latest second that it looked in
+    uint64_t sys_published_s; // 0: nobody subscribes
+    uint32_t left_leaf;       // session.c: of the membership that has ended just now, SLAB_NONE
+    struct bytes left_room;   // its room, while left_leaf says so
+    uint64_t drain_begin_ns;  // 0: not draining
     uint64_t drain_window_ns;
     uint32_t drain_cursor;    // next connection slot to be told, up to the slab's touched_count
     uint32_t session_cursor;  // next session slot that the drain ends

@@ -97,6 +97,13 @@ static void unlink_topic(struct gateway *gateway, uint32_t session, uint32_t sub
     *link = topics_subscription(topics, subscription)->next;
 }
 
+static bool is_linked(const struct gateway *gateway, uint32_t session, uint32_t subscription) {
+    uint32_t at = mqtt_session_at(gateway, session)->subscriptions;
+    while (at != SLAB_NONE && at != subscription)
+        at = topics_subscription(gateway->parts.topics, at)->next;
+    return at == subscription;
+}
+
 static void link_topic(struct gateway *gateway, uint32_t session, uint32_t subscription) {
     struct mqtt_session *slot = mqtt_session_at(gateway, session);
     topics_subscription(gateway->parts.topics, subscription)->next = slot->subscriptions;
@@ -123,8 +130,8 @@ static enum mqtt_reason reason_of(enum topics_refusal refusal) {
 
 void mqtt_filters_on_subscribed(struct gateway *gateway, uint32_t session, uint32_t subscription,
                                 enum topics_refusal refusal) {
-    if (refusal != TOPICS_OK)
-        unlink_topic(gateway, session, subscription);
+    if (refusal != TOPICS_OK && is_linked(gateway, session, subscription))
+        unlink_topic(gateway, session, subscription); // told once for each change under way
     (void)mqtt_pending_settle(gateway, session, MQTT_PENDING_TOPIC, subscription,
                               reason_of(refusal));
 }

@@ -381,20 +381,12 @@ void mqtt_rooms_on_delivery(struct gateway *gateway, const struct chat_delivery 
 
 // --- gaps and presence for one -------------------------------------------------------------------
 
-uint32_t mqtt_rooms_format(const struct gateway *gateway, uint32_t index) {
-    const struct mqtt_session *session = mqtt_session_at(gateway, index);
-    bool is_5 = mqtt_session_has(session, MQTT_SESSION_5);
-    if (mqtt_session_has(session, MQTT_SESSION_WS))
-        return is_5 ? FORMAT_MQTT_5_WS : FORMAT_MQTT_3_WS;
-    return is_5 ? FORMAT_MQTT_5 : FORMAT_MQTT_3;
-}
-
 // A packet beyond what the client takes is not sent, as if it had been [MQTT-3.1.2-24, -25].
 static bool is_too_large(const struct gateway *gateway, uint32_t session, uint32_t parcel) {
     uint32_t size_max = mqtt_session_at(gateway, session)->packet_bytes_max;
     size_t size = parcel_at(gateway->parts.blocks, parcel)->size;
     return size_max > 0 &&
-           mqtt_format_packet_size(mqtt_rooms_format(gateway, session), size) > size_max;
+           mqtt_format_packet_size(mqtt_session_format(gateway, session), size) > size_max;
 }
 
 void mqtt_rooms_on_gap(struct gateway *gateway, uint32_t session, uint32_t member, uint64_t from,
@@ -404,7 +396,8 @@ void mqtt_rooms_on_gap(struct gateway *gateway, uint32_t session, uint32_t membe
     if (slot->conn == SLAB_NONE || !mqtt_session_has(slot, MQTT_SESSION_5) ||
         !is_messages_tag(chat_member(gateway->parts.chat, member)->tag))
         return;
-    uint32_t parcel = mqtt_format_gap(gateway, mqtt_rooms_format(gateway, session), room, from, to);
+    uint32_t parcel =
+        mqtt_format_gap(gateway, mqtt_session_format(gateway, session), room, from, to);
     if (parcel != BLOCK_NONE && is_too_large(gateway, session, parcel))
         parcel_unref(gateway->parts.blocks, parcel);
     else
@@ -414,7 +407,7 @@ void mqtt_rooms_on_gap(struct gateway *gateway, uint32_t session, uint32_t membe
 static uint32_t encode_presence(struct gateway *gateway, uint32_t session,
                                 const struct chat_presence *presence) {
     const struct mqtt_format_presence how = {
-        .format = mqtt_rooms_format(gateway, session),
+        .format = mqtt_session_format(gateway, session),
         .room = presence->room,
         .subscription_id = chat_member(gateway->parts.chat, presence->member)->tag >> TAG_ID_SHIFT,
     };
@@ -432,7 +425,7 @@ bool mqtt_rooms_on_presence(struct gateway *gateway, const struct chat_presence 
     if (parcel == BLOCK_NONE)
         return false;
     uint32_t address =
-        address_of(mqtt_rooms_format(gateway, session), conn_at(gateway, conn)->stream);
+        address_of(mqtt_session_format(gateway, session), conn_at(gateway, conn)->stream);
     bool is_taken =
         is_too_large(gateway, session, parcel) || chat_port_deliver_state(gateway, address, parcel);
     parcel_unref(gateway->parts.blocks, parcel);

@@ -58,9 +58,6 @@ void mqtt_rooms_on_writable(struct gateway *gateway, uint32_t session);
 struct bytes mqtt_rooms_name_of_leaf(const struct gateway *gateway, uint32_t session,
                                      uint32_t leaf);
 
-// The shared format of its messages.
-uint32_t mqtt_rooms_format(const struct gateway *gateway, uint32_t session);
-
 // What chat tells of a session's membership (chat/chat_port.h).
 void mqtt_rooms_on_joined(struct gateway *gateway, uint32_t session, uint32_t member);
 void mqtt_rooms_on_refused(struct gateway *gateway, uint32_t session, uint32_t member,
