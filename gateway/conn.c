@@ -3,10 +3,11 @@
 //
 //   spawned in handshake or over limit   stream_port_open
 //   handshake → open, echo               endpoint.c, through conn_become
+//   handshake → open (MQTT)              conn_opened_mqtt
 //   open, echo → closing                 conn_close: faults (frames.c, session.c), timers, doom
 //   handshake, over limit → closing      conn_finish: refusals (refusal.c), timers
 //   spawned in arriving                  conn_arrive
-//   arriving → open, echo                conn_arrival.c
+//   arriving → open, echo, handshake     conn_arrival.c
 //   any → gone                           stream_port_end, or a kill: then the stream is cut too
 //
 // The one timer is armed as long as the actor lives and never moved by traffic: when it fires it
@@ -20,6 +21,8 @@
 #include "gateway/frame_out.h"
 #include "gateway/frames.h"
 #include "gateway/limits.h"
+#include "gateway/mqtt_conn.h"
+#include "gateway/mqtt_session.h"
 #include "gateway/reader.h"
 #include "gateway/refusal.h"
 #include "gateway/session.h"
@@ -32,7 +35,7 @@ static const uint8_t transitions[] = {
     [CONN_ECHO] = 1u << CONN_CLOSING,
     [CONN_CLOSING] = 0,
     [CONN_OVER_LIMIT] = 1u << CONN_CLOSING,
-    [CONN_ARRIVING] = 1u << CONN_OPEN | 1u << CONN_ECHO,
+    [CONN_ARRIVING] = 1u << CONN_OPEN | 1u << CONN_ECHO | 1u << CONN_HANDSHAKE,
 };
 
 void conn_become(struct conn *conn, enum conn_state state) {
@@ -79,14 +82,9 @@ void conn_push(struct gateway *gateway, uint32_t index, uint32_t parcel) {
         conn_doom(gateway, index, result == STREAM_PUSH_NO_MEMORY);
 }
 
-void conn_close(struct gateway *gateway, uint32_t index, const struct conn_farewell *farewell) {
-    struct conn *conn = conn_at(gateway, index);
-    if (conn_state(conn) == CONN_CLOSING)
-        return;
-    conn_become(conn, CONN_CLOSING);
-    if (UNLIKELY(conn_has(conn, CONN_MOVING)))
-        conn_move_gone(gateway, index);
-    gateway_count(gateway, farewell->counter);
+static void say_farewell(struct gateway *gateway, uint32_t index,
+                         const struct conn_farewell *farewell) {
+    const struct conn *conn = conn_at(gateway, index);
     gateway_record(gateway, index, RECORDER_CLOSE_SENT, farewell->code);
     if (conn->members != SLAB_NONE)
         stream_seal(gateway->parts.streams, conn->stream);
@@ -101,7 +99,22 @@ void conn_close(struct gateway *gateway, uint32_t index, const struct conn_farew
         (void)stream_push(gateway->parts.streams, stream, parcel);
         parcel_unref(gateway->parts.blocks, parcel);
     }
-    stream_close(gateway->parts.streams, stream, STREAM_CLOSE_FLUSH);
+}
+
+void conn_close(struct gateway *gateway, uint32_t index, const struct conn_farewell *farewell) {
+    struct conn *conn = conn_at(gateway, index);
+    bool was_open = conn_state(conn) == CONN_OPEN;
+    if (conn_state(conn) == CONN_CLOSING)
+        return;
+    conn_become(conn, CONN_CLOSING);
+    if (UNLIKELY(conn_has(conn, CONN_MOVING)))
+        conn_move_gone(gateway, index);
+    gateway_count(gateway, farewell->counter);
+    if (conn_has(conn, CONN_MQTT))
+        mqtt_conn_say_farewell(gateway, index, was_open, farewell);
+    else
+        say_farewell(gateway, index, farewell);
+    stream_close(gateway->parts.streams, stream_of(gateway, conn), STREAM_CLOSE_FLUSH);
 }
 
 void conn_finish(struct gateway *gateway, uint32_t index) {
@@ -109,6 +122,8 @@ void conn_finish(struct gateway *gateway, uint32_t index) {
     if (conn_state(conn) == CONN_CLOSING)
         return;
     conn_become(conn, CONN_CLOSING);
+    if (UNLIKELY(conn_has(conn, CONN_MOVING))) // MQTT, on the way to its home
+        conn_move_gone(gateway, index);
     stream_close(gateway->parts.streams, stream_of(gateway, conn), STREAM_CLOSE_FLUSH);
 }
 
@@ -119,6 +134,12 @@ void conn_doom(struct gateway *gateway, uint32_t index, bool is_memory) {
     gateway_record(gateway, index, RECORDER_DOOMED, is_memory);
     conn_mark(conn, CONN_DOOMED | (is_memory ? CONN_DOOM_MEMORY : 0));
     scheduler_continue(gateway->parts.scheduler, KIND_CONNECTION, index);
+}
+
+// MQTT, before its CONNECT was accepted.
+static bool is_greeting(const struct conn *conn) {
+    return conn_has(conn, CONN_MQTT) && conn_state(conn) == CONN_HANDSHAKE &&
+           !conn_has(conn, CONN_DOOMED);
 }
 
 static void resume_unless_paused(struct gateway *gateway, const struct conn *conn) {
@@ -141,7 +162,7 @@ void conn_pause_if_full(struct gateway *gateway, uint32_t index) {
 
 void conn_pause_busy(struct gateway *gateway, uint32_t index) {
     struct conn *conn = conn_at(gateway, index);
-    if (!conn_is_live(conn) || conn_has(conn, CONN_PAUSED_BUSY))
+    if ((!conn_is_live(conn) && !is_greeting(conn)) || conn_has(conn, CONN_PAUSED_BUSY))
         return;
     conn_mark(conn, CONN_PAUSED_BUSY);
     stream_pause_reading(gateway->parts.streams, conn->stream);
@@ -181,13 +202,30 @@ void conn_upgraded(struct gateway *gateway, uint32_t index, enum conn_state stat
         arm(gateway, index, second_ns((uint64_t)conn->heard_s + config->idle_timeout_s));
 }
 
+void conn_upgraded_mqtt(struct gateway *gateway, uint32_t index) {
+    conn_mark(conn_at(gateway, index), CONN_MQTT | CONN_MQTT_WS);
+    gateway_count(gateway, COUNTER_UPGRADES);
+    gateway_record(gateway, index, RECORDER_UPGRADED, 2);
+}
+
+void conn_opened_mqtt(struct gateway *gateway, uint32_t index) {
+    struct conn *conn = conn_at(gateway, index);
+    conn_become(conn, CONN_OPEN);
+    conn->heard_s = now_s(gateway);
+    gateway_note_traffic(gateway, TRAFFIC_connects);
+    gateway_record(gateway, index, RECORDER_MQTT_OPENED, conn_has(conn, CONN_MQTT_WS));
+    uint64_t silent_at_ns = mqtt_conn_silent_at_ns(gateway, index);
+    if (silent_at_ns < UINT64_MAX) // else the handshake's timer fires, and is armed for nothing
+        arm(gateway, index, silent_at_ns);
+}
+
 // --- the actor -----------------------------------------------------------------------------------
 
 struct conn_birth {
     uint32_t stream;
+    uint32_t marks; // CONN_TRUSTED, CONN_MQTT, CONN_MQTT_WS
     bool is_over_limit;
     bool is_arriving;
-    bool is_trusted;
     bool has_ip;
     uint8_t ip[16];
 };
@@ -204,8 +242,7 @@ static int conn_init(void *context, void *state, uint32_t index, const void *arg
     conn->actor.state_bits = birth->is_arriving     ? CONN_ARRIVING
                              : birth->is_over_limit ? CONN_OVER_LIMIT
                                                     : CONN_HANDSHAKE;
-    if (birth->is_trusted)
-        conn_mark(conn, CONN_TRUSTED);
+    conn_mark(conn, birth->marks);
     gateway_count(gateway, COUNTER_CONNECTIONS);
     addresses_set(&gateway->addresses, index, birth->has_ip ? birth->ip : NULL);
     if (birth->is_arriving)
@@ -220,7 +257,7 @@ static int conn_init(void *context, void *state, uint32_t index, const void *arg
 uint32_t conn_arrive(struct gateway *gateway, const struct conn_newcomer *newcomer) {
     struct conn_birth birth = {.stream = newcomer->stream,
                                .is_arriving = true,
-                               .is_trusted = newcomer->is_trusted,
+                               .marks = newcomer->marks,
                                .has_ip = newcomer->ip != NULL};
     if (newcomer->ip)
         memcpy(birth.ip, newcomer->ip, sizeof(birth.ip));
@@ -240,7 +277,10 @@ uint32_t conn_arrive(struct gateway *gateway, const struct conn_newcomer *newcom
 void conn_landed(struct gateway *gateway, uint32_t index) {
     const struct conn *conn = conn_at(gateway, index);
     uint64_t now_ns = gateway_now_ns(gateway);
-    uint64_t at_ns = second_ns((uint64_t)conn->heard_s + gateway->parts.config->idle_timeout_s);
+    const struct config *config = gateway->parts.config;
+    uint32_t timeout_s =
+        conn_state(conn) == CONN_HANDSHAKE ? config->handshake_timeout_s : config->idle_timeout_s;
+    uint64_t at_ns = second_ns((uint64_t)conn->heard_s + timeout_s);
     if (conn_has(conn, CONN_STALE) && now_ns + LIMITS_STALE_RETRY_MS * NS_PER_MS < at_ns)
         at_ns = now_ns + LIMITS_STALE_RETRY_MS * NS_PER_MS;
     if (conn_has(conn, CONN_PAUSED_BUSY))
@@ -256,6 +296,7 @@ static void on_drained(struct gateway *gateway, uint32_t index) {
     if (state == CONN_OPEN || state == CONN_ECHO) {
         conn_close(gateway, index,
                    &(struct conn_farewell){.code = WEBSOCKET_CLOSE_SERVICE_RESTART,
+                                           .mqtt = MQTT_SERVER_SHUTTING_DOWN,
                                            .reason = BYTES_LITERAL("server restarts"),
                                            .counter = COUNTER_CLOSED_DRAIN});
         return;
@@ -265,6 +306,7 @@ static void on_drained(struct gateway *gateway, uint32_t index) {
 }
 
 static const struct conn_farewell over_budget = {.code = WEBSOCKET_CLOSE_POLICY,
+                                                 .mqtt = MQTT_QUOTA_EXCEEDED,
                                                  .reason = BYTES_LITERAL("reads too slowly"),
                                                  .counter = COUNTER_CLOSED_POLICY};
 
@@ -302,15 +344,47 @@ static void on_live_timer(struct gateway *gateway, uint32_t index, struct conn *
     arm(gateway, index, retries ? retry_at_ns : idle_at_ns);
 }
 
+static void on_mqtt_timer(struct gateway *gateway, uint32_t index, struct conn *conn) {
+    if (conn_has(conn, CONN_PAUSED_BUSY)) {
+        conn_unmark(conn, CONN_PAUSED_BUSY);
+        conn->heard_s = now_s(gateway); // a packet of its waits
+        mqtt_conn_resume(gateway, index);
+        resume_unless_paused(gateway, conn);
+    }
+    uint64_t at_ns = conn_state(conn) == CONN_OPEN && !conn_has(conn, CONN_DOOMED)
+                         ? mqtt_conn_on_timer(gateway, index)
+                         : 0;
+    if (conn_state(conn) == CONN_OPEN)
+        arm(gateway, index, at_ns);
+}
+
+// True when its time is not over: it waited to be moved to its home, or to be looked at again.
+static bool on_greeting_timer(struct gateway *gateway, uint32_t index, struct conn *conn) {
+    uint64_t at_ns =
+        second_ns((uint64_t)conn->heard_s + gateway->parts.config->handshake_timeout_s);
+    if (!is_greeting(conn) || gateway_now_ns(gateway) >= at_ns)
+        return false;
+    bool was_busy = conn_has(conn, CONN_PAUSED_BUSY);
+    conn_unmark(conn, CONN_PAUSED_BUSY);
+    if (was_busy)
+        mqtt_conn_resume(gateway, index);
+    resume_unless_paused(gateway, conn);
+    if (is_greeting(conn) && !conn_has(conn, CONN_PAUSED_BUSY))
+        arm(gateway, index, at_ns);
+    return true;
+}
+
 static void on_timer(struct gateway *gateway, uint32_t index, struct conn *conn) {
     enum conn_state state = conn_state(conn);
     if (state == CONN_CLOSING || state == CONN_ARRIVING) // the stream's linger, the move ends it
         return;
     if (gateway->drain_begin_ns) {
         on_drained(gateway, index);
+    } else if (state == CONN_OPEN && conn_has(conn, CONN_MQTT)) {
+        on_mqtt_timer(gateway, index, conn);
     } else if (state == CONN_OPEN || state == CONN_ECHO) {
         on_live_timer(gateway, index, conn);
-    } else {
+    } else if (!on_greeting_timer(gateway, index, conn)) {
         gateway_count(gateway,
                       state == CONN_OVER_LIMIT ? COUNTER_REFUSED_FULL : COUNTER_CLOSED_HANDSHAKE);
         gateway_record(gateway, index, RECORDER_HANDSHAKE_TIMEOUT,
@@ -329,6 +403,7 @@ static void on_doomed(struct gateway *gateway, uint32_t index, const struct conn
         return;
     }
     const struct conn_farewell out_of_memory = {.code = WEBSOCKET_CLOSE_TRY_AGAIN_LATER,
+                                                .mqtt = MQTT_QUOTA_EXCEEDED,
                                                 .reason = BYTES_LITERAL("out of memory"),
                                                 .counter = COUNTER_CLOSED_MEMORY};
     conn_close(gateway, index, is_memory ? &out_of_memory : &over_budget);
@@ -365,12 +440,25 @@ static void describe(struct gateway *gateway, uint32_t index, const struct conn 
 static void conn_terminate(void *context, void *state, uint32_t index, enum exit_reason reason) {
     struct gateway *gateway = context;
     struct conn *conn = state;
+    bool is_mqtt = conn_has(conn, CONN_MQTT);
+    bool is_told = is_mqtt && conn->stream != SLAB_NONE && reason == EXIT_KILLED &&
+                   conn_state(conn) == CONN_OPEN;
+    if (is_told)
+        mqtt_conn_close(gateway, index, MQTT_ADMINISTRATIVE_ACTION, "ended by an operator",
+                        COUNTER_CLOSED_KILLED);
     if (conn->stream != SLAB_NONE) { // it did not end with its stream: the stream ends with it
         struct streams *streams = gateway->parts.streams;
         stream_set_owner(streams, conn->stream, STREAM_NO_OWNER);
-        stream_close(streams, stream_of(gateway, conn), STREAM_CLOSE_ABORT);
+        if (!is_told)
+            stream_close(streams, stream_of(gateway, conn), STREAM_CLOSE_ABORT);
     }
-    session_leave_all(gateway, index);
+    if (is_mqtt && conn->session != SLAB_NONE) {
+        uint32_t session = conn->session;
+        conn->session = SLAB_NONE;
+        mqtt_session_on_conn_end(gateway, session, MQTT_UNSPECIFIED_ERROR);
+    } else if (!is_mqtt) {
+        session_leave_all(gateway, index);
+    }
     // A user has who was upgraded; who moves goes on elsewhere.
     if (conn->user != TEXT_NONE && reason != EXIT_MOVED && conn_state(conn) != CONN_ARRIVING)
         gateway_note_traffic(gateway, TRAFFIC_disconnects);
@@ -425,7 +513,11 @@ void stream_port_open(void *port, uint32_t index, const struct stream_opening *o
                          gateway->drain_begin_ns != 0 || is_process_full(gateway),
     };
     birth.has_ip = addresses_of_peer(opening->peer, birth.ip);
-    birth.is_trusted = birth.has_ip && config_is_trusted_proxy(gateway->parts.config, birth.ip);
+    const struct config *config = gateway->parts.config;
+    if (birth.has_ip && config_is_trusted_proxy(config, birth.ip))
+        birth.marks |= CONN_TRUSTED;
+    if (config->listen_mqtt_count > 0 && opening->acceptor >= config->listen_count)
+        birth.marks |= CONN_MQTT; // the acceptors of --listen come first (core.c)
     uint64_t pid = scheduler_spawn(gateway->parts.scheduler, KIND_CONNECTION, &birth);
     if (pid == PID_NONE) {
         gateway_count(gateway, COUNTER_REFUSED_FULL);
@@ -440,6 +532,10 @@ static void on_data(struct gateway *gateway, uint32_t owner, struct conn *conn, 
                     size_t size) {
     if (conn_has(conn, CONN_DOOMED))
         return;
+    if (conn_has(conn, CONN_MQTT)) { // closing or arriving: it does not look
+        mqtt_conn_on_data(gateway, owner, data, size);
+        return;
+    }
     switch (conn_state(conn)) {
     case CONN_OPEN:
     case CONN_ECHO:
@@ -450,7 +546,7 @@ static void on_data(struct gateway *gateway, uint32_t owner, struct conn *conn, 
         endpoint_on_data(gateway, owner, data, size);
         return;
     case CONN_OVER_LIMIT:
-        refusal_full(gateway, owner);
+        endpoint_on_data_over_limit(gateway, owner, data, size);
         return;
     case CONN_CLOSING:
     case CONN_ARRIVING:
@@ -484,8 +580,11 @@ void stream_port_writable(void *port, uint32_t index, uint32_t owner) {
     if (conn_has(conn, CONN_PAUSED_QUEUE))
         gateway_record(gateway, owner, RECORDER_RESUMED, 0);
     conn_unmark(conn, CONN_PAUSED_QUEUE);
-    conn->heard_s = now_s(gateway); // while it was not read, what it took is its sign of life
-    if (conn_is_live(conn))
+    if (conn_state(conn) != CONN_HANDSHAKE)
+        conn->heard_s = now_s(gateway); // while it was not read, what it took is its sign of life
+    if (conn_has(conn, CONN_MQTT))
+        mqtt_conn_resume(gateway, owner);
+    else if (conn_is_live(conn))
         frames_resume(gateway, owner);
     resume_unless_paused(gateway, conn);
 }

@@ -8,6 +8,8 @@
 //       └──refusal, slow──────────────────────────────────┘
 // An open or echo connection may move to another core (gateway/conn_move.h):
 //   arriving ──landed──▶ open, echo        arriving ──called off──▶ gone
+// An MQTT connection (gateway/mqtt_conn.h) is in its handshake until its CONNECT was accepted, and
+// moves in that state alone, to its client id's home.
 // In every state the peer may end the stream, which ends the actor. Performed by: conn_become.
 //
 // Who closes: conn_close on the spot, from an upcall of the stream or the actor's own timer;
@@ -38,9 +40,9 @@ enum conn_state {
 #define CONN_STALE 0x040u        // … a membership waits for presence that could not be queued
 #define CONN_DOOMED 0x080u       // … conn_doom was called; closes at its next go
 #define CONN_DOOM_MEMORY 0x100u  // … because memory was out, not because of a budget
-#define CONN_MQTT 0x400u    // … it speaks MQTT: from its first byte on, or the upgrade at /mqtt
-#define CONN_MQTT_WS 0x800u // … in binary frames of a WebSocket
-#define CONN_MOVING 0x200u  // … it is about to leave for another core
+#define CONN_MOVING 0x200u       // … it is about to leave for another core
+#define CONN_MQTT 0x400u         // … it speaks MQTT: its first byte, its listener, or /mqtt
+#define CONN_MQTT_WS 0x800u      // … in binary frames of a WebSocket
 
 struct conn {
     struct actor actor;
@@ -94,7 +96,7 @@ void conn_upgraded(struct gateway *gateway, uint32_t index, enum conn_state stat
 // One that comes from another core, with its stream.
 struct conn_newcomer {
     uint32_t stream;
-    bool is_trusted;
+    uint32_t marks; // of CONN_TRUSTED, CONN_MQTT, CONN_MQTT_WS
     bool has_user;
     const uint8_t *ip; // 16 bytes; NULL: not known
     struct bytes user;
@@ -110,15 +112,23 @@ void conn_landed(struct gateway *gateway, uint32_t index);
 // or a stream that is going doom the connection or are ignored, so that callers need not look.
 void conn_push(struct gateway *gateway, uint32_t index, uint32_t parcel);
 
-// Why a WebSocket connection is closed by us.
+// Why a connection is closed by us.
 struct conn_farewell {
-    uint16_t code; // of the close frame; WEBSOCKET_CLOSE_NO_STATUS: an empty one
+    uint16_t code;      // of the close frame; WEBSOCKET_CLOSE_NO_STATUS: an empty one
+    uint8_t mqtt;       // enum mqtt_reason: of the DISCONNECT, and for the session
+    bool is_mqtt_quiet; // no DISCONNECT: the client's own farewell
     struct bytes reason;
     enum counter counter;
 };
 
-// Sends a close frame, leaves all rooms, lets the stream end once all is sent.
+// Sends a close frame, or a DISCONNECT, leaves all rooms, lets the stream end once all is sent.
 void conn_close(struct gateway *gateway, uint32_t index, const struct conn_farewell *farewell);
+
+// The upgrade at /mqtt: a WebSocket, and in the handshake still, until its CONNECT was accepted.
+void conn_upgraded_mqtt(struct gateway *gateway, uint32_t index);
+
+// The CONNECT was accepted: open. From now on the keep-alive is what ends it.
+void conn_opened_mqtt(struct gateway *gateway, uint32_t index);
 
 // The same without a frame: before the upgrade, or after an answer in HTTP.
 void conn_finish(struct gateway *gateway, uint32_t index);

@@ -15,6 +15,7 @@
 
 #include "chat/move.h"
 #include "gateway/conn_bundle.h"
+#include "gateway/mqtt_conn.h"
 #include "gateway/session.h"
 #include "io/stream_move.h"
 #include "sched/base/clock.h"
@@ -191,7 +192,7 @@ void conn_arrival_on_stream(struct gateway *gateway, uint32_t stream, uint64_t t
            stream);
     const struct conn_bundle_who *who = payload_data(gateway->parts.scheduler, move->who);
     const struct conn_newcomer newcomer = {.stream = stream,
-                                           .is_trusted = who->is_trusted,
+                                           .marks = who->marks,
                                            .ip = who->has_ip ? who->ip : NULL,
                                            .has_user = who->has_user,
                                            .user = bytes_of(who->user, who->user_size)};
@@ -247,6 +248,7 @@ static void land(struct gateway *gateway, uint32_t index) {
     if (!conn_bundle_land(gateway, connection, payload_data(scheduler, move->state)))
         conn_close(gateway, connection,
                    &(struct conn_farewell){.code = WEBSOCKET_CLOSE_TRY_AGAIN_LATER,
+                                           .mqtt = MQTT_QUOTA_EXCEEDED,
                                            .reason = BYTES_LITERAL("out of memory"),
                                            .counter = COUNTER_CLOSED_MEMORY});
     else if (!is_whole)
@@ -257,6 +259,8 @@ static void land(struct gateway *gateway, uint32_t index) {
     else
         conn_landed(gateway, connection);
     release(gateway, index);
+    if (conn_has(conn_at(gateway, connection), CONN_MQTT)) // the CONNECT that came along
+        mqtt_conn_resume(gateway, connection);
 }
 
 void conn_arrival_look(struct gateway *gateway, uint32_t index) {

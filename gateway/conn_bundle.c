@@ -40,7 +40,8 @@ uint64_t conn_bundle_pack_who(struct gateway *gateway, uint32_t index) {
     *who = (struct conn_bundle_who){.member_count = count,
                                     .state = (uint8_t)conn_state(conn),
                                     .has_user = conn->user != TEXT_NONE,
-                                    .is_trusted = conn_has(conn, CONN_TRUSTED)};
+                                    .marks = conn->actor.state_bits &
+                                             (CONN_TRUSTED | CONN_MQTT | CONN_MQTT_WS)};
     who->has_ip = addresses_lookup(&gateway->addresses, index, who->ip);
     if (who->has_user) {
         struct bytes user = text_bytes(&gateway->users, conn->user);

@@ -26,7 +26,7 @@ struct conn_bundle_who {
     uint8_t user_size;
     bool has_user;
     bool has_ip;
-    bool is_trusted;
+    uint16_t marks; // CONN_TRUSTED, CONN_MQTT, CONN_MQTT_WS
     uint8_t ip[16];
     uint8_t user[CHAT_USER_BYTES_MAX];
     struct conn_bundle_member members[];

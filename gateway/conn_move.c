@@ -17,15 +17,18 @@
 #include "gateway/conn_arrival.h"
 #include "gateway/conn_bundle.h"
 #include "gateway/session.h"
+#include "gateway/wire/mqtt.h"
 #include "io/stream_move.h"
 #include "sched/base/clock.h"
 
 static const struct conn_farewell moved_badly = {.code = WEBSOCKET_CLOSE_SERVICE_RESTART,
+                                                 .mqtt = MQTT_SERVER_BUSY,
                                                  .reason =
                                                      BYTES_LITERAL("could not move: come back"),
                                                  .counter = COUNTER_CLOSED_MOVE};
 
 static const struct conn_farewell no_memory = {.code = WEBSOCKET_CLOSE_TRY_AGAIN_LATER,
+                                               .mqtt = MQTT_QUOTA_EXCEEDED,
                                                .reason = BYTES_LITERAL("out of memory"),
                                                .counter = COUNTER_CLOSED_MEMORY};
 
@@ -113,6 +116,8 @@ static void go_on(struct gateway *gateway, uint32_t index, bool is_unknown) {
     release(gateway, index);
     counter_add(gateway->parts.counters, COUNTER_CONN_MOVES_OFF, goes_on);
     gateway_record(gateway, connection, RECORDER_MOVE_OFF, 0);
+    if (goes_on && conn_has(conn_at(gateway, connection), CONN_MQTT))
+        conn_pause_busy(gateway, connection); // then it tries to go home again
 }
 
 // Nothing comes of it. From leaving on memberships live there already: then it ends.
@@ -138,17 +143,26 @@ void conn_move_break(struct gateway *gateway, uint32_t connection) {
 
 static bool has_pending(const struct gateway *gateway, const struct conn *conn) {
     const struct chat *chat = gateway->parts.chat;
-    uint32_t at = conn->members;
+    uint32_t at = conn->members; // MQTT: no session yet, and so none
     while (at != SLAB_NONE && !(chat_member(chat, at)->slab_word & MEMBER_PENDING))
         at = chat_member(chat, at)->next;
     return at != SLAB_NONE;
 }
 
+// MQTT goes before its CONNECT is acted on, all others when they are open.
 static bool may_go(const struct conn *conn) {
-    return conn_is_live(conn) && !(conn->actor.slab_word & ACTOR_DOOMED);
+    bool is_ready = conn_has(conn, CONN_MQTT)
+                        ? conn_state(conn) == CONN_HANDSHAKE && !conn_has(conn, CONN_DOOMED)
+                        : conn_is_live(conn);
+    return is_ready && !(conn->actor.slab_word & ACTOR_DOOMED);
 }
 
 int conn_move_begin(struct gateway *gateway, uint32_t index, uint32_t to_core) {
+    return conn_has(conn_at(gateway, index), CONN_MQTT) ? -EOPNOTSUPP
+                                                        : conn_move_home(gateway, index, to_core);
+}
+
+int conn_move_home(struct gateway *gateway, uint32_t index, uint32_t to_core) {
     const struct gateway_parts *parts = &gateway->parts;
     struct conn *conn = conn_at(gateway, index);
     if (to_core >= parts->chat->config.core_count || to_core == parts->scheduler->core)

@@ -102,8 +102,13 @@ MUST_USE int conn_move_open(struct gateway *gateway);
 
 // Begins to move an open or echo connection of this core. 0; or why not, and nothing happens:
 // -EINVAL (no other core of that number), -ENOTCONN (it is not open, closes, or ends), -EALREADY
-// (it moves), -EAGAIN (a join is not answered yet), -EBUSY (CONN_DEPARTURES_MAX), -ESHUTDOWN.
+// (it moves), -EAGAIN (a join is not answered yet), -EBUSY (CONN_DEPARTURES_MAX), -ESHUTDOWN,
+// -EOPNOTSUPP (MQTT: its session's home is here).
 MUST_USE int conn_move_begin(struct gateway *gateway, uint32_t index, uint32_t to_core);
+
+// The same for an MQTT connection whose CONNECT is not acted on yet, to its client id's home: it
+// goes along in the reader. -EBUSY and -ENOTCONN too when it cannot go now: it may try again.
+MUST_USE int conn_move_home(struct gateway *gateway, uint32_t index, uint32_t to_core);
 
 // Begins to move up to `count` connections to another core, chosen in turn over the slab; looks at
 // most at CONN_MOVE_SCAN_MAX slots. Returns how many have begun.

@@ -171,7 +171,9 @@ int core_start(struct core *core) {
                                     .control_bytes_max = control_bytes_max(core->shared)};
     result = streams_init(&core->streams, &core->ledger, core->ring, &core->blocks, &core->counters,
                           &streams, &core->gateway);
-    for (uint32_t i = 0; result >= 0 && i < config->listen_count; i++) {
+    // In this order: an acceptor's number tells what is spoken there (stream_port_open).
+    uint32_t listen_count = config->listen_count + config->listen_mqtt_count;
+    for (uint32_t i = 0; result >= 0 && i < listen_count; i++) {
         struct accept_config accept = {.listen_fd = core->listen_fds[i],
                                        .peer_addresses = config->peer_addresses ||
                                                          config->trusted_proxy_count > 0};

@@ -14,6 +14,7 @@
 #include "gateway/config.h"
 #include "gateway/gateway.h"
 #include "gateway/host.h"
+#include "gateway/sockets.h"
 #include "gateway/tree.h"
 #include "sched/balancer.h"
 #include "sched/quiescence.h"
@@ -71,7 +72,7 @@ struct core {
     struct balancer balancer; // used with --balance
     struct tree tree;
     struct worker worker;
-    int listen_fds[CONFIG_LISTEN_MAX];
+    int listen_fds[SOCKETS_DATA_MAX];
     uint64_t rng_seed;
     uint64_t cut_ns;      // of the latest turn since connections are cut, 0: they are not
     uint64_t cut_time_ns; // the core has turned since then; a stopped process does not count

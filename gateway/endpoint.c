@@ -5,12 +5,14 @@
 #include "gateway/conn.h"
 #include "gateway/frame_out.h"
 #include "gateway/frames.h"
+#include "gateway/mqtt_conn.h"
 #include "gateway/reader.h"
 #include "gateway/refusal.h"
 #include "gateway/wire/utf8.h"
 #include "gateway/wire/ws_handshake.h"
 
-#define FIRST_BYTE_TLS 0x16 // RFC 8446 5.1: a handshake record
+#define FIRST_BYTE_TLS 0x16  // RFC 8446 5.1: a handshake record
+#define FIRST_BYTE_MQTT 0x10 // CONNECT [MQTT-3.1.0-1]
 
 // --- who may connect -----------------------------------------------------------------------------
 
@@ -90,12 +92,30 @@ static struct http1_refusal read_user(struct gateway *gateway, const struct http
 
 // --- the request ---------------------------------------------------------------------------------
 
+// HANDSHAKE: of MQTT, which goes on until its CONNECT; CLOSING: no such path.
 static enum conn_state state_of_path(const struct config *config, struct bytes path) {
     if (bytes_equal_string(path, "/socket/websocket"))
         return CONN_OPEN;
+    if (bytes_equal_string(path, "/mqtt"))
+        return CONN_HANDSHAKE;
     if (config->echo && bytes_equal_string(path, "/echo"))
         return CONN_ECHO;
     return CONN_CLOSING;
+}
+
+// [MQTT-6.0.0-3], [MQTT-6.0.0-4]: the client must offer it, and is answered with it.
+static struct http1_refusal check_subprotocol(const struct http1_request *request) {
+    if (http1_list_has(request->ws_protocol, "mqtt"))
+        return allowed;
+    return (struct http1_refusal){400, "subprotocol mqtt is not offered"};
+}
+
+static struct bytes subprotocol_of(const struct http1_request *request, enum conn_state state) {
+    if (state == CONN_HANDSHAKE)
+        return BYTES_LITERAL("mqtt");
+    if (state == CONN_OPEN && ws_handshake_decode_offer(request->ws_protocol).has_phoenix)
+        return BYTES_LITERAL("phoenix");
+    return (struct bytes){0};
 }
 
 static bool refuse(struct gateway *gateway, uint32_t index, struct http1_refusal refusal) {
@@ -114,8 +134,8 @@ static bool upgrade(struct gateway *gateway, uint32_t index, const struct http1_
     struct writer user = writer_on(name, sizeof(name));
     if (state == CONN_CLOSING) {
         refusal_http(gateway, index, 404,
-                     config->echo ? "here are /socket/websocket (Phoenix Channels) and /echo"
-                                  : "here is /socket/websocket (Phoenix Channels)");
+                     config->echo ? "here are /socket/websocket (Phoenix Channels), /mqtt and /echo"
+                                  : "here are /socket/websocket (Phoenix Channels) and /mqtt");
         return false;
     }
     if (refuse(gateway, index, ws_handshake_check(request)) ||
@@ -124,20 +144,22 @@ static bool upgrade(struct gateway *gateway, uint32_t index, const struct http1_
     if (state == CONN_OPEN && (refuse(gateway, index, check_version(request)) ||
                                refuse(gateway, index, read_user(gateway, request, &user))))
         return false;
+    if (state == CONN_HANDSHAKE && refuse(gateway, index, check_subprotocol(request)))
+        return false;
 
     if (state == CONN_OPEN) {
         conn->user = text_acquire(&gateway->users, writer_bytes(&user));
         CHECK(conn->user != TEXT_NONE); // there is one for every connection
     }
-    struct ws_handshake_offer offer = ws_handshake_decode_offer(request->ws_protocol);
-    bool is_named = state == CONN_OPEN && offer.has_phoenix;
     uint8_t text[WS_HANDSHAKE_RESPONSE_BYTES_MAX];
     struct writer w = writer_on(text, sizeof(text));
-    ws_handshake_encode_response(&w, request->ws_key,
-                                 is_named ? BYTES_LITERAL("phoenix") : (struct bytes){0});
+    ws_handshake_encode_response(&w, request->ws_key, subprotocol_of(request, state));
     if (conn_has(conn, CONN_TRUSTED))
         addresses_set_forwarded(&gateway->addresses, index, config, request->forwarded_for);
-    conn_upgraded(gateway, index, state);
+    if (state == CONN_HANDSHAKE)
+        conn_upgraded_mqtt(gateway, index);
+    else
+        conn_upgraded(gateway, index, state);
     conn_push(gateway, index, frame_out_raw(gateway->parts.blocks, writer_bytes(&w)));
     return true;
 }
@@ -156,6 +178,15 @@ static size_t on_head(struct gateway *gateway, uint32_t index, struct bytes head
         return 0;
     }
     UNREACHABLE();
+}
+
+// What came behind the head.
+static void go_on(struct gateway *gateway, uint32_t index, uint8_t *data, size_t size) {
+    const struct conn *conn = conn_at(gateway, index);
+    if (conn_has(conn, CONN_MQTT))
+        mqtt_conn_on_data(gateway, index, data, size);
+    else if (conn_is_live(conn))
+        frames_on_data(gateway, index, data, size);
 }
 
 // Keeps the first part of a head, which was looked at already, or adds to it: decoded again only
@@ -178,8 +209,8 @@ static void on_more(struct gateway *gateway, uint32_t index, uint8_t *data, size
         return;
     reader_release(gateway, conn);
     CHECK(used == 0 || used >= held);
-    if (used > 0 && used - held < size && conn_is_live(conn))
-        frames_on_data(gateway, index, data + (used - held), size - (used - held));
+    if (used > 0 && used - held < size)
+        go_on(gateway, index, data + (used - held), size - (used - held));
 }
 
 void endpoint_on_data(struct gateway *gateway, uint32_t index, uint8_t *data, size_t size) {
@@ -188,6 +219,11 @@ void endpoint_on_data(struct gateway *gateway, uint32_t index, uint8_t *data, si
         return;
     if (conn->reader != SLAB_NONE) {
         on_more(gateway, index, data, size);
+        return;
+    }
+    if (data[0] == FIRST_BYTE_MQTT) {
+        conn_mark(conn, CONN_MQTT);
+        mqtt_conn_on_data(gateway, index, data, size);
         return;
     }
     if (data[0] == FIRST_BYTE_TLS) {
@@ -199,8 +235,18 @@ void endpoint_on_data(struct gateway *gateway, uint32_t index, uint8_t *data, si
         return;
     }
     size_t used = on_head(gateway, index, bytes_of(data, size));
-    if (used > 0 && used < size && conn_is_live(conn))
-        frames_on_data(gateway, index, data + used, size - used);
+    if (used > 0 && used < size)
+        go_on(gateway, index, data + used, size - used);
     else if (used == 0 && conn_state(conn) == CONN_HANDSHAKE)
         on_more(gateway, index, data, size);
+}
+
+void endpoint_on_data_over_limit(struct gateway *gateway, uint32_t index, uint8_t *data,
+                                 size_t size) {
+    if (size == 0 || data[0] != FIRST_BYTE_MQTT) {
+        refusal_full(gateway, index);
+        return;
+    }
+    conn_mark(conn_at(gateway, index), CONN_MQTT);
+    mqtt_conn_on_data(gateway, index, data, size);
 }

@@ -5,6 +5,7 @@
 #include "gateway/conn.h"
 #include "gateway/conn_move.h"
 #include "gateway/limits.h"
+#include "gateway/mqtt_session.h"
 #include "gateway/reader.h"
 #include "sched/base/clock.h"
 
@@ -31,6 +32,8 @@ int gateway_init(struct gateway *gateway, const struct gateway_parts *parts) {
     if (result == 0)
         result = conn_move_open(gateway);
     if (result == 0)
+        result = mqtt_session_open(gateway);
+    if (result == 0)
         result = traffic_init(&gateway->traffic, parts->ledger);
     if (result == 0)
         result = recorder_track(&parts->scheduler->recorder, parts->ledger, KIND_CONNECTION, slots);
@@ -45,6 +48,7 @@ void gateway_fini(struct gateway *gateway) {
     slab_check_empty(connections(gateway));
     slab_check_empty(&gateway->readers);
     slab_check_empty(&gateway->moves);
+    mqtt_session_close(gateway);
     for (uint32_t i = 0; i < TEXT_CLASS_COUNT; i++) {
         slab_check_empty(&gateway->users.classes[i]);
         slab_check_empty(&gateway->refs.classes[i]);

@@ -10,7 +10,8 @@
 
 const char *life_words_of_detail(uint32_t type, uint32_t detail) {
     static const char *const admissions[] = {"normal", "over_limit"};
-    static const char *const protocols[] = {"phoenix", "echo"};
+    static const char *const protocols[] = {"phoenix", "echo", "mqtt"};
+    static const char *const carriers[] = {"tcp", "websocket"};
     static const char *const pauses[] = {"unsent_replies"};
     static const char *const dooms[] = {"over_budget", "out_of_memory"};
     static const char *const ends[] = {
@@ -24,6 +25,8 @@ const char *life_words_of_detail(uint32_t type, uint32_t detail) {
         return WORD(admissions, detail);
     case RECORDER_UPGRADED:
         return WORD(protocols, detail);
+    case RECORDER_MQTT_OPENED:
+        return WORD(carriers, detail);
     case RECORDER_PAUSED:
     case RECORDER_RESUMED:
         return WORD(pauses, detail);

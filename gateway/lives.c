@@ -79,6 +79,8 @@ void lives_obituaries(const struct core *core, const struct control_who *who,
 }
 
 static void put_rooms(const struct core *core, const struct conn *conn, struct control_life *life) {
+    if (conn_has(conn, CONN_MQTT))
+        return;
     for (uint32_t at = conn->members; at != SLAB_NONE; at = chat_member(&core->chat, at)->next) {
         if (life->room_count < CONTROL_LIFE_ROOMS_MAX)
             put_name(&life->rooms[life->room_count], chat_room_name(&core->chat, at));

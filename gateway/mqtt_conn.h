@@ -36,4 +36,19 @@ void mqtt_conn_close(struct gateway *gateway, uint32_t index, enum mqtt_reason r
 uint32_t mqtt_conn_parcel(struct blocks *blocks, bool is_ws, size_t packet_size,
                           enum parcel_class parcel_class, struct writer *w);
 
+// --- from conn.c
+// -----------------------------------------------------------------------
+
+// The MQTT half of conn_close, of a connection that is closing now: the DISCONNECT (`was_open`),
+// the session's news, the close frame.
+void mqtt_conn_say_farewell(struct gateway *gateway, uint32_t index, bool was_open,
+                            const struct conn_farewell *farewell);
+
+// Open, and not paused any more: silence, what the outbox could not push. When to look again; the
+// connection may have closed.
+uint64_t mqtt_conn_on_timer(struct gateway *gateway, uint32_t index);
+
+// When it has been silent for too long; UINT64_MAX: never.
+uint64_t mqtt_conn_silent_at_ns(const struct gateway *gateway, uint32_t index);
+
 #endif

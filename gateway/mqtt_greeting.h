@@ -18,4 +18,8 @@ MUST_USE enum mqtt_next mqtt_greeting_on_connect(struct gateway *gateway, uint32
 void mqtt_greeting_refuse(struct gateway *gateway, uint32_t index, uint8_t version,
                           enum mqtt_reason reason, const char *cause);
 
+// The first packet's header is wrong, or announces too much. `input` begins with it.
+void mqtt_greeting_on_bad_header(struct gateway *gateway, uint32_t index, struct bytes input,
+                                 const struct mqtt_error *error);
+
 #endif

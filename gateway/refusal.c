@@ -64,6 +64,7 @@ void refusal_tls(struct gateway *gateway, uint32_t index) {
 void refusal_protocol(struct gateway *gateway, uint32_t index) {
     gateway_record(gateway, index, RECORDER_HTTP_REFUSED, 400);
     gateway_count(gateway, COUNTER_REFUSED_PROTOCOL);
-    answer_http(gateway, index,
-                &(struct http1_answer){.status = 400, .cause = "only HTTP/1.1 is spoken here"});
+    answer_http(
+        gateway, index,
+        &(struct http1_answer){.status = 400, .cause = "only HTTP/1.1 and MQTT are spoken here"});
 }

@@ -31,10 +31,15 @@ static bool open_all(struct sockets *sockets, const struct config *config, uint3
     // One socket, whoever comes second is refused; its server polls.
     struct listener_config control = {
         .backlog = CONTROL_BACKLOG, .exclusive = true, .nonblocking = true};
-    for (uint32_t i = 0; i < config->listen_count; i++)
+    for (uint32_t i = 0; i < config->listen_count + config->listen_mqtt_count; i++) {
+        bool is_mqtt = i >= config->listen_count;
+        const struct config_address *address =
+            is_mqtt ? &config->listen_mqtt[i - config->listen_count] : &config->listen[i];
         for (uint32_t s = 0; s < scheduler_count; s++)
-            if (!open_one(&sockets->data[s][i], "listen", &config->listen[i], &data, error))
+            if (!open_one(&sockets->data[s][i], is_mqtt ? "listen-mqtt" : "listen", address, &data,
+                          error))
                 return false;
+    }
     return open_one(&sockets->control, "control", &config->control, &control, error) &&
            (config->page.port == 0 ||
             open_one(&sockets->page, "page", &config->page, &control, error));
@@ -57,7 +62,7 @@ static void close_one(int *socket) {
 
 void sockets_close(struct sockets *sockets) {
     for (uint32_t s = 0; s < CONFIG_SCHEDULERS_MAX; s++)
-        for (uint32_t i = 0; i < CONFIG_LISTEN_MAX; i++)
+        for (uint32_t i = 0; i < SOCKETS_DATA_MAX; i++)
             close_one(&sockets->data[s][i]);
     close_one(&sockets->control);
     close_one(&sockets->page);
@@ -70,7 +75,7 @@ static void set_inherited(int socket, bool is_inherited) {
 
 void sockets_set_inherited(const struct sockets *sockets, bool is_inherited) {
     for (uint32_t s = 0; s < CONFIG_SCHEDULERS_MAX; s++)
-        for (uint32_t i = 0; i < CONFIG_LISTEN_MAX; i++)
+        for (uint32_t i = 0; i < SOCKETS_DATA_MAX; i++)
             set_inherited(sockets->data[s][i], is_inherited);
     set_inherited(sockets->control, is_inherited);
     set_inherited(sockets->page, is_inherited);

@@ -10,9 +10,10 @@
 #include "gateway/config.h"
 
 #define SOCKETS_ERROR_SIZE 512
+#define SOCKETS_DATA_MAX (2 * CONFIG_LISTEN_MAX) // --listen, and behind them --listen-mqtt
 
 struct sockets {
-    int data[CONFIG_SCHEDULERS_MAX][CONFIG_LISTEN_MAX]; // [scheduler][address]
+    int data[CONFIG_SCHEDULERS_MAX][SOCKETS_DATA_MAX]; // [scheduler][address]
     int control;
     int page;
 };

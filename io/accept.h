@@ -9,7 +9,7 @@
 
 #include "io/stream.h"
 
-#define ACCEPTORS_MAX 16
+#define ACCEPTORS_MAX 32
 
 struct accept_config {
     int listen_fd;       // borrowed until accept_close_all has finished

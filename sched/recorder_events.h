@@ -34,6 +34,9 @@
     X(CLOSE_RECEIVED, "close_received", "code")                                                    \
     X(CLOSE_SENT, "close_sent", "code")                                                            \
     X(MOVE_OFF, "move_called_off", "")                                                             \
+    X(MQTT_OPENED, "mqtt_connected", "over")                                                       \
+    X(MQTT_REFUSED, "mqtt_refused", "mqtt_reason")                                                 \
+    X(MQTT_CLOSED, "mqtt_closed", "mqtt_reason")                                                   \
     X(CUT, "cut", "")                                                                              \
     X(ENDED, "stream_ended", "by")
 

@@ -174,6 +174,21 @@
     X(CLOSED_MEMORY, "closed_total", "reason=\"memory\"", "closed: no memory was left",            \
       "the host or --connections-max is too small")                                                \
     X(CLOSED_PEER, "closed_total", "reason=\"peer\"", "closed by the peer", "")                    \
+    X(CLOSED_KILLED, "closed_total", "reason=\"killed\"", "closed: ended by an operator", "")      \
+    X(CLOSED_MQTT_REFUSED, "closed_total", "reason=\"mqtt_refused\"", "closed after a CONNACK",    \
+      "")                                                                                          \
+    X(MQTT_CONNECTS, "mqtt_connects_total", "", "MQTT clients whose CONNECT was accepted", "")     \
+    X(MQTT_REFUSED_VERSION, "mqtt_refused_total", "reason=\"version\"",                            \
+      "CONNECTs of a version that is not spoken here", "")                                         \
+    X(MQTT_REFUSED_IDENTITY, "mqtt_refused_total", "reason=\"identity\"",                          \
+      "CONNECTs whose client identifier, user or authentication is refused", "")                   \
+    X(MQTT_REFUSED_FULL, "mqtt_refused_total", "reason=\"full\"",                                  \
+      "CONNECTs beyond a limit, or while draining",                                                \
+      "raise --connections-max, --mqtt-sessions-max")                                              \
+    X(MQTT_REFUSED_OTHER, "mqtt_refused_total", "reason=\"other\"",                                \
+      "CONNECTs that are malformed, too large, or ask for what is not allowed", "")                \
+    X(MQTT_MALFORMED, "mqtt_malformed_total", "", "malformed MQTT packets: closed with 0x81", "")  \
+    X(MQTT_PACKETS_IN, "mqtt_packets_received_total", "", "MQTT packets received", "")             \
     X(CONN_MOVES_OUT, "connection_moves_total", "direction=\"out\"",                               \
       "connections that went to another core", "")                                                 \
     X(CONN_MOVES_IN, "connection_moves_total", "direction=\"in\"",                                 \

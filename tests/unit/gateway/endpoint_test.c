@@ -256,7 +256,7 @@ START_TEST(tls_gets_an_alert_and_other_protocols_a_400) {
     ck_assert(bytes_equal(rig_unread(tls), BYTES_LITERAL("\x15\x03\x03\x00\x02\x02\x28")));
     ck_assert(!rig.peers[tls].is_open);
     ck_assert_uint_eq(RIG_COUNT(REFUSED_TLS), 1);
-    EXPECT_REFUSED("\x10\x0c", "400", "HTTP/1.1");
+    EXPECT_REFUSED("\x11\x0c", "400", "HTTP/1.1");
     EXPECT_REFUSED("get / HTTP/1.1\r\n", "400", "HTTP/1.1");
     EXPECT_REFUSED("\n", "400", "HTTP/1.1");
     ck_assert_uint_eq(RIG_COUNT(REFUSED_PROTOCOL), 3);
