@@ -8,6 +8,7 @@
 
 #include "chat/leaf.h"
 #include "chat/publish.h"
+#include "chat/retained.h"
 #include "chat/room.h"
 #include "sched/base/hash.h"
 
@@ -35,9 +36,42 @@ static bool on_answer(struct chat *chat, const struct message *message) {
         publish_refused(chat, message);
     else if (message->type == CHAT_ANSWERED)
         leaf_on_answered(chat, message->words[0]);
+    else if (message->type == CHAT_PUBLISHED_TO)
+        publish_answered(chat, message);
     else
         return false;
     return true;
+}
+
+static uint64_t make_room(struct chat *chat, struct bytes name) {
+    struct room_birth birth = {.name_size = (uint8_t)name.size};
+    memcpy(birth.name, name.data, name.size);
+    return scheduler_spawn(chat->scheduler, KIND_ROOM, &birth);
+}
+
+static enum chat_refusal no_room(const struct chat *chat) {
+    return slab_is_full(&chat->scheduler->kinds[KIND_ROOM].slab) ? REFUSAL_TOO_MANY_ROOMS
+                                                                 : REFUSAL_MEMORY;
+}
+
+// Behind what came before from the same core, with which it waits in the room's mailbox.
+static void on_publish_to(struct chat *chat, const struct message *message) {
+    struct chat_publish publish = publish_view(chat->scheduler, message->words[0]);
+    struct chat_published_to answer = {.refusal = REFUSAL_NONE};
+    uint64_t room = registry_lookup(&chat->rooms, publish.room);
+    if (room == PID_NONE && publish.is_retained && publish.body.size > 0) {
+        room = make_room(chat, publish.room);
+        answer.refusal = room == PID_NONE ? no_room(chat) : REFUSAL_NONE;
+    }
+    if (room != PID_NONE) {
+        struct message forward = *message;
+        forward.target = room;
+        if (scheduler_try_send(chat->scheduler, &forward))
+            return;
+        counter_add(chat->scheduler->counters, COUNTER_BUSY, 1);
+        answer.refusal = REFUSAL_BUSY;
+    }
+    publish_answer(chat, message, &answer);
 }
 
 static void chat_actor_handle(void *context, void *state, uint32_t index,
@@ -48,25 +82,24 @@ static void chat_actor_handle(void *context, void *state, uint32_t index,
     struct scheduler *scheduler = chat->scheduler;
     if (on_answer(chat, message))
         return;
+    if (message->type == CHAT_PUBLISH_TO) {
+        on_publish_to(chat, message);
+        return;
+    }
     CHECK(message->type == CHAT_JOIN);
     struct bytes name = join_view(scheduler, message->words[0]).room;
     uint64_t room = registry_lookup(&chat->rooms, name);
-    if (room == PID_NONE) {
-        struct room_birth birth = {.name_size = (uint8_t)name.size};
-        memcpy(birth.name, name.data, name.size);
-        room = scheduler_spawn(scheduler, KIND_ROOM, &birth);
-    }
+    if (room == PID_NONE)
+        room = make_room(chat, name);
     if (room != PID_NONE) {
         struct message forward = *message;
         forward.target = room;
         scheduler_send(scheduler, &forward);
         return;
     }
-    const struct slab *rooms = &scheduler->kinds[KIND_ROOM].slab;
     struct message refused = {.target = message->sender,
                               .type = CHAT_JOIN_REFUSED,
-                              .small =
-                                  slab_is_full(rooms) ? REFUSAL_TOO_MANY_ROOMS : REFUSAL_MEMORY,
+                              .small = no_room(chat),
                               .words = {message->words[1]}};
     payload_unref(scheduler, message->words[0]);
     scheduler_send(scheduler, &refused);
@@ -76,6 +109,11 @@ static void chat_actor_discard(void *context, const struct message *message) {
     struct chat *chat = context;
     if (on_answer(chat, message))
         return;
+    if (message->type == CHAT_PUBLISH_TO) {
+        struct chat_published_to answer = {.refusal = REFUSAL_BUSY};
+        publish_answer(chat, message, &answer);
+        return;
+    }
     CHECK(message->type == CHAT_JOIN);
     struct message refused = {.target = message->sender,
                               .type = CHAT_JOIN_REFUSED,
@@ -111,6 +149,8 @@ int chat_init(struct chat *chat, const struct chat_config *config, struct schedu
         chat->config.turn_deliveries_max = CHAT_TURN_DELIVERIES;
     if (chat->config.publishes_max == 0)
         chat->config.publishes_max = CHAT_PUBLISHES_MAX / config->core_count;
+    if (chat->config.retained_bytes_max == 0)
+        chat->config.retained_bytes_max = CHAT_RETAINED_BYTES_MAX;
     registry_init(&chat->rooms, scheduler->blocks, config->seed);
     registry_init(&chat->leaves, scheduler->blocks, config->seed);
     if (slab_init(&chat->members, ledger, "members", sizeof(struct member), config->members_max) ||
@@ -181,6 +221,9 @@ uint32_t chat_join(struct chat *chat, const struct chat_join_request *request,
     struct message message = {
         .target = pid_service((uint8_t)chat_home_core(chat, request->room), KIND_CHAT),
         .type = CHAT_JOIN,
+        .flags = (uint16_t)((request->is_observer ? CHAT_JOIN_OBSERVER : 0) |
+                            (request->is_silent ? CHAT_JOIN_SILENT : 0) |
+                            (request->wants_retained ? CHAT_JOIN_RETAINED : 0)),
         .words = {payload, handle_pack(slab_handle(&chat->members, index))}};
     bool is_sent = false;
     if (leaf_index == SLAB_NONE && slab_is_full(&scheduler->kinds[KIND_LEAF].slab))
@@ -198,14 +241,14 @@ uint32_t chat_join(struct chat *chat, const struct chat_join_request *request,
             leaf_close_if_unused(chat, leaf_index);
         return SLAB_NONE;
     }
-    member->slab_word |= MEMBER_PENDING;
+    member->slab_word |= MEMBER_PENDING | (request->is_silent ? MEMBER_SILENT : 0);
     member->leaf = leaf_index;
     member->owner = request->owner;
     member->address = request->address;
     member->tag = request->tag;
     member->next = SLAB_NONE;
     member->position = SLAB_NONE;
-    member->meta = SLAB_NONE;
+    member->meta = request->is_observer ? MEMBER_META_OBSERVER : SLAB_NONE;
     leaf_at(chat, leaf_index)->pending_count++;
     return index;
 }
@@ -267,13 +310,41 @@ bool chat_publish(struct chat *chat, uint32_t member_index, const struct chat_pu
 
 bool chat_publish_to(struct chat *chat, struct bytes room, const struct chat_publish *publish,
                      uint32_t note, enum chat_refusal *reason) {
-    (void)chat, (void)room, (void)publish, (void)note;
+    struct scheduler *scheduler = chat->scheduler;
+    struct chat_publish named = *publish;
+    named.room = room;
+    named.is_whisper = named.wants_reply = false;
+    CHECK(note == 0 || pid_core(publish->publisher) == scheduler->core);
+    bool is_busy = chat->publish_count >= chat->config.publishes_max;
+    uint64_t payload = is_busy ? PAYLOAD_NONE : publish_pack(scheduler, &named);
+    if (payload == PAYLOAD_NONE) {
+        *reason = is_busy ? REFUSAL_BUSY : REFUSAL_MEMORY;
+        counter_add(scheduler->counters, COUNTER_BUSY, is_busy);
+        return false;
+    }
+    struct message message = {.target = chat_service((uint8_t)chat_home_core(chat, room)),
+                              .sender = chat_service(scheduler->core),
+                              .type = CHAT_PUBLISH_TO,
+                              .words = {payload, note}};
+    chat->publish_count++;
+    if (scheduler_try_send(scheduler, &message))
+        return true;
+    chat->publish_count--;
     *reason = REFUSAL_BUSY;
+    counter_add(scheduler->counters, COUNTER_BUSY, 1);
+    payload_unref(scheduler, payload);
     return false;
 }
 
 void chat_member_readdress(struct chat *chat, uint32_t member_index, uint32_t address) {
-    chat_member(chat, member_index)->address = address;
+    struct member *member = chat_member(chat, member_index);
+    CHECKF(!(member->slab_word & MEMBER_ORPHAN) && address_format(member->address) != 0 &&
+               address_format(address) != 0,
+           "member %u cannot get address %x", member_index, address);
+    if (member->slab_word & MEMBER_PENDING)
+        member->address = address;
+    else
+        leaf_readdress(chat, member_index, address);
 }
 
 void chat_member_writable(struct chat *chat, uint32_t member_index) {
@@ -317,6 +388,8 @@ static void room_info(const struct chat *chat, uint64_t pid, struct chat_room_in
                                     .lost = room->lost,
                                     .users = room->presence.user_count,
                                     .connections = room->connection_count,
+                                    .observers = room->observer_count,
+                                    .is_retained = retained_is_live(chat, room),
                                     .presence = phases[room->presence.phase]};
 }
 

@@ -78,9 +78,10 @@ struct chat {
     struct rng rng;
     uint32_t dirty_head; // leaves with something to deliver at the turn's end, oldest first
     uint32_t dirty_tail;
-    uint32_t publish_count; // publishes and whispers of members here that were not answered yet
-    bool is_watched;        // chat_port_published is told of each publish
-    uint32_t graves;        // block: presence of rooms that ended with members, freed in slices
+    uint32_t publish_count;  // publishes and whispers of members here that were not answered yet
+    bool is_watched;         // chat_port_published is told of each publish
+    uint64_t retained_bytes; // of rooms whose home is here
+    uint32_t graves;         // block: presence of rooms that ended with members, freed in slices
 };
 
 // A core's KIND_CHAT, whoever that is now.

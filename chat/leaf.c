@@ -7,6 +7,8 @@
 //          the end of its room until its members were told
 #include "chat/leaf.h"
 
+#include "chat/gather.h"
+#include "chat/mix.h"
 #include "chat/move.h"
 #include "chat/publish.h"
 #include "sched/base/parcel.h"
@@ -21,9 +23,8 @@ static void *array_data(const struct chat *chat, const struct leaf_array *array)
     return blocks_at(blocks_of(chat), array->block);
 }
 
-// Room for `count` elements. The array uses its block to the end.
-static bool array_reserve(struct chat *chat, struct leaf_array *array, size_t element_size,
-                          uint32_t count) {
+bool leaf_array_reserve(struct chat *chat, struct leaf_array *array, size_t element_size,
+                        uint32_t count) {
     if (count <= array->capacity)
         return true;
     uint32_t wanted = array->capacity ? array->capacity * 2 : ARRAY_FIRST;
@@ -42,7 +43,7 @@ static bool array_reserve(struct chat *chat, struct leaf_array *array, size_t el
     return true;
 }
 
-static void array_free(struct chat *chat, struct leaf_array *array) {
+void leaf_array_free(struct chat *chat, struct leaf_array *array) {
     if (array->capacity > 0)
         blocks_release(blocks_of(chat), array->block);
     *array = (struct leaf_array){.block = BLOCK_NONE};
@@ -57,7 +58,7 @@ static int on_init(void *context, void *state, uint32_t index, const void *argum
     if (leaf->name == BLOCK_NONE)
         return -1;
     leaf->members.block = leaf->joining.block = leaf->parts.block = BLOCK_NONE;
-    leaf->end_parcel = BLOCK_NONE;
+    leaf->end_parcel = leaf->mix = BLOCK_NONE;
     struct room_settings settings;
     chat_port_settings(chat->port, *name, &settings);
     leaf->close_when_over = settings.close_when_over;
@@ -85,19 +86,47 @@ static void leaves_push(void *context, uint32_t meta) {
         leaves_send(leaves);
 }
 
+static uint32_t encode_end(struct chat *chat, const struct leaf *leaf, uint32_t format) {
+    return chat_port_encode_ended(chat->port, format, registry_name(&chat->leaves, leaf->name));
+}
+
+// What its members are told at the end, once per format.
+static void encode_ends(struct chat *chat, struct leaf *leaf) {
+    struct mix *mix = mix_of(chat, leaf);
+    for (uint32_t track = 0; track < (mix ? MIX_EACH : 1); track++) {
+        uint32_t *parcel = mix_end_parcel(leaf, mix, track);
+        uint32_t members = mix ? mix->tracks[track].member_count : leaf_member_count(leaf);
+        if (*parcel == BLOCK_NONE && members > 0)
+            *parcel = encode_end(chat, leaf, track);
+    }
+}
+
+void leaf_drop_ends(struct chat *chat, struct leaf *leaf) {
+    struct mix *mix = mix_of(chat, leaf);
+    for (uint32_t track = 0; track < (mix ? MIX_EACH : 1); track++) {
+        uint32_t *parcel = mix_end_parcel(leaf, mix, track);
+        if (*parcel != BLOCK_NONE && *parcel != CHAT_NOT_SENT)
+            parcel_unref(blocks_of(chat), *parcel);
+        *parcel = BLOCK_NONE;
+    }
+}
+
 void leaf_tell_ended(struct chat *chat, uint32_t index, uint32_t member_index) {
-    uint32_t parcel = chat_port_encode_ended(
-        chat->port, 0, registry_name(&chat->leaves, leaf_at(chat, index)->name));
+    uint32_t track = mix_track(chat_member(chat, member_index)->address);
+    uint32_t parcel = CHAT_NOT_SENT;
+    if (track != MIX_EACH)
+        parcel = encode_end(chat, leaf_at(chat, index), track);
     chat_port_ended(chat->port, chat_member(chat, member_index)->owner, member_index, parcel);
-    if (parcel != BLOCK_NONE)
+    if (parcel != BLOCK_NONE && parcel != CHAT_NOT_SENT)
         parcel_unref(blocks_of(chat), parcel);
 }
 
 static void refuse_one(struct chat *chat, uint32_t index, uint32_t member_index) {
     const struct member *member = chat_member(chat, member_index);
-    if (member->slab_word & MEMBER_TAKEN) // the room counts on it: it is moving, or has
+    bool is_arriving = member->slab_word & MEMBER_ARRIVING;
+    if (is_arriving && member->slab_word & MEMBER_TAKEN) // the room counts on it: it moves, or has
         leaf_tell_ended(chat, index, member_index);
-    else if (member->slab_word & MEMBER_ARRIVING)
+    else if (is_arriving)
         chat_port_move_refused(chat->port, member->owner, member_index);
     else
         chat_port_join_refused(chat->port, member->owner, member_index, REFUSAL_RESTARTED);
@@ -143,13 +172,9 @@ static void end_with_members(struct chat *chat, struct leaf *leaf, uint32_t inde
                     .sender = scheduler_pid(chat->scheduler, KIND_LEAF, index),
                     .type = CHAT_LEAVES},
     };
-    uint32_t parcel = leaf->end_parcel;
-    if (parcel == BLOCK_NONE && leaf_member_count(leaf) > 0)
-        parcel = chat_port_encode_ended(chat->port, 0, registry_name(&chat->leaves, leaf->name));
-    leaf_end_all(chat, index, parcel, leaf->room == PID_NONE ? NULL : leaves_push, &leaves);
+    encode_ends(chat, leaf);
+    leaf_end_all(chat, index, leaf->room == PID_NONE ? NULL : leaves_push, &leaves);
     leaves_send(&leaves);
-    if (parcel != BLOCK_NONE)
-        parcel_unref(blocks_of(chat), parcel);
     if (leaf->is_dirty)
         forget_dirty(chat, index);
 }
@@ -160,9 +185,10 @@ static void on_terminate(void *context, void *state, uint32_t index, enum exit_r
     struct leaf *leaf = state;
     end_with_members(chat, leaf, index);
     refuse_pending(chat, leaf, index);
-    array_free(chat, &leaf->members);
-    array_free(chat, &leaf->joining);
-    array_free(chat, &leaf->parts);
+    mix_drop_parts(chat, leaf, true);
+    leaf_array_free(chat, &leaf->members);
+    leaf_array_free(chat, &leaf->joining);
+    leaf_array_free(chat, &leaf->parts);
     registry_remove(&chat->leaves, registry_name(&chat->leaves, leaf->name));
 }
 
@@ -218,86 +244,11 @@ void leaf_mark_dirty(struct chat *chat, uint32_t index) {
     leaf_push_dirty(chat, index);
 }
 
-// Appends a part; takes the parcel. False: no memory for it, the parcel is given back.
-static bool part_push(struct chat *chat, struct leaf *leaf, uint32_t index,
-                      const struct leaf_part *part) {
-    if (!array_reserve(chat, &leaf->parts, sizeof(struct leaf_part), leaf->parts.count + 1)) {
-        parcel_unref(blocks_of(chat), part->parcel);
-        return false;
-    }
-    leaf_parts(chat, leaf)[leaf->parts.count++] = *part;
-    leaf->batch_bytes += parcel_at(blocks_of(chat), part->parcel)->size;
-    leaf_mark_dirty(chat, index);
-    if (!leaf->is_paused && (leaf->batch_bytes >= chat->config.batch_bytes_max ||
-                             leaf->parts.count >= LEAF_PARTS_MAX)) {
-        leaf->is_paused = true;
-        scheduler_pause(chat->scheduler, KIND_LEAF, index);
-    }
-    return true;
-}
-
-static void note_lost(struct leaf *leaf, uint64_t from, uint64_t to) {
-    leaf->lost_from = leaf->lost_to ? leaf->lost_from : from;
-    leaf->lost_to = to;
-}
-
-// Tells all members of what this core never got or could not encode, in its place in the order.
-static void push_gap(struct chat *chat, struct leaf *leaf, uint32_t index) {
-    if (leaf_member_count(leaf) == 0)
-        leaf->lost_to = 0; // those who were owed it have left
-    if (leaf->lost_to == 0)
-        return;
-    uint32_t parcel = chat_port_encode_gap(chat->port, 0, registry_name(&chat->leaves, leaf->name),
-                                           leaf->lost_from, leaf->lost_to);
-    struct leaf_part part = {
-        .parcel = parcel, .batch = BLOCK_NONE, .exclude = SLAB_NONE, .kind = PART_PLAIN};
-    if (parcel == BLOCK_NONE || !part_push(chat, leaf, index, &part))
-        return;
-    leaf->lost_to = 0;
-    counter_add(chat->scheduler->counters, COUNTER_GAPS, leaf_member_count(leaf));
-}
-
-static void push_whisper(struct chat *chat, struct leaf *leaf, uint32_t index,
-                         const struct chat_publish *publish, uint32_t publisher) {
-    uint32_t parcel =
-        chat_port_encode_whisper(chat->port, 0, registry_name(&chat->leaves, leaf->name), publish);
-    struct leaf_part part = {
-        .parcel = parcel, .batch = BLOCK_NONE, .exclude = publisher, .kind = PART_PLAIN};
-    if (parcel == BLOCK_NONE || !part_push(chat, leaf, index, &part))
-        counter_add(chat->scheduler->counters, COUNTER_WHISPERS_DROPPED, 1);
-}
-
-static void push_message(struct chat *chat, struct leaf *leaf, uint32_t index,
-                         const struct chat_publish *publish, uint64_t sequence) {
-    struct counters *counters = chat->scheduler->counters;
-    uint32_t receivers = leaf_member_count(leaf);
-    counter_add(counters, COUNTER_DUE, receivers);
-    push_gap(chat, leaf, index);
-    uint32_t id = BLOCK_NONE;
-    if (leaf->lost_to == 0) // else the gap could not be told, and nothing may pass it
-        id = chat_port_encode_message(chat->port, 0, registry_name(&chat->leaves, leaf->name),
-                                      publish, sequence);
-    struct leaf_part part = {
-        .parcel = id, .batch = BLOCK_NONE, .exclude = SLAB_NONE, .kind = PART_MESSAGE};
-    if (id != BLOCK_NONE) {
-        struct parcel *parcel = parcel_at(blocks_of(chat), id);
-        parcel->room = index;
-        parcel->message_count = 1;
-        parcel->sequence_from = sequence;
-        parcel->close_when_over = leaf->close_when_over;
-        if (part_push(chat, leaf, index, &part)) {
-            counter_add(counters, COUNTER_GATHERED, receivers);
-            return;
-        }
-    }
-    counter_add(counters, COUNTER_DROPPED_MEMORY, receivers);
-    note_lost(leaf, sequence, sequence);
-}
-
 static void on_relay(struct chat *chat, struct leaf *leaf, uint32_t index,
                      const struct message *message) {
     struct scheduler *scheduler = chat->scheduler;
     struct chat_publish publish = publish_view(scheduler, message->words[0]);
+    publish.room = registry_name(&chat->leaves, leaf->name);
     uint32_t publisher = SLAB_NONE;
     publish_settle(chat, message);
     if (message->small) {
@@ -311,9 +262,9 @@ static void on_relay(struct chat *chat, struct leaf *leaf, uint32_t index,
     }
     if (message->type == CHAT_RELAY && leaf_member_count(leaf) > 0) {
         if (publish.is_whisper)
-            push_whisper(chat, leaf, index, &publish, publisher);
+            gather_whisper(chat, index, &publish, publisher);
         else
-            push_message(chat, leaf, index, &publish, message->words[1]);
+            gather_message(chat, index, message->words[0], &publish, message->words[1]);
     }
     payload_unref(scheduler, message->words[0]);
 }
@@ -323,34 +274,36 @@ bool leaf_admit(struct chat *chat, uint32_t index, uint32_t member_index) {
     struct leaf *leaf = leaf_at(chat, index);
     struct member *member = chat_member(chat, member_index);
     uint32_t members = leaf_member_count(leaf) + 1 + leaf->taken_count;
-    push_gap(chat, leaf, index); // what is owed now is not owed to the joiner
-    if (leaf->lost_to)
+    gather_gaps(chat, index); // what is owed now is not owed to the joiner
+    if (!gather_is_whole(chat, index, member->address) || !mix_reserve(chat, index, member))
         return false;
-    if (!array_reserve(chat, &leaf->members, sizeof(struct leaf_entry), members))
+    if (!leaf_array_reserve(chat, &leaf->members, sizeof(struct leaf_entry), members))
         return false;
     if (leaf->parts.count > 0) {
-        if (!array_reserve(chat, &leaf->joining, sizeof(struct leaf_joining),
-                           leaf->joining.count + 1 + leaf->taken_count))
+        if (!leaf_array_reserve(chat, &leaf->joining, sizeof(struct leaf_joining),
+                                leaf->joining.count + 1 + leaf->taken_count))
             return false;
         member->position = SLAB_NONE;
         leaf_joiners(chat, leaf)[leaf->joining.count++] =
             (struct leaf_joining){member_index, leaf->parts.count};
+        mix_add(chat, leaf, member);
         leaf_mark_dirty(chat, index);
         return true;
     }
     member->position = leaf->members.count;
     leaf_entries(chat, leaf)[leaf->members.count++] =
         (struct leaf_entry){member_index, member->address};
+    mix_add(chat, leaf, member);
     return true;
 }
 
 bool leaf_reserve(struct chat *chat, uint32_t index) {
     struct leaf *leaf = leaf_at(chat, index);
     uint32_t more = 1 + leaf->taken_count;
-    return array_reserve(chat, &leaf->members, sizeof(struct leaf_entry),
-                         leaf_member_count(leaf) + more) &&
-           array_reserve(chat, &leaf->joining, sizeof(struct leaf_joining),
-                         leaf->joining.count + more);
+    return leaf_array_reserve(chat, &leaf->members, sizeof(struct leaf_entry),
+                              leaf_member_count(leaf) + more) &&
+           leaf_array_reserve(chat, &leaf->joining, sizeof(struct leaf_joining),
+                              leaf->joining.count + more);
 }
 
 static void on_joined(struct chat *chat, struct leaf *leaf, uint32_t index,
@@ -379,6 +332,27 @@ static void on_joined(struct chat *chat, struct leaf *leaf, uint32_t index,
     chat_port_joined(chat->port, member->owner, member_index, message->words[1], message->words[2]);
 }
 
+// For a joiner, right before its CHAT_JOINED.
+static void on_retained(struct chat *chat, const struct message *message) {
+    uint64_t payload = message->words[0];
+    uint32_t index = (uint32_t)message->words[1];
+    const struct member *member = chat_member(chat, index);
+    if (!(member->slab_word & MEMBER_ORPHAN)) {
+        struct chat_delivery delivery = {.owner = member->owner,
+                                         .member = index,
+                                         .address = member->address,
+                                         .payload = payload,
+                                         .publish = publish_view(chat->scheduler, payload),
+                                         .is_replay = true};
+        counter_add(chat->scheduler->counters, COUNTER_DUE, 1);
+        if (address_format(member->address) == 0)
+            chat_port_retained(chat->port, member->owner, index, &delivery.publish);
+        else
+            chat_port_deliver_each(chat->port, &delivery);
+    }
+    payload_unref(chat->scheduler, payload);
+}
+
 static void on_join_refused(struct chat *chat, struct leaf *leaf, uint32_t index,
                             const struct message *message) {
     uint32_t member_index = (uint32_t)message->words[0];
@@ -391,17 +365,6 @@ static void on_join_refused(struct chat *chat, struct leaf *leaf, uint32_t index
     leaf_close_if_unused(chat, index);
 }
 
-// False: memory was out.
-static bool push_presence(struct chat *chat, struct leaf *leaf, uint32_t index, uint64_t payload,
-                          enum leaf_part_kind kind) {
-    uint32_t parcel =
-        chat_port_encode_presence(chat->port, 0, registry_name(&chat->leaves, leaf->name),
-                                  records_view(chat->scheduler, payload), kind != PART_DIFF);
-    struct leaf_part part = {
-        .parcel = parcel, .batch = BLOCK_NONE, .exclude = SLAB_NONE, .kind = (uint32_t)kind};
-    return parcel != BLOCK_NONE && part_push(chat, leaf, index, &part);
-}
-
 static void on_presence(struct chat *chat, struct leaf *leaf, uint32_t index,
                         const struct message *message) {
     uint64_t diff = message->words[0];
@@ -411,10 +374,10 @@ static void on_presence(struct chat *chat, struct leaf *leaf, uint32_t index,
     leaf->awaits_state_all &= !message->small || state == PAYLOAD_NONE;
     if (leaf_member_count(leaf) > 0) {
         if (diff != PAYLOAD_NONE && !leaf->awaits_state_all)
-            is_told = push_presence(chat, leaf, index, diff, PART_DIFF);
+            is_told = gather_presence(chat, index, diff, PART_DIFF);
         if (state != PAYLOAD_NONE)
-            is_told &= push_presence(chat, leaf, index, state,
-                                     message->small ? PART_STATE_ALL : PART_STATE);
+            is_told &=
+                gather_presence(chat, index, state, message->small ? PART_STATE_ALL : PART_STATE);
     }
     if (!is_told) {
         leaf->awaits_state_all = true;
@@ -426,14 +389,8 @@ static void on_presence(struct chat *chat, struct leaf *leaf, uint32_t index,
 static void on_count(struct chat *chat, struct leaf *leaf, uint32_t index,
                      const struct message *message) {
     leaf->wants_state = false;
-    if (leaf_member_count(leaf) == 0)
-        return;
-    uint32_t parcel =
-        chat_port_encode_count(chat->port, 0, registry_name(&chat->leaves, leaf->name),
-                               (uint32_t)message->words[0], (uint32_t)message->words[1]);
-    struct leaf_part part = {
-        .parcel = parcel, .batch = BLOCK_NONE, .exclude = SLAB_NONE, .kind = PART_COUNT};
-    if (parcel == BLOCK_NONE || !part_push(chat, leaf, index, &part))
+    if (leaf_member_count(leaf) > 0 &&
+        !gather_count(chat, index, (uint32_t)message->words[0], (uint32_t)message->words[1]))
         leaf_want_state(chat, index, true);
 }
 
@@ -443,9 +400,9 @@ static void on_count(struct chat *chat, struct leaf *leaf, uint32_t index,
 static void on_ended(struct chat *chat, struct leaf *leaf, uint32_t index,
                      const struct message *message) {
     if (message->words[2])
-        note_lost(leaf, message->words[1], message->words[2]);
-    push_gap(chat, leaf, index);
-    leaf->lost_to = 0; // without memory they are told that all of it is gone
+        gather_lost(chat, index, (struct leaf_loss){message->words[1], message->words[2]});
+    gather_gaps(chat, index);
+    gather_forget_gaps(chat, index); // without memory they are told that all of it is gone
     leaf->room = PID_NONE;
     leaf->wants_state = leaf->awaits_state_all = false;
     if (leaf_member_count(leaf) == 0)
@@ -500,7 +457,7 @@ static void on_message(void *context, void *state, uint32_t index, const struct 
         publish_discard(chat->scheduler, message);
         return;
     }
-    push_gap(chat, leaf, index); // there may be memory again
+    gather_gaps(chat, index); // there may be memory again
     switch (message->type) {
     case CHAT_RELAY:
     case CHAT_ACCEPTED:
@@ -515,9 +472,11 @@ static void on_message(void *context, void *state, uint32_t index, const struct 
     case CHAT_JOIN_REFUSED:
         on_join_refused(chat, leaf, index, message);
         break;
+    case CHAT_RETAINED:
+        on_retained(chat, message);
+        break;
     case CHAT_LOST:
-        note_lost(leaf, message->words[0], message->words[1]);
-        push_gap(chat, leaf, index);
+        gather_lost(chat, index, (struct leaf_loss){message->words[0], message->words[1]});
         break;
     case CHAT_PRESENCE:
         on_presence(chat, leaf, index, message);

@@ -1,6 +1,7 @@
 // A room's members on one core (KIND_LEAF): a dense array, walked once a turn. What the home relays
-// in a turn is encoded once and gathered in parts; chat_flush gives every member all parts, runs of
-// room messages as one batch parcel where the member's queue is empty.
+// in a turn is encoded once per format and gathered in parts (chat/gather.h); chat_flush gives
+// every member all parts, runs of room messages as one batch parcel where the member's queue is
+// empty. What is beside format 0 stands in chat/mix.h, which a leaf without has none of.
 //
 // Full: past batch_bytes_max the leaf is paused until its walk is done. The leaves of a core share
 // turn_deliveries_max per turn, oldest first; a walk that is cut short goes on in the next turn,
@@ -27,8 +28,9 @@
 
 enum leaf_part_kind {
     PART_MESSAGE, // room message, in the audit
-    PART_PLAIN,   // whisper, gap
-    PART_DIFF,    // presence: not to those who wait for a state
+    PART_PLAIN,   // whisper
+    PART_GAP,
+    PART_DIFF, // presence: not to those who wait for a state
     PART_COUNT,
     PART_STATE, // to those who wait
     PART_STATE_ALL,
@@ -41,12 +43,17 @@ enum leaf_phase {
     LEAF_ENDED,    // the walk that tells the members is due or under way
 };
 
+// A part in one format.
+struct leaf_cell {
+    uint32_t parcel; // BLOCK_NONE: this format has none of it
+    uint32_t batch;  // parcel of the run that begins here, BLOCK_NONE
+    uint32_t run;    // parts in that run
+};
+
 struct leaf_part {
-    uint32_t parcel;
-    uint32_t batch;   // parcel of the run that begins here, BLOCK_NONE
-    uint32_t run;     // parts in that run
-    uint32_t exclude; // member, SLAB_NONE
-    uint32_t kind;    // enum leaf_part_kind
+    struct leaf_cell cell; // in format 0
+    uint32_t exclude;      // member, SLAB_NONE
+    uint32_t kind;         // enum leaf_part_kind
 };
 
 struct leaf_entry {
@@ -57,6 +64,12 @@ struct leaf_entry {
 struct leaf_joining {
     uint32_t member;
     uint32_t part_first; // the first part that it gets
+};
+
+// Messages that could not be had, or encoded: a gap that is owed.
+struct leaf_loss {
+    uint64_t from;
+    uint64_t to; // 0: none
 };
 
 // An array in a block, grown by doubling.
@@ -77,12 +90,12 @@ struct leaf {
     uint32_t pending_count;    // members whose join, or move to here, is under way
     uint32_t taken_count;      // … of these, for whom there is room in the arrays for sure
     uint32_t batch_bytes;
-    uint32_t cursor; // of the walk: members before it were served
-    uint64_t lost_from;
-    uint64_t lost_to;    // 0: no gap is owed
-    uint32_t end_parcel; // in LEAF_ENDED: what members are told; BLOCK_NONE: memory was out
-    uint8_t phase;       // enum leaf_phase
-    bool is_dirty;       // true exactly when it is in chat's dirty list
+    uint32_t cursor;       // of the walk: members before it were served
+    struct leaf_loss loss; // of format 0
+    uint32_t end_parcel;   // in LEAF_ENDED, format 0: what members are told; BLOCK_NONE: no memory
+    uint32_t mix;          // block of struct mix; BLOCK_NONE: all are of format 0 and get all
+    uint8_t phase;         // enum leaf_phase
+    bool is_dirty;         // true exactly when it is in chat's dirty list
     bool is_walking;
     bool is_paused;
     bool wants_state;      // CHAT_WANT_STATE for one member is under way
@@ -108,9 +121,17 @@ void leaf_on_answered(struct chat *chat, uint64_t pid);
 // Memberships that begin their end: the walk that tells all members is due.
 void leaf_end_begin(struct chat *chat, uint32_t index);
 
-// Ends all memberships now, in one go: what each is owed, then the parcel. `meta` is told of each.
-void leaf_end_all(struct chat *chat, uint32_t index, uint32_t parcel,
-                  void (*on_meta)(void *context, uint32_t meta), void *context);
+// Ends all memberships now, in one go: what each is owed, then the word of the end. `meta` is told
+// of each.
+void leaf_end_all(struct chat *chat, uint32_t index, void (*on_meta)(void *context, uint32_t meta),
+                  void *context);
+
+// Presence to one member, as far as it is for it.
+void leaf_deliver_presence(struct chat *chat, enum leaf_part_kind kind, uint32_t parcel,
+                           struct leaf_entry entry);
+
+// What the member did not get of presence it asks for when it can take it.
+void leaf_mark_stale(struct chat *chat, struct member *member);
 
 // Ends the leaf when nobody needs it any more.
 void leaf_close_if_unused(struct chat *chat, uint32_t index);
@@ -127,12 +148,23 @@ MUST_USE bool leaf_admit(struct chat *chat, uint32_t index, uint32_t member_inde
 // Room for one more member than all that were promised it (taken_count). False: memory is out.
 MUST_USE bool leaf_reserve(struct chat *chat, uint32_t index);
 
+// Gives back what the members of an ended room were told.
+void leaf_drop_ends(struct chat *chat, struct leaf *leaf);
+
 // Tells one owner that its membership has ended; the member is released by the caller.
 void leaf_tell_ended(struct chat *chat, uint32_t index, uint32_t member_index);
+
+// A member's new address. What it had not been given is handed over there, now.
+void leaf_readdress(struct chat *chat, uint32_t member_index, uint32_t address);
 
 // Takes a member that has joined out of the leaf. What it had not been given is delivered when
 // `flush`, else counted as dropped.
 void leaf_remove(struct chat *chat, uint32_t member_index, bool flush);
+
+// Room for `count` elements; the array uses its block to the end. False: memory is out.
+MUST_USE bool leaf_array_reserve(struct chat *chat, struct leaf_array *array, size_t element_size,
+                                 uint32_t count);
+void leaf_array_free(struct chat *chat, struct leaf_array *array);
 
 static inline struct leaf *leaf_at(const struct chat *chat, uint32_t index) {
     return (struct leaf *)slab_get(&chat->scheduler->kinds[KIND_LEAF].slab, index);

@@ -12,6 +12,14 @@ const char *chat_message_name(uint16_t type) {
         return "leave";
     case CHAT_PUBLISH:
         return "publish";
+    case CHAT_PUBLISH_TO:
+        return "publish_to";
+    case CHAT_PUBLISHED_TO:
+        return "published_to";
+    case CHAT_RETAINED:
+        return "retained";
+    case CHAT_RESTORE:
+        return "restore";
     case CHAT_RELAY:
         return "relay";
     case CHAT_ACCEPTED:

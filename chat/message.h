@@ -17,19 +17,24 @@ enum chat_kind {
 };
 
 enum chat_message_type {
-    CHAT_JOIN = MESSAGE_USER, // leaf → chat of the home core: payload chat_join, member handle
+    CHAT_JOIN = MESSAGE_USER, // leaf → chat of the home core: payload chat_join, member handle,
+                              // flags CHAT_JOIN_…
     CHAT_JOINED,              // room → leaf: member handle, epoch, sequence, meta
     CHAT_JOIN_REFUSED,        // chat → leaf: member handle, reason
     CHAT_LEAVE,               // leaf → room: member handle, meta
     CHAT_PUBLISH,             // leaf → room: payload chat_publish, member handle
-    CHAT_RELAY,      // room → leaf: payload chat_publish, sequence, publisher if it is here
-    CHAT_ACCEPTED,   // room → leaf of the publisher, when its relay could not be sent
-    CHAT_REFUSED,    // room → leaf, or room that ended → chat of the leaf's core:
-                     // payload chat_publish, publisher, reason
-    CHAT_LOST,       // room → leaf: sequence numbers that never came
-    CHAT_PRESENCE,   // room → leaf: payload of records, is it a state, for whom
-    CHAT_COUNT,      // room → leaf: users, connections
-    CHAT_WANT_STATE, // leaf → room: a member missed presence and reads again
+    CHAT_PUBLISH_TO,          // chat → chat of the home core → room: payload chat_publish, note
+    CHAT_PUBLISHED_TO, // back to that chat: publisher, note, sequence, refusal, has it members
+    CHAT_RETAINED,     // room → leaf, before CHAT_JOINED: payload chat_publish, member handle
+    CHAT_RESTORE,      // room that is not needed → the one that is: payload chat_publish
+    CHAT_RELAY,        // room → leaf: payload chat_publish, sequence, publisher if it is here
+    CHAT_ACCEPTED,     // room → leaf of the publisher, when its relay could not be sent
+    CHAT_REFUSED,      // room → leaf, or room that ended → chat of the leaf's core:
+                       // payload chat_publish, publisher, reason
+    CHAT_LOST,         // room → leaf: sequence numbers that never came
+    CHAT_PRESENCE,     // room → leaf: payload of records, is it a state, for whom
+    CHAT_COUNT,        // room → leaf: users, connections
+    CHAT_WANT_STATE,   // leaf → room: a member missed presence and reads again
     CHAT_LEAVES, // leaf that ended → room: metas of up to CHAT_LEAVES_MAX members, flags: how many
     CHAT_ENDED,  // room that ended → leaf: its epoch, sequence numbers that never came
     CHAT_ASK_ANSWERED, // chat → room that ended: a leaf's pid, in the name of CHAT_ENDED's leaf
@@ -44,6 +49,10 @@ enum chat_message_type {
 };
 
 #define CHAT_LEAVES_MAX 8 // two in each word
+
+#define CHAT_JOIN_OBSERVER 1u
+#define CHAT_JOIN_SILENT 2u
+#define CHAT_JOIN_RETAINED 4u // wants what the room retains
 
 // "join", …; NULL for no type of chat's.
 const char *chat_message_name(uint16_t type);

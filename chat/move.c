@@ -8,6 +8,7 @@
 // until the answer is here; there always is one (room.c, and move_discard).
 #include "chat/move.h"
 
+#include "chat/gather.h"
 #include "chat/leaf.h"
 #include "chat/publish.h"
 
@@ -65,7 +66,8 @@ bool chat_move_out(struct chat *chat, uint32_t member_index, const struct chat_p
     CHECKF(!(member->slab_word & (MEMBER_ORPHAN | MEMBER_MOVING)), "member %u moves already",
            member_index);
     const struct leaf *leaf = leaf_at(chat, member->leaf);
-    if (member->slab_word & MEMBER_PENDING || leaf->room == PID_NONE ||
+    if (member->slab_word & MEMBER_PENDING || member->slab_word & MEMBER_SILENT ||
+        member->meta == MEMBER_META_OBSERVER || leaf->room == PID_NONE ||
         leaf->actor.slab_word & ACTOR_DOOMED)
         return false;
     CHECK(pid_core(place->leaf) != chat->scheduler->core);
@@ -151,11 +153,10 @@ static void on_moved_out(struct chat *chat, const struct message *message, bool 
     uint32_t index = (uint32_t)message->words[0];
     struct member *member = member_of(chat, message->words[0]);
     if (!(member->slab_word & MEMBER_ORPHAN)) {
-        const struct leaf *leaf = leaf_at(chat, member->leaf);
         leaf_remove(chat, index, true);
         if (!is_live)
             chat_port_torn(chat->port, member->owner, index);
-        else if (leaf->lost_to == 0)
+        else if (gather_is_whole(chat, member->leaf, member->address))
             chat_port_moved_out(chat->port, member->owner, index, message->words[1]);
         else // for lack of memory it cannot be told what it misses
             chat_port_ended(chat->port, member->owner, index, BLOCK_NONE);

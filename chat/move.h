@@ -56,7 +56,7 @@ void chat_move_abort(struct chat *chat, uint32_t member);
 
 // Core A: asks for the move of a joined membership. chat_port_moved_out, chat_port_move_refused or
 // chat_port_ended follows, unless the owner leaves. False: it does not move now (not joined yet, or
-// its room or leaf ends).
+// its room or leaf ends; observers and silent members never do).
 MUST_USE bool chat_move_out(struct chat *chat, uint32_t member, const struct chat_place *place);
 
 // What a leaf is told, also one that is gone: CHAT_PLACE, CHAT_MOVED_OUT, CHAT_MOVED_IN,

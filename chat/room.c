@@ -6,6 +6,7 @@
 
 #include "chat/leaf.h"
 #include "chat/publish.h"
+#include "chat/retained.h"
 #include "sched/base/clock.h"
 
 #define LOST_RETRY_NS (10 * NS_PER_MS)
@@ -56,6 +57,10 @@ static void sooner(uint64_t *deadline_ns, uint64_t candidate_ns) {
         *deadline_ns = candidate_ns;
 }
 
+static bool is_empty(const struct room *room) {
+    return room->connection_count + room->observer_count == 0;
+}
+
 // Arms the timer for whatever is due next.
 static void rearm(struct chat *chat, struct room *room, uint32_t index) {
     uint64_t deadline_ns = UINT64_MAX;
@@ -65,12 +70,28 @@ static void rearm(struct chat *chat, struct room *room, uint32_t index) {
         sooner(&deadline_ns, room->count_sent_ns + PRESENCE_COUNT_INTERVAL_NS);
     if (has_lost(chat, room))
         sooner(&deadline_ns, chat->scheduler->now_ns + LOST_RETRY_NS);
-    if (room->empty_since_ns)
+    sooner(&deadline_ns, retained_expires_ns(chat, room));
+    if (room->empty_since_ns && room->retained == PAYLOAD_NONE)
         sooner(&deadline_ns, room->empty_since_ns + ROOM_LINGER_NS);
     if (deadline_ns == UINT64_MAX)
         scheduler_disarm(chat->scheduler, KIND_ROOM, index);
     else
         scheduler_arm(chat->scheduler, KIND_ROOM, index, deadline_ns);
+}
+
+// What the room before this one retained, as this one's.
+static void inherit(struct chat *chat, struct room *room, const struct room_birth *birth) {
+    if (birth->retained_size == 0)
+        return;
+    uint64_t payload = payload_acquire(chat->scheduler, birth->retained_size);
+    if (payload == PAYLOAD_NONE)
+        return;
+    memcpy(payload_data(chat->scheduler, payload),
+           (const uint8_t *)birth + offsetof(struct room_birth, name) + birth->name_size,
+           birth->retained_size);
+    bool is_kept = retained_put(chat, room, payload);
+    counter_add(chat->scheduler->counters, COUNTER_RETAINED_LOST, !is_kept);
+    payload_unref(chat->scheduler, payload);
 }
 
 static int on_init(void *context, void *state, uint32_t index, const void *argument) {
@@ -81,6 +102,7 @@ static int on_init(void *context, void *state, uint32_t index, const void *argum
     struct blocks *blocks = chat->scheduler->blocks;
     if (registry_lookup(&chat->rooms, name) != PID_NONE) {
         room->name = BLOCK_NONE;
+        inherit(chat, room, birth);
         scheduler_continue(chat->scheduler, KIND_ROOM, index);
         return 0;
     }
@@ -101,6 +123,7 @@ static int on_init(void *context, void *state, uint32_t index, const void *argum
     room->epoch = rng_next(&chat->rng);
     room->empty_since_ns = chat->scheduler->now_ns;
     counter_add(chat->scheduler->counters, COUNTER_ROOMS, 1);
+    inherit(chat, room, birth);
     rearm(chat, room, index);
     recorder_record(&chat->scheduler->recorder, recorder_actor(KIND_ROOM, index),
                     RECORDER_ROOM_MADE, 0);
@@ -114,13 +137,26 @@ static uint64_t on_succession(void *context, const void *state, uint32_t index) 
     if (room->name == BLOCK_NONE)
         return PAYLOAD_NONE;
     struct bytes name = room_name(chat, room);
-    uint64_t payload =
-        payload_acquire(chat->scheduler, offsetof(struct room_birth, name) + name.size);
+    size_t size = offsetof(struct room_birth, name) + name.size;
+    struct bytes kept = {0};
+    if (retained_is_live(chat, room)) {
+        struct chat_publish publish = publish_view(chat->scheduler, room->retained);
+        kept =
+            bytes_of(payload_data(chat->scheduler, room->retained), publish_packed_size(&publish));
+    }
+    uint64_t payload = payload_acquire(chat->scheduler, size + kept.size);
+    if (payload == PAYLOAD_NONE && kept.size > 0) {
+        kept.size = 0;
+        payload = payload_acquire(chat->scheduler, size);
+    }
     if (payload == PAYLOAD_NONE)
         return PAYLOAD_NONE;
     struct room_birth *birth = payload_data(chat->scheduler, payload);
+    birth->retained_size = (uint32_t)kept.size;
     birth->name_size = (uint8_t)name.size;
     memcpy(birth->name, name.data, name.size);
+    if (kept.size > 0)
+        memcpy((uint8_t *)birth + size, kept.data, kept.size);
     return payload;
 }
 
@@ -128,6 +164,7 @@ static void on_terminate(void *context, void *state, uint32_t index, enum exit_r
     (void)reason;
     struct chat *chat = context;
     struct room *room = state;
+    retained_clear(chat, room);
     if (room->name == BLOCK_NONE)
         return;
     struct recorder_subject subject = {.name = room_name(chat, room)};
@@ -172,17 +209,24 @@ static void on_join(struct chat *chat, struct room *room, const struct message *
                             .sender = room->pid,
                             .words = {message->words[1], room->epoch, room->sequence}};
     bool is_new_list = false;
-    if (presence_join(chat, &room->presence, join.user, join.meta, &reply.small, &is_new_list)) {
+    bool is_observer = message->flags & CHAT_JOIN_OBSERVER;
+    reply.small = MEMBER_META_OBSERVER;
+    if (is_observer ||
+        presence_join(chat, &room->presence, join.user, join.meta, &reply.small, &is_new_list)) {
         reply.type = CHAT_JOINED;
-        reply.flags = has_list(room);
+        reply.flags = has_list(room) && !(message->flags & CHAT_JOIN_SILENT);
         struct room_leaf *leaf = &leaves_of(chat, room)[pid_core(message->sender)];
         leaf->leaf = message->sender;
         leaf->member_count++;
         send_lost_now(chat, room, leaf); // before the joiner, to whom it is not owed
         leaf->wants_state |= reply.flags;
-        if (room->connection_count++ == 0)
+        if (is_empty(room))
             recorder_record(&scheduler->recorder, recorder_actor_of_pid(room->pid),
                             RECORDER_ROOM_OCCUPIED, 0);
+        room->observer_count += is_observer;
+        room->connection_count += !is_observer;
+        if (message->flags & CHAT_JOIN_RETAINED)
+            retained_send(chat, room, message->sender, message->words[1]);
         room->empty_since_ns = 0;
         room->is_count_due |= has_counts(room);
         if (is_new_list)
@@ -197,15 +241,18 @@ static void on_join(struct chat *chat, struct room *room, const struct message *
 
 static void leave(struct chat *chat, struct room *room, uint8_t core, uint32_t meta) {
     struct room_leaf *leaf = &leaves_of(chat, room)[core];
-    CHECK(leaf->member_count > 0 && room->connection_count > 0);
+    bool is_observer = meta == MEMBER_META_OBSERVER;
+    uint32_t *count = is_observer ? &room->observer_count : &room->connection_count;
+    CHECK(leaf->member_count > 0 && *count > 0);
     bool is_new_list = false;
-    if (meta != SLAB_NONE)
+    if (meta != SLAB_NONE && !is_observer)
         presence_leave(chat, &room->presence, meta, &is_new_list);
     if (is_new_list)
         want_state_all(chat, room);
     if (--leaf->member_count == 0)
         *leaf = (struct room_leaf){0};
-    if (--room->connection_count == 0) {
+    --*count;
+    if (is_empty(room)) {
         room->empty_since_ns = chat->scheduler->now_ns;
         recorder_record(&chat->scheduler->recorder, recorder_actor_of_pid(room->pid),
                         RECORDER_ROOM_EMPTY, 0);
@@ -297,7 +344,8 @@ static bool send_lost(struct chat *chat, const struct room *room, struct room_le
 static void relay(struct chat *chat, struct room *room, struct room_leaf *leaf,
                   const struct message *publish, uint64_t sequence) {
     struct scheduler *scheduler = chat->scheduler;
-    bool is_publishers = pid_core(publish->sender) == pid_core(leaf->leaf);
+    bool is_publishers =
+        publish->type == CHAT_PUBLISH && pid_core(publish->sender) == pid_core(leaf->leaf);
     struct message message = {.target = leaf->leaf,
                               .sender = room->pid,
                               .type = CHAT_RELAY,
@@ -336,6 +384,22 @@ static void tell_published(struct chat *chat, const struct room *room,
     chat_port_published(chat->port, &published);
 }
 
+// To all leaves, with the next number. The payload stays the caller's.
+static void relay_all(struct chat *chat, struct room *room, const struct message *message,
+                      bool is_whisper) {
+    uint64_t sequence = is_whisper ? 0 : ++room->sequence;
+    counter_add(chat->scheduler->counters, is_whisper ? COUNTER_WHISPERS : COUNTER_PUBLISHES, 1);
+    if (UNLIKELY(chat->is_watched))
+        tell_published(chat, room, message);
+    for (uint32_t core = 0; core < chat->config.core_count; core++) {
+        struct room_leaf *leaf = &leaves_of(chat, room)[core];
+        if (leaf->member_count == 0)
+            continue;
+        payload_ref(chat->scheduler, message->words[0], 1);
+        relay(chat, room, leaf, message, sequence);
+    }
+}
+
 static void on_publish(struct chat *chat, struct room *room, const struct message *message) {
     struct scheduler *scheduler = chat->scheduler;
     uint64_t payload = message->words[0];
@@ -348,19 +412,48 @@ static void on_publish(struct chat *chat, struct room *room, const struct messag
         scheduler_send(scheduler, &refused);
         return;
     }
-    bool is_whisper = message->flags;
-    uint64_t sequence = is_whisper ? 0 : ++room->sequence;
-    counter_add(scheduler->counters, is_whisper ? COUNTER_WHISPERS : COUNTER_PUBLISHES, 1);
-    if (UNLIKELY(chat->is_watched))
-        tell_published(chat, room, message);
-    for (uint32_t core = 0; core < chat->config.core_count; core++) {
-        struct room_leaf *leaf = &leaves_of(chat, room)[core];
-        if (leaf->member_count == 0)
-            continue;
-        payload_ref(scheduler, payload, 1);
-        relay(chat, room, leaf, message, sequence);
-    }
+    relay_all(chat, room, message, message->flags);
     payload_unref(scheduler, payload);
+}
+
+// By somebody who may be no member. What cannot be retained is not passed on either.
+static void on_publish_to(struct chat *chat, struct room *room, const struct message *message) {
+    struct chat_published_to answer = {.refusal = REFUSAL_NONE};
+    if (is_busy(chat, room)) {
+        counter_add(chat->scheduler->counters, COUNTER_BUSY, 1);
+        answer.refusal = REFUSAL_BUSY;
+    } else if (publish_view(chat->scheduler, message->words[0]).is_retained &&
+               !retained_put(chat, room, message->words[0])) {
+        answer.refusal = REFUSAL_MEMORY;
+    } else {
+        relay_all(chat, room, message, false);
+        answer.has_members = room->connection_count > 0;
+        answer.sequence = room->sequence;
+    }
+    publish_answer(chat, message, &answer);
+}
+
+// The room that ended had it, and this one has not spoken of it yet.
+static void on_restore(struct chat *chat, struct room *room, const struct message *message) {
+    bool is_kept = !room->has_retained && retained_put(chat, room, message->words[0]);
+    counter_add(chat->scheduler->counters, COUNTER_RETAINED_LOST, !is_kept && !room->has_retained);
+    payload_unref(chat->scheduler, message->words[0]);
+}
+
+// It is not needed: there is another room of its name.
+static void hand_on(struct chat *chat, struct room *room, uint32_t index) {
+    if (room->retained != PAYLOAD_NONE) {
+        struct bytes name = publish_view(chat->scheduler, room->retained).room;
+        struct message restore = {.target = registry_lookup(&chat->rooms, name),
+                                  .type = CHAT_RESTORE,
+                                  .words = {room->retained}};
+        counter_add(chat->scheduler->counters, COUNTER_RETAINED_LOST, restore.target == PID_NONE);
+        if (restore.target != PID_NONE) {
+            payload_ref(chat->scheduler, room->retained, 1);
+            scheduler_send(chat->scheduler, &restore);
+        }
+    }
+    scheduler_exit(chat->scheduler, KIND_ROOM, index, EXIT_NORMAL);
 }
 
 // One leaf's share of a window's news. False: no place, it needs everything anew.
@@ -432,9 +525,11 @@ static void on_timer(struct chat *chat, struct room *room, uint32_t index) {
         announce(chat, room);
     if (room->is_count_due && now_ns >= room->count_sent_ns + PRESENCE_COUNT_INTERVAL_NS)
         send_counts(chat, room);
+    if (retained_expires_ns(chat, room) <= now_ns)
+        retained_clear(chat, room);
     // A join may wait in the mailbox: then it lives on.
-    if (room->empty_since_ns && now_ns >= room->empty_since_ns + ROOM_LINGER_NS &&
-        room->actor.mailbox_count == 0) {
+    if (room->empty_since_ns && room->retained == PAYLOAD_NONE &&
+        now_ns >= room->empty_since_ns + ROOM_LINGER_NS && room->actor.mailbox_count == 0) {
         scheduler_exit(chat->scheduler, KIND_ROOM, index, EXIT_NORMAL);
         return;
     }
@@ -460,8 +555,8 @@ static void on_message(void *context, void *state, uint32_t index, const struct 
     case MESSAGE_TIMER:
         on_timer(chat, room, index);
         return;
-    case MESSAGE_CONTINUE: // it is not needed
-        scheduler_exit(chat->scheduler, KIND_ROOM, index, EXIT_NORMAL);
+    case MESSAGE_CONTINUE:
+        hand_on(chat, room, index);
         return;
     case CHAT_JOIN:
         on_join(chat, room, message);
@@ -476,6 +571,12 @@ static void on_message(void *context, void *state, uint32_t index, const struct 
         on_publish(chat, room, message);
         if (!has_lost(chat, room))
             return;
+        break;
+    case CHAT_PUBLISH_TO:
+        on_publish_to(chat, room, message);
+        break;
+    case CHAT_RESTORE:
+        on_restore(chat, room, message);
         break;
     case CHAT_MOVE:
         on_move(chat, room, message);
@@ -523,6 +624,12 @@ static void on_discard(void *context, const struct message *message) {
         reply.words[0] = message->words[0];
         reply.words[2] = message->words[1];
         break;
+    case CHAT_PUBLISH_TO:
+        publish_answer(chat, message, &(struct chat_published_to){.refusal = REFUSAL_RESTARTED});
+        return;
+    case CHAT_RESTORE:
+        publish_discard(chat->scheduler, message);
+        return;
     case CHAT_ASK_ANSWERED:
         reply.type = CHAT_ANSWERED;
         reply.words[0] = message->words[0];

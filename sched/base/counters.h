@@ -145,7 +145,9 @@
     X(PRESENCE_DIFFS, "presence_diffs_total", "", "presence diffs sent by homes", "")              \
     X(PRESENCE_STALE, "presence_stale_total", "", "members whose presence was put off", "")        \
     X(BUSY, "publishes_busy_total", "", "publishes refused: a core does not keep up", "")          \
-    X(GAPS, "gaps_total", "", "gap events made", "")
+    X(GAPS, "gaps_total", "", "gap events made", "")                                               \
+    X(RETAINED_LOST, "rooms_retained_lost_total", "", "retained messages that a restart lost",     \
+      "memory was out when a room was restarted")
 
 #define COUNTERS_GATEWAY(X)                                                                        \
     X(CONNECTIONS, "connections", "", "open connections", "")                                      \
