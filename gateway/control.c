@@ -141,11 +141,12 @@ static enum MHD_Result answer_ready(struct MHD_Connection *connection,
 static json_t *room_json(const struct control_room *room) {
     char epoch[24];
     snprintf(epoch, sizeof(epoch), "%" PRIu64, room->epoch); // as in the join reply
-    return json_pack("{s:s%, s:i, s:s, s:I, s:i, s:i, s:s, s:I, s:I}", "name", room->name,
+    return json_pack("{s:s%, s:i, s:s, s:I, s:i, s:i, s:b, s:s, s:I, s:I}", "name", room->name,
                      (size_t)room->name_size, "home_core", (int)room->home_core, "epoch", epoch,
                      "seq", (json_int_t)room->sequence, "users", (int)room->users, "connections",
-                     (int)room->connections, "presence", room->presence ? room->presence : "",
-                     "relayed", (json_int_t)room->relayed, "lost", (json_int_t)room->lost);
+                     (int)room->connections, "retained", room->is_retained, "presence",
+                     room->presence ? room->presence : "", "relayed", (json_int_t)room->relayed,
+                     "lost", (json_int_t)room->lost);
 }
 
 static enum MHD_Result answer_rooms(struct MHD_Connection *connection,

@@ -139,6 +139,7 @@ static void put_room(struct control_room *room, const struct chat_room_info *inf
                                   .lost = info->lost,
                                   .users = info->users,
                                   .connections = info->connections,
+                                  .is_retained = info->is_retained,
                                   .presence = info->presence};
     memcpy(room->name, info->name.data, info->name.size);
 }

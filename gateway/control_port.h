@@ -57,6 +57,7 @@ struct control_room {
     uint64_t lost;     // messages that a full mesh or mailbox kept from a leaf
     uint32_t users;
     uint32_t connections;
+    bool is_retained;     // it retains a message
     const char *presence; // static string: "list", "sampled", "counts", "off"
 };
 
