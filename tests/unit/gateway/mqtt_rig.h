@@ -221,6 +221,9 @@ void mqtt_routes_publish_message(struct gateway *gateway, const struct topic_mes
     rig_log("publish %.*s %.*s qos %u retain %u expires %llu\n", (int)message->topic.size,
             message->topic.data, (int)message->body.size, message->body.data, message->qos,
             message->is_retained, message->expires_ns / NS_PER_S);
+    for (size_t i = 0; i < message->properties.size; i++)
+        rig_log("%02x%s", message->properties.data[i],
+                i + 1 < message->properties.size ? "" : "\n");
 }
 
 void mqtt_routes_readdress(struct gateway *gateway, uint32_t session) {
