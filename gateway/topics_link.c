@@ -51,3 +51,7 @@ void topics_port_published(void *port, const struct topics_published *published)
 bool topics_port_is_publisher(void *port, uint32_t owner, uint64_t publisher) {
     return publisher == mqtt_session_pid(port, session_of(owner));
 }
+
+bool topics_port_is_online(void *port, uint32_t owner) {
+    return mqtt_session_at(port, session_of(owner))->conn != SLAB_NONE;
+}

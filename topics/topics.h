@@ -21,12 +21,10 @@
 
 #include "sched/base/address.h"
 #include "sched/scheduler.h"
+#include "topics/topic_levels.h"
 #include "topics/topics_port.h"
 
 #define KIND_TOPICS 7 // one per core: the service that owners and cores with subscribers talk to
-
-#define TOPICS_BYTES_MAX 65535u // of a topic or filter
-#define TOPICS_LEVELS_MAX 128u  // of a filter, and of a topic that is matched: refused beyond it
 
 struct topics_config {
     uint32_t core_count;
@@ -35,7 +33,10 @@ struct topics_config {
     size_t retained_bytes_max;    // of topics and bodies, on this core as owner
     uint32_t turn_deliveries_max; // in one topics_flush; 0: 16384
     uint32_t jobs_max;            // 0: 4096
-    uint64_t seed;                // the same on all cores
+    uint32_t
+        publishes_max; // of this core with a note, and its subscribes, that wait for an answer:
+                       // 0: 65536 / core_count. Message cells are needed for all cores' together
+    uint64_t seed;     // the same on all cores
 };
 
 struct topics;
@@ -66,7 +67,8 @@ MUST_USE uint32_t topics_subscribe(struct topics *topics, const struct topics_re
                                    enum topics_refusal *refusal);
 
 // New options of an existing subscription (the same filter and group): no message is lost or
-// repeated. topics_port_subscribed comes again, later, after what is retained where wanted.
+// repeated. topics_port_subscribed comes again, later, after what is retained where wanted: once
+// for each change. LIMITATION: at most 255 of them may wait, further ones are answered with those.
 void topics_change(struct topics *topics, uint32_t subscription,
                    const struct topics_request *request);
 
@@ -86,8 +88,9 @@ struct topics_subscription {
     uint32_t address;
     uint32_t subscription_id;
     uint8_t qos;
-    uint8_t options;  // TOPICS_OPTION_…
-    uint16_t waiting; // owners whose answer to the subscribe is not here yet
+    uint8_t options; // TOPICS_OPTION_…
+    uint8_t waiting; // owners whose answer is not here yet
+    uint8_t changes; // topics_change since then
 };
 
 _Static_assert(sizeof(struct topics_subscription) == 32, "part of the budget of a connection");

@@ -28,7 +28,8 @@ void topics_port_prefetch(void *port, uint32_t address);
 #define TOPICS_IDS_MAX 8 // subscription identifiers of one delivery
 
 // One message for one owner whose address is ADDRESS_EACH, or whose message must carry the retain
-// flag, all its matching subscriptions that are not shared taken together.
+// flag, or who is the member of a shared group whose turn it is (then the address may be a shared
+// one); all its matching subscriptions that are not shared taken together.
 struct topics_delivery {
     uint32_t owner;
     uint32_t address;
@@ -61,5 +62,9 @@ void topics_port_published(void *port, const struct topics_published *published)
 // Settings that publishers of this message do not decide: false keeps a message from being
 // delivered to an owner who published it himself (no-local) … counted as dropped{no_local}.
 bool topics_port_is_publisher(void *port, uint32_t owner, uint64_t publisher);
+
+// A member of a shared group whose address is ADDRESS_EACH: is it connected now? Those who are have
+// their turn before those who are not.
+bool topics_port_is_online(void *port, uint32_t owner);
 
 #endif

@@ -121,6 +121,8 @@
       "dropped: the message expired before it could be sent", "")                                  \
     X(DROPPED_OFFLINE, "audit_dropped_total", "reason=\"offline\"",                                \
       "dropped: QoS 0, and the session had no connection", "")                                     \
+    X(DROPPED_BUSY, "audit_dropped_total", "reason=\"busy\"",                                      \
+      "dropped: a core with subscribers of a topic did not keep up", "a core does not keep up")    \
     X(DROPPED_TOO_LARGE, "audit_dropped_total", "reason=\"too_large\"",                            \
       "dropped: beyond the client's maximum packet size", "")                                      \
     X(MOVED_IN, "audit_moved_total", "direction=\"in\"",                                           \
@@ -225,6 +227,11 @@
       "memory was out")                                                                            \
     X(MQTT_SUBSCRIPTIONS, "mqtt_subscriptions", "", "subscriptions outside rooms", "")             \
     X(MQTT_RETAINED, "mqtt_retained", "", "retained messages outside rooms", "")                   \
+    X(MQTT_RETAINED_LOST, "mqtt_retained_lost_total", "",                                          \
+      "retained messages outside rooms that could not be kept, or not be replayed",                \
+      "raise --mqtt-retained-max or --mqtt-retained-bytes-max")                                    \
+    X(MQTT_TOPIC_PUBLISHES, "mqtt_topic_publishes_total", "",                                      \
+      "messages outside rooms that their topic's owner accepted", "")                              \
     X(MQTT_WILLS, "mqtt_wills_total", "", "wills published", "")
 
 #define COUNTERS(X)                                                                                \
