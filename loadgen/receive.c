@@ -214,8 +214,9 @@ static bool take_number(struct run *run, uint32_t index, const struct stamp *sta
                         uint64_t sequence, bool is_ours) {
     struct client *client = &run->clients[index];
     struct verify_totals *totals = &run->result->verify;
+    bool is_shared = run->options.shared_group[0] != 0;
     if (UNLIKELY(run->numbers == RUN_NUMBERS_UNKNOWN))
-        choose_numbers(run, sequence ? RUN_NUMBERS_SERVER : RUN_NUMBERS_OWN);
+        choose_numbers(run, sequence && !is_shared ? RUN_NUMBERS_SERVER : RUN_NUMBERS_OWN);
     if (run->numbers == RUN_NUMBERS_SERVER && sequence != 0) {
         if (UNLIKELY(client->verify.highest == VERIFY_UNKNOWN && is_ours))
             begin_numbers(run, client, stamp, sequence);
@@ -223,7 +224,7 @@ static bool take_number(struct run *run, uint32_t index, const struct stamp *sta
     }
     if (!is_ours || stamp->number <= client->floor)
         return false;
-    if (run->options.shared_group[0] != 0)
+    if (is_shared)
         return take_shared(run, index, stamp);
     return verify_take(&client->verify, totals, stamp->number, run->options.talkers == 1);
 }

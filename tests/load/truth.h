@@ -9,6 +9,7 @@
 //     truth_options   what it was told to do wrong (one table)
 //     truth_wire      bytes: WebSocket frames, the upgrade, the five elements of a Phoenix message
 //     truth_rooms     rooms, replies, deliveries, and the faults in them
+//     truth_mqtt      the same said in MQTT
 //     truth_server    main: sockets, what is held back for a while, the stall, the last word
 #ifndef FAIRLEAD_TESTS_LOAD_TRUTH_H
 #define FAIRLEAD_TESTS_LOAD_TRUTH_H
@@ -31,6 +32,7 @@ enum {
 // What it is to whoever connects. All but the first two are no server for the tool.
 #define TRUTH_SPEAKS(X)                                                                            \
     X(PHOENIX, "phoenix")   /* WebSocket; path /echo: each message comes back as it was */         \
+    X(MQTT, "mqtt")         /* MQTT 3.1.1 and 5 */                                                 \
     X(TCP_ECHO, "tcp-echo") /* messages of --message-bytes come back as they were */               \
     X(HTTP_200, "http-200") /* a web page to every request */                                      \
     X(BAD_KEY, "bad-key")   /* a 101 that does not answer the key */                               \
@@ -62,9 +64,13 @@ struct truth_options {
     uint64_t reorder_one_in;
     uint64_t reorder_distance; // it comes so many deliveries later, 1 and up
     uint64_t gap_one_in;
-    uint64_t reset_one_in;  // requests and publishes
-    uint64_t reject_one_in; // requests and publishes
-    uint64_t refuse_one_in; // upgrades, by 503
+    uint64_t reset_one_in;     // requests and publishes
+    uint64_t reject_one_in;    // requests and publishes
+    uint64_t refuse_one_in;    // upgrades, by 503; MQTT: by CONNACK
+    uint64_t redeliver_one_in; // MQTT, QoS 1 and 2: said again at once, with the DUP flag
+    uint64_t drop_will_one_in; // for one watcher
+    uint64_t double_will_one_in;
+    uint64_t wills_max; // of so many connections only; 0: of all
     uint64_t refuse_join_one_in;
     uint64_t refuse_again; // each user's first attempts after its first join, by 503
     double close_at_s;     // from the first request or publish; 0: never
@@ -102,6 +108,12 @@ struct truth_options {
     X(rejected)                                                                                    \
     X(refused_http)                                                                                \
     X(refused_join)                                                                                \
+    X(refused_connack)                                                                             \
+    X(redelivered)   /* MQTT: with the DUP flag */                                                 \
+    X(acks)          /* MQTT: PUBACK and PUBCOMP that came */                                      \
+    X(wills)         /* connections that ended with one */                                         \
+    X(wills_dropped) /* for one watcher */                                                         \
+    X(wills_doubled)                                                                               \
     X(closed)                                                                                      \
     X(stalls)                                                                                      \
     X(again_attempts) /* upgrades asked for by users who had joined before */                      \
@@ -144,6 +156,11 @@ struct truth_conn {
     uint64_t held_for;    // deliveries until the one held back leaves; 0: none is
     uint64_t held_since_ns;
     uint64_t queued_bytes; // delayed and unsent
+    uint8_t version;       // MQTT
+    uint8_t qos;           // with which it subscribed
+    uint16_t last_id;
+    size_t will_topic_size;
+    struct truth_buffer will; // topic and payload; empty: none
     struct truth_buffer held;
     struct truth_buffer in;
     struct truth_buffer out;
@@ -156,6 +173,7 @@ struct truth_room {
     uint32_t member_max;
     uint32_t *members; // descriptors
     uint64_t number;   // of the last publish
+    bool is_shared;    // one member gets each message
 };
 
 struct truth_user {
@@ -222,6 +240,38 @@ bool truth_wire_is(struct truth_text quoted, const char *name);
 
 // --- truth_rooms ---------------------------------------------------------------------------------
 
+// A room's message for its members: as a frame that is the same for all, or what MQTT makes one of
+// for each.
+struct truth_cast {
+    const struct truth_buffer *frame; // NULL: MQTT
+    struct truth_text topic;
+    struct truth_text payload;
+};
+
+enum truth_fate {
+    TRUTH_ADMITTED,
+    TRUTH_RESET, // its sender was reset
+    TRUTH_REJECTED,
+};
+
+// A request or a publish has come: the clock of --stall-at-s and --close-at-s begins with the
+// first.
+enum truth_fate truth_rooms_admit(struct truth *truth, uint32_t fd, bool may_reject);
+
+// The index of the room of that name, a new one when there is none.
+uint32_t truth_rooms_find(struct truth *truth, struct truth_text topic);
+
+void truth_rooms_publish(struct truth *truth, uint32_t index, const struct truth_cast *cast);
+
+// The reply to a request, as bytes.
+void truth_rooms_answer(struct truth *truth, uint32_t fd, const struct truth_buffer *frame);
+
+bool truth_rooms_refuses(struct truth *truth, uint32_t user);
+bool truth_rooms_refuses_join(struct truth *truth);
+
+// Out of the room it is in, and into this one.
+void truth_rooms_enter(struct truth *truth, uint32_t fd, uint32_t index);
+
 // A text message of an upgraded connection, or a message of tcp-echo. False: close it.
 bool truth_rooms_take(struct truth *truth, uint32_t fd, const char *text, size_t size);
 
@@ -241,6 +291,19 @@ void truth_rooms_finish(struct truth *truth);
 
 // True once in `one_in` times; never when it is 0.
 bool truth_rooms_rolls(struct truth *truth, uint64_t one_in);
+
+// --- truth_mqtt ----------------------------------------------------------------------------------
+
+// Takes a packet from the front: bytes taken, 0 when it is not whole, -1 to end the connection.
+long truth_mqtt_take(struct truth *truth, uint32_t fd, const uint8_t *data, size_t size);
+
+void truth_mqtt_put_delivery(struct truth *truth, uint32_t fd, const struct truth_cast *cast,
+                             uint64_t number, struct truth_buffer *out);
+void truth_mqtt_put_gap(struct truth *truth, uint32_t fd, uint64_t from, uint64_t to,
+                        struct truth_buffer *out);
+
+// Its will, if it has one, is said.
+void truth_mqtt_on_closed(struct truth *truth, uint32_t fd);
 
 // --- truth_server --------------------------------------------------------------------------------
 

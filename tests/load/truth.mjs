@@ -64,6 +64,7 @@ export async function startTruth(args = []) {
     url: `ws://127.0.0.1:${port}/socket/websocket`,
     echoUrl: `ws://127.0.0.1:${port}/echo`,
     tcpUrl: `tcp://127.0.0.1:${port}`,
+    mqttUrl: `mqtt://127.0.0.1:${port}`,
     async stop() {
       server.child.kill("SIGTERM");
       const { code } = await server.ended;

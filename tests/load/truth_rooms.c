@@ -40,7 +40,14 @@ static void say_gap(struct truth *truth, uint32_t fd, uint64_t from, uint64_t to
     truth->counts.gap_events++;
     truth->counts.gap_messages += to - from + 1;
     conn->tail_dropped = 0;
-    say_text(truth, fd, text, (size_t)size);
+    if (truth->options.speaks != TRUTH_MQTT) {
+        say_text(truth, fd, text, (size_t)size);
+        return;
+    }
+    struct truth_buffer packet = {0};
+    truth_mqtt_put_gap(truth, fd, from, to, &packet);
+    truth_say(truth, fd, packet.data, packet.size);
+    truth_buffer_fini(&packet);
 }
 
 static void release_held(struct truth *truth, uint32_t fd) {
@@ -72,10 +79,27 @@ struct holding {
     bool is_delivery;
 };
 
-static void hold(struct truth *truth, uint32_t fd, const struct truth_buffer *frame,
+// The bytes of one delivery; MQTT makes new ones for each, with its own packet identifier.
+static void put_bytes(struct truth *truth, uint32_t fd, const struct truth_cast *cast,
+                      uint64_t number, struct truth_buffer *out) {
+    if (cast->frame)
+        truth_buffer_append(out, cast->frame->data, cast->frame->size);
+    else
+        truth_mqtt_put_delivery(truth, fd, cast, number, out);
+}
+
+static void say_cast(struct truth *truth, uint32_t fd, const struct truth_cast *cast,
+                     uint64_t number) {
+    struct truth_buffer bytes = {0};
+    put_bytes(truth, fd, cast, number, &bytes);
+    truth_say(truth, fd, bytes.data, bytes.size);
+    truth_buffer_fini(&bytes);
+}
+
+static void hold(struct truth *truth, uint32_t fd, const struct truth_cast *cast, uint64_t number,
                  const struct holding *holding) {
     struct truth_conn *conn = &truth->conns[fd];
-    truth_buffer_append(&conn->held, frame->data, frame->size);
+    put_bytes(truth, fd, cast, number, &conn->held);
     conn->holds_duplicate = holding->is_duplicate;
     conn->holds_delivery = holding->is_delivery;
     conn->held_for = holding->distance;
@@ -99,7 +123,7 @@ void truth_rooms_on_drained(struct truth *truth, uint32_t fd) {
 
 // One checked message to one connection: a delivery with its room's number, or the reply to a
 // request (number 0). False when it was dropped.
-static bool deliver(struct truth *truth, uint32_t fd, const struct truth_buffer *frame,
+static bool deliver(struct truth *truth, uint32_t fd, const struct truth_cast *cast,
                     uint64_t number) {
     const struct truth_options *o = &truth->options;
     struct truth_conn *conn = &truth->conns[fd];
@@ -123,20 +147,20 @@ static bool deliver(struct truth *truth, uint32_t fd, const struct truth_buffer 
     (*said)++;
     conn->tail_dropped = 0;
     if (conn->held_for == 0 && truth_rooms_rolls(truth, o->reorder_one_in)) {
-        hold(truth, fd, frame, &(struct holding){o->reorder_distance, false, number > 0});
+        hold(truth, fd, cast, number, &(struct holding){o->reorder_distance, false, number > 0});
         return true;
     }
-    truth_say(truth, fd, frame->data, frame->size);
+    say_cast(truth, fd, cast, number);
     bool is_again = truth_rooms_rolls(truth, o->duplicate_one_in);
     bool is_later = is_again && o->duplicate_distance > 0 && conn->held_for == 0;
     if (is_again && !is_later) {
         (*said)++;
         truth->counts.duplicated++;
-        truth_say(truth, fd, frame->data, frame->size);
+        say_cast(truth, fd, cast, number);
     }
     on_said(truth, fd);
     if (is_later)
-        hold(truth, fd, frame, &(struct holding){o->duplicate_distance, true, number > 0});
+        hold(truth, fd, cast, number, &(struct holding){o->duplicate_distance, true, number > 0});
     return true;
 }
 
@@ -163,9 +187,9 @@ void truth_rooms_finish(struct truth *truth) {
 
 // --- rooms ---------------------------------------------------------------------------------------
 
-static uint32_t room_of(struct truth *truth, struct truth_text quoted) {
-    const char *topic = quoted.at + 1;
-    uint32_t size = (uint32_t)quoted.size - 2, hash = 2166136261u;
+uint32_t truth_rooms_find(struct truth *truth, struct truth_text text) {
+    const char *topic = text.at;
+    uint32_t size = (uint32_t)text.size, hash = 2166136261u;
     for (uint32_t i = 0; i < size; i++)
         hash = (hash ^ (uint8_t)topic[i]) * 16777619u;
     for (uint32_t probe = 0; probe < TRUTH_ROOMS_MAX; probe++) {
@@ -202,8 +226,20 @@ void truth_rooms_leave(struct truth *truth, uint32_t fd) {
     conn->gap_from = 0;
 }
 
-static void enter(struct truth *truth, uint32_t fd, uint32_t index) {
+static struct truth_text unquoted(struct truth_text quoted) {
+    return (struct truth_text){quoted.at + 1, quoted.size - 2};
+}
+
+void truth_rooms_enter(struct truth *truth, uint32_t fd, uint32_t index) {
     struct truth_conn *conn = &truth->conns[fd];
+    struct truth_user *user = conn->user < TRUTH_USERS_MAX ? &truth->users[conn->user] : NULL;
+    truth_rooms_leave(truth, fd);
+    truth->counts.joins++;
+    if (user) {
+        truth->counts.again_joins += user->has_joined;
+        user->has_joined = true;
+        user->refusals_left = (uint32_t)truth->options.refuse_again;
+    }
     struct truth_room *room = &truth->rooms[index];
     if (room->member_count == room->member_max) {
         room->member_max = room->member_max ? 2 * room->member_max : 64;
@@ -240,28 +276,25 @@ static void reply(struct truth *truth, uint32_t fd, const struct truth_message *
     truth_buffer_fini(&frame);
 }
 
+bool truth_rooms_refuses_join(struct truth *truth) {
+    bool refuses = truth_rooms_rolls(truth, truth->options.refuse_join_one_in);
+    truth->counts.refused_join += refuses;
+    return refuses;
+}
+
 static void on_join(struct truth *truth, uint32_t fd, const struct truth_message *message) {
-    struct truth_conn *conn = &truth->conns[fd];
-    if (truth_rooms_rolls(truth, truth->options.refuse_join_one_in)) {
-        truth->counts.refused_join++;
+    if (truth_rooms_refuses_join(truth)) {
         reply(truth, fd, message, "error", "{\"reason\":\"truth refuses\"}");
         return;
     }
     truth_rooms_leave(truth, fd);
-    uint32_t index = room_of(truth, message->topic);
+    uint32_t index = truth_rooms_find(truth, unquoted(message->topic));
     char response[64] = "{}";
     if (!truth->options.has_no_numbers)
         snprintf(response, sizeof(response), "{\"epoch\":\"1\",\"seq\":%llu}",
                  (unsigned long long)truth->rooms[index].number);
     reply(truth, fd, message, "ok", response);
-    enter(truth, fd, index);
-    truth->counts.joins++;
-    struct truth_user *user = conn->user < TRUTH_USERS_MAX ? &truth->users[conn->user] : NULL;
-    if (user == NULL)
-        return;
-    truth->counts.again_joins += user->has_joined;
-    user->has_joined = true;
-    user->refusals_left = (uint32_t)truth->options.refuse_again;
+    truth_rooms_enter(truth, fd, index);
 }
 
 static void on_leave(struct truth *truth, uint32_t fd, const struct truth_message *message) {
@@ -276,6 +309,27 @@ static void on_leave(struct truth *truth, uint32_t fd, const struct truth_messag
                  message->join_ref.at, (int)message->topic.size, message->topic.at);
     if (size < (int)sizeof(text))
         say_text(truth, fd, text, (size_t)size);
+}
+
+void truth_rooms_publish(struct truth *truth, uint32_t index, const struct truth_cast *cast) {
+    struct truth_room *room = &truth->rooms[index];
+    uint32_t count = room->member_count, first = 0;
+    uint64_t dropped = 0;
+    if (cast->frame == NULL) {
+        room->number++;
+        truth->counts.publishes++;
+    }
+    if (room->is_shared && count > 0) {
+        first = (uint32_t)(room->number % count);
+        count = 1;
+    }
+    truth->counts.due += count;
+    for (uint32_t i = first; i < first + count; i++)
+        dropped += !deliver(truth, room->members[i], cast, room->number);
+    uint64_t dropped_ppm = count ? dropped * 1000000 / count : 0;
+    truth->counts.dropped_messages += dropped > 0;
+    if (dropped_ppm > truth->counts.dropped_worst_ppm)
+        truth->counts.dropped_worst_ppm = dropped_ppm;
 }
 
 static void on_publish(struct truth *truth, uint32_t fd, const struct truth_message *message) {
@@ -302,34 +356,34 @@ static void on_publish(struct truth *truth, uint32_t fd, const struct truth_mess
         abort();
     struct truth_buffer frame = {0};
     truth_wire_frame(&frame, 1, text, (size_t)size);
-    uint64_t dropped = 0;
-    truth->counts.due += room->member_count;
-    for (uint32_t i = 0; i < room->member_count; i++)
-        dropped += !deliver(truth, room->members[i], &frame, room->number);
-    uint64_t dropped_ppm = room->member_count ? dropped * 1000000 / room->member_count : 0;
-    truth->counts.dropped_messages += dropped > 0;
-    if (dropped_ppm > truth->counts.dropped_worst_ppm)
-        truth->counts.dropped_worst_ppm = dropped_ppm;
+    truth_rooms_publish(truth, conn->room, &(struct truth_cast){.frame = &frame});
     truth_buffer_fini(&frame);
     free(text);
 }
 
-// A request or a publish: the clock of --stall-at-s and --close-at-s begins with the first.
-// False when its sender was reset or it was rejected.
-static bool admit(struct truth *truth, uint32_t fd, const struct truth_message *message) {
+enum truth_fate truth_rooms_admit(struct truth *truth, uint32_t fd, bool may_reject) {
     if (truth->begin_ns == 0)
         truth->begin_ns = truth_now_ns();
     if (truth_rooms_rolls(truth, truth->options.reset_one_in)) {
         truth->counts.resets++;
         truth_reset(truth, fd);
-        return false;
+        return TRUTH_RESET;
     }
-    if (message && truth_rooms_rolls(truth, truth->options.reject_one_in)) {
-        truth->counts.rejected++;
+    if (!may_reject || !truth_rooms_rolls(truth, truth->options.reject_one_in))
+        return TRUTH_ADMITTED;
+    truth->counts.rejected++;
+    return TRUTH_REJECTED;
+}
+
+static bool admit(struct truth *truth, uint32_t fd, const struct truth_message *message) {
+    enum truth_fate fate = truth_rooms_admit(truth, fd, message != NULL);
+    if (fate == TRUTH_REJECTED)
         reply(truth, fd, message, "error", "{\"reason\":\"truth rejects\"}");
-        return false;
-    }
-    return true;
+    return fate == TRUTH_ADMITTED;
+}
+
+void truth_rooms_answer(struct truth *truth, uint32_t fd, const struct truth_buffer *frame) {
+    deliver(truth, fd, &(struct truth_cast){.frame = frame}, 0);
 }
 
 static void on_echo(struct truth *truth, uint32_t fd, const char *text, size_t size) {
@@ -341,7 +395,7 @@ static void on_echo(struct truth *truth, uint32_t fd, const char *text, size_t s
         truth_buffer_append(&frame, text, size);
     else
         truth_wire_frame(&frame, 1, text, size);
-    deliver(truth, fd, &frame, 0);
+    truth_rooms_answer(truth, fd, &frame);
     truth_buffer_fini(&frame);
 }
 
@@ -351,7 +405,7 @@ static void on_ping(struct truth *truth, uint32_t fd, const struct truth_message
     struct truth_buffer frame = {0};
     truth->counts.requests++;
     make_reply(&frame, message, "ok", message->payload);
-    deliver(truth, fd, &frame, 0);
+    truth_rooms_answer(truth, fd, &frame);
     truth_buffer_fini(&frame);
 }
 
@@ -391,7 +445,7 @@ static uint32_t user_of(const char *head, size_t size) {
     return number < TRUTH_USERS_MAX ? (uint32_t)number : TRUTH_USERS_MAX;
 }
 
-static bool refuses(struct truth *truth, uint32_t user_number) {
+bool truth_rooms_refuses(struct truth *truth, uint32_t user_number) {
     struct truth_user *user = user_number < TRUTH_USERS_MAX ? &truth->users[user_number] : NULL;
     if (user && user->has_joined) {
         truth->counts.again_attempts++;
@@ -409,7 +463,7 @@ bool truth_rooms_upgrade(struct truth *truth, uint32_t fd, const char *head, siz
                                "Content-Length: 13\r\nConnection: close\r\n\r\ntruth refuses";
     struct truth_conn *conn = &truth->conns[fd];
     conn->user = user_of(head, size);
-    if (refuses(truth, conn->user)) {
+    if (truth_rooms_refuses(truth, conn->user)) {
         truth->counts.refused_http++;
         truth_say(truth, fd, (const uint8_t *)busy, sizeof(busy) - 1);
         return false;

@@ -64,6 +64,7 @@ static void watch(struct truth *truth, uint32_t fd, int operation) {
 static void close_conn(struct truth *truth, uint32_t fd) {
     struct truth_conn *conn = &truth->conns[fd];
     truth_rooms_leave(truth, fd);
+    truth_mqtt_on_closed(truth, fd);
     truth_buffer_fini(&conn->held);
     truth_buffer_fini(&conn->in);
     truth_buffer_fini(&conn->out);
@@ -251,6 +252,8 @@ static long take_one(struct truth *truth, uint32_t fd) {
             return 0;
         return truth_rooms_take(truth, fd, (const char *)in->data, size) ? (long)size : -1;
     }
+    if (truth->options.speaks == TRUTH_MQTT)
+        return truth_mqtt_take(truth, fd, in->data, in->size);
     if (!conn->is_upgraded) {
         const char *end = memmem(in->data, in->size, "\r\n\r\n", 4);
         if (end == NULL)
@@ -320,7 +323,8 @@ static void close_everybody(struct truth *truth) {
         if (truth->conns[fd].is_open && truth->conns[fd].is_upgraded) {
             truth_rooms_leave(truth, fd);
             truth->counts.closed++;
-            truth_say(truth, fd, frame.data, frame.size);
+            if (truth->options.speaks != TRUTH_MQTT)
+                truth_say(truth, fd, frame.data, frame.size);
             say_end(truth, fd);
         }
     truth_buffer_fini(&frame);
