@@ -1,56 +1,21 @@
 #include "loadgen/load_options.h"
 
-#include <errno.h>
-#include <math.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "loadgen/option_row.h"
 #include "loadgen/plan.h"
 #include "loadgen/schedule.h"
 #include "loadgen/wills.h"
-#include "loadgen/wrap.h"
 #include "sched/base/nearest.h"
 
-enum option_type {
-    OPTION_FLAG,
-    OPTION_COUNT,  // uint32_t
-    OPTION_NUMBER, // double
-    OPTION_TEXT,
-    OPTION_TARGET, // repeatable
-    OPTION_CLOSED, // a count that also chooses the closed loop
-};
+#define OPTION_ROW_OPTIONS load_options
 
-// One row per option: everything that is known about it.
-struct option_row {
-    const char *name;     // without the dashes
-    const char *argument; // NULL for flags
-    const char *initial;  // parsed before argv is; NULL: zero
-    const char *help;
-    size_t offset;
-    double min;
-    double max;
-    enum option_type type;
-    bool stays; // on a group's title: its options are not passed on to agents
+// Rows of our own.
+enum own_option {
+    OWN_TARGET, // repeatable
+    OWN_CLOSED, // a count that also chooses the closed loop
 };
-
-#define AT(field) .offset = offsetof(struct load_options, field)
-#define ROW_COUNT(n, f, arg, init, lo, hi, text)                                                   \
-    {                                                                                              \
-        .name = n, .argument = arg, .initial = init, .help = text, AT(f), .min = lo, .max = hi,    \
-        .type = OPTION_COUNT                                                                       \
-    }
-#define ROW_NUMBER(n, f, arg, init, lo, hi, text)                                                  \
-    {                                                                                              \
-        .name = n, .argument = arg, .initial = init, .help = text, AT(f), .min = lo, .max = hi,    \
-        .type = OPTION_NUMBER                                                                      \
-    }
-#define ROW_TEXT(n, f, arg, init, text)                                                            \
-    { .name = n, .argument = arg, .initial = init, .help = text, AT(f), .type = OPTION_TEXT }
-#define ROW_FLAG(n, f, text)                                                                       \
-    { .name = n, .help = text, AT(f), .type = OPTION_FLAG }
-#define ROW_GROUP(title)                                                                           \
-    { .name = NULL, .help = title }
 
 #define ROW_GROUP_HERE(title)                                                                      \
     { .name = NULL, .help = title, .stays = true }
@@ -61,7 +26,8 @@ static const struct option_row ROWS[] = {
     ROW_GROUP("Where to"),
     {.name = "target",
      .argument = "URL",
-     .type = OPTION_TARGET,
+     .type = OPTION_ROW_OWN,
+     .own = OWN_TARGET,
      .help = "ws://host:port/path, mqtt://host:port or tcp://host:port; repeatable, connections "
              "take turns (default " LOAD_OPTIONS_TARGET_DEFAULT "; ws-echo: path /echo; mqtt: "
              "mqtt://127.0.0.1:8080; mqtt-ws: path /mqtt)"},
@@ -90,8 +56,8 @@ static const struct option_row ROWS[] = {
                "open loop: requests (echo) or publishes (rooms) a second in total; 0: closed loop"),
     {.name = "closed",
      .argument = "N",
-     .type = OPTION_CLOSED,
-     AT(closed),
+     .type = OPTION_ROW_OWN,
+     .own = OWN_CLOSED,
      .min = 1,
      .max = 1e6,
      .help = "closed loop: N requests in flight; the next is sent when one is answered"},
@@ -210,18 +176,6 @@ uint32_t load_options_room_count(const struct load_options *o) {
     return layout_count_rooms(&o->sizes, o->connections);
 }
 
-static void *field_of(struct load_options *o, const struct option_row *row) {
-    return (uint8_t *)o + row->offset;
-}
-
-bool load_options_fail(char error[LOAD_OPTIONS_ERROR_BYTES], const char *format, ...) {
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(error, LOAD_OPTIONS_ERROR_BYTES, format, arguments);
-    va_end(arguments);
-    return false;
-}
-
 static void note_given(struct load_options *o, const struct option_row *row) {
     size_t index = (size_t)(row - ROWS);
     o->given[index / 64] |= 1ull << index % 64;
@@ -232,105 +186,33 @@ static bool is_given(const struct load_options *o, const struct option_row *row)
     return o->given[index / 64] >> index % 64 & 1;
 }
 
-static bool parse_number(const struct option_row *row, const char *text, double *value,
-                         char *error) {
-    char *end = NULL;
-    errno = 0;
-    *value = strtod(text, &end);
-    bool is_whole = row->type != OPTION_NUMBER;
-    if (end == text || *end != 0 || errno != 0 || !isfinite(*value) ||
-        (is_whole && *value != floor(*value)))
-        return load_options_fail(error, "--%s wants %s, not '%s'", row->name,
-                                 is_whole ? "a whole number" : "a number", text);
-    if (*value < row->min || *value > row->max)
-        return load_options_fail(error, "--%s %s is out of range: %.10g to %.10g", row->name, text,
-                                 row->min, row->max);
-    return true;
-}
-
 static bool add_target(struct load_options *o, const char *text, char *error) {
     if (o->target_count == LOAD_OPTIONS_TARGETS_MAX)
-        return load_options_fail(error, "more than %d targets", LOAD_OPTIONS_TARGETS_MAX);
+        return option_row_fail(error, "more than %d targets", LOAD_OPTIONS_TARGETS_MAX);
     o->targets[o->target_count++] = text;
     return true;
 }
 
-static bool set_option(struct load_options *o, const struct option_row *row, const char *text,
-                       char *error) {
+static bool set_own(void *options, const struct option_row *row, const char *text, char *error) {
+    struct load_options *o = options;
     double number = 0;
-    switch (row->type) {
-    case OPTION_FLAG:
-        *(bool *)field_of(o, row) = true;
-        return true;
-    case OPTION_COUNT:
-    case OPTION_CLOSED:
-        if (!parse_number(row, text, &number, error))
-            return false;
-        *(uint32_t *)field_of(o, row) = (uint32_t)number;
-        o->is_closed |= row->type == OPTION_CLOSED;
-        return true;
-    case OPTION_NUMBER:
-        return parse_number(row, text, field_of(o, row), error);
-    case OPTION_TEXT:
-        *(const char **)field_of(o, row) = text;
-        return true;
-    case OPTION_TARGET:
+    switch ((enum own_option)row->own) {
+    case OWN_TARGET:
         return add_target(o, text, error);
+    case OWN_CLOSED:
+        o->is_closed = true;
+        if (!option_row_parse_number(row, text, &number, error))
+            return false;
+        o->closed = (uint32_t)number;
+        return true;
     }
     UNREACHABLE();
 }
 
-static const char *nearest_option(const char *name) {
-    const char *best = "help";
-    uint32_t best_distance = nearest_distance(name, best);
-    for (size_t i = 0; i < ROW_TOTAL; i++) {
-        if (ROWS[i].name == NULL)
-            continue;
-        uint32_t d = nearest_distance(name, ROWS[i].name);
-        if (d < best_distance) {
-            best = ROWS[i].name;
-            best_distance = d;
-        }
-    }
-    return best;
-}
+static const struct option_table TABLE = {ROWS, ROW_TOTAL, set_own};
 
-static const struct option_row *lookup_row(const char *name, size_t name_size) {
-    for (size_t i = 0; i < ROW_TOTAL; i++)
-        if (ROWS[i].name != NULL && strlen(ROWS[i].name) == name_size &&
-            memcmp(ROWS[i].name, name, name_size) == 0)
-            return &ROWS[i];
-    return NULL;
-}
-
-static bool refuse_name(const char *name, char *error) {
-    return load_options_fail(error, "no option --%.100s; did you mean --%s?", name,
-                             nearest_option(name));
-}
-
-// --name value, --name=value, --flag. Moves *at past what it used.
-static bool parse_option(struct load_options *o, int argc, char *const *argv, int *at,
-                         char *error) {
-    const char *name = argv[*at] + 2;
-    const char *equals = strchr(name, '=');
-    size_t name_size = equals ? (size_t)(equals - name) : strlen(name);
-    const struct option_row *row = lookup_row(name, name_size);
-    if (row == NULL) {
-        char plain[64];
-        snprintf(plain, sizeof(plain), "%.*s", (int)(name_size < 63 ? name_size : 63), name);
-        return refuse_name(plain, error);
-    }
-    note_given(o, row);
-    if (row->type == OPTION_FLAG && equals)
-        return load_options_fail(error, "--%s takes no value", row->name);
-    if (row->type == OPTION_FLAG)
-        return set_option(o, row, NULL, error);
-    if (equals)
-        return set_option(o, row, equals + 1, error);
-    if (*at + 1 >= argc)
-        return load_options_fail(error, "--%s wants a value: --%s %s", row->name, row->name,
-                                 row->argument);
-    return set_option(o, row, argv[++*at], error);
+static const struct option_row *lookup_row(const char *name) {
+    return option_row_lookup(&TABLE, name, strlen(name));
 }
 
 // Texts of a file outlive it here. NULL when there is no space.
@@ -346,27 +228,27 @@ static const char *keep_text(struct load_options *o, const char *text) {
 
 bool load_options_set(struct load_options *o, const char *name, const char *text,
                       char error[LOAD_OPTIONS_ERROR_BYTES]) {
-    const struct option_row *row = lookup_row(name, strlen(name));
+    const struct option_row *row = lookup_row(name);
     if (row == NULL)
-        return refuse_name(name, error);
+        return option_row_refuse(&TABLE, name, error);
     bool is_true = strcmp(text, "true") == 0;
-    if (row->type == OPTION_FLAG && !is_true && strcmp(text, "false") != 0)
-        return load_options_fail(error, "--%s wants true or false, not '%s'", name, text);
-    if (is_given(o, row) || (row->type == OPTION_FLAG && !is_true))
+    if (row->type == OPTION_ROW_FLAG && !is_true && strcmp(text, "false") != 0)
+        return option_row_fail(error, "--%s wants true or false, not '%s'", name, text);
+    if (is_given(o, row) || (row->type == OPTION_ROW_FLAG && !is_true))
         return true;
     const char *kept = keep_text(o, text);
     if (kept == NULL)
-        return load_options_fail(error, "options of more than %d bytes", LOAD_OPTIONS_TEXTS_BYTES);
-    if (row->type == OPTION_TARGET && o->has_default_target) {
+        return option_row_fail(error, "options of more than %d bytes", LOAD_OPTIONS_TEXTS_BYTES);
+    if (row->type == OPTION_ROW_OWN && row->own == OWN_TARGET && o->has_default_target) {
         o->target_count = 0;
         o->has_default_target = false;
     }
     note_given(o, row);
-    return set_option(o, row, kept, error);
+    return option_row_set(&TABLE, o, row, kept, error);
 }
 
 bool load_options_is_given(const struct load_options *o, const char *name) {
-    const struct option_row *row = lookup_row(name, strlen(name));
+    const struct option_row *row = lookup_row(name);
     CHECKF(row != NULL, "no option %s", name);
     return is_given(o, row);
 }
@@ -381,7 +263,7 @@ static bool row_stays(const struct option_row *row) {
 static const struct option_row *row_of_word(const char *word) {
     if (strncmp(word, "--", 2) != 0)
         return NULL;
-    return lookup_row(word + 2, strcspn(word + 2, "="));
+    return option_row_lookup(&TABLE, word + 2, strcspn(word + 2, "="));
 }
 
 bool load_options_stays(const char *word) {
@@ -401,7 +283,7 @@ int load_options_list_travelling(int argc, char *const *argv, char **words, int 
     for (int at = 1; at < argc; at++) {
         const struct option_row *row = row_of_word(argv[at]);
         bool has_value_behind =
-            row != NULL && row->type != OPTION_FLAG && strchr(argv[at], '=') == NULL;
+            row != NULL && row->type != OPTION_ROW_FLAG && strchr(argv[at], '=') == NULL;
         const char *value = has_value_behind && at + 1 < argc ? argv[++at] : NULL;
         const char *name = argv[value ? at - 1 : at];
         if (row != NULL && row_stays(row))
@@ -425,7 +307,7 @@ static bool parse_word(struct load_options *o, const char *word, char *error) {
         return true;
     }
     if (strstr(word, "://")) {
-        note_given(o, lookup_row("target", strlen("target")));
+        note_given(o, lookup_row("target"));
         return add_target(o, word, error);
     }
     if (o->scenario >= LOAD_OPTIONS_MIX && o->plan_file == NULL) {
@@ -441,7 +323,7 @@ static bool parse_word(struct load_options *o, const char *word, char *error) {
         if (nearest_distance(word, SCENARIOS[i]) < nearest_distance(word, SCENARIOS[best]))
             best = i;
     }
-    return load_options_fail(
+    return option_row_fail(
         error, "no scenario '%s'; did you mean %s? (hold, echo, rooms, storm, slow, mix, replay)",
         word, SCENARIOS[best]);
 }
@@ -451,9 +333,7 @@ enum load_options_outcome load_options_parse(struct load_options *o, int argc, c
     *o = (struct load_options){
         .scenario = LOAD_OPTIONS_ROOMS, .is_example = argc <= 1, .rate_end = -1};
     error[0] = 0;
-    for (size_t i = 0; i < ROW_TOTAL; i++)
-        if (ROWS[i].initial != NULL)
-            CHECKF(set_option(o, &ROWS[i], ROWS[i].initial, error), "%s", error);
+    option_row_init(&TABLE, o);
     for (int at = 1; at < argc; at++) {
         if (strcmp(argv[at], "--help") == 0 || strcmp(argv[at], "-h") == 0)
             return LOAD_OPTIONS_HELP;
@@ -461,11 +341,17 @@ enum load_options_outcome load_options_parse(struct load_options *o, int argc, c
             return LOAD_OPTIONS_VERSION;
         bool is_option = strncmp(argv[at], "--", 2) == 0;
         if (argv[at][0] == '-' && !is_option) {
-            load_options_fail(error, "no option %s; options begin with --, see --help", argv[at]);
+            option_row_fail(error, "no option %s; options begin with --, see --help", argv[at]);
             return LOAD_OPTIONS_BAD;
         }
-        if (is_option ? !parse_option(o, argc, argv, &at, error) : !parse_word(o, argv[at], error))
+        if (!is_option && !parse_word(o, argv[at], error))
             return LOAD_OPTIONS_BAD;
+        const struct option_row *row =
+            is_option ? option_row_take(&TABLE, o, argc, argv, &at, error) : NULL;
+        if (is_option && row == NULL)
+            return LOAD_OPTIONS_BAD;
+        if (is_option)
+            note_given(o, row);
     }
     o->has_default_target = o->target_count == 0;
     if (o->has_default_target)
@@ -490,20 +376,7 @@ void load_options_print_help(FILE *out) {
           "  replay the traffic that `fairlead load record` saw, at --speed\n"
           "  agent  waits for a run with --agents and takes its part of it\n",
           out);
-    for (size_t i = 0; i < ROW_TOTAL; i++) {
-        const struct option_row *row = &ROWS[i];
-        if (row->name == NULL) {
-            fprintf(out, "\n%s\n", row->help);
-            continue;
-        }
-        char left[48], text[400];
-        snprintf(left, sizeof(left), "--%s %s", row->name, row->argument ? row->argument : "");
-        bool tells_default = row->initial && row->initial[0];
-        snprintf(text, sizeof(text), tells_default ? "%s (default %s)" : "%s", row->help,
-                 row->initial);
-        fprintf(out, "  %-26s ", left);
-        wrap_print(out, text, (struct wrap){.indent = 29, .column = 29, .width = 98});
-    }
+    option_row_print(&TABLE, out, 26, 98);
     fputs("\n--help, --version.\nExit: 0 ok · 1 a verdict failed (loss, order, expectation) · 2 "
           "usage ·\n"
           "      3 the client was the limit · 4 target unreachable or refused\n",

@@ -21,12 +21,13 @@
 #include "loadgen/backoff.h"
 #include "loadgen/expect.h"
 #include "loadgen/layout.h"
+#include "loadgen/option_row.h"
 #include "loadgen/protocol.h"
 #include "sched/base/check.h"
 
 #define LOAD_OPTIONS_TARGETS_MAX 64
 #define LOAD_OPTIONS_SOURCES_MAX 1024
-#define LOAD_OPTIONS_ERROR_BYTES 512
+#define LOAD_OPTIONS_ERROR_BYTES OPTION_ROW_ERROR_BYTES
 #define LOAD_OPTIONS_TARGET_DEFAULT "ws://127.0.0.1:8080/socket/websocket"
 
 // The fixed fields of a payload take 55 bytes (stamp.h).
@@ -159,10 +160,6 @@ const char *load_options_first_travelling(const struct load_options *o);
 // The words of a good command line that are passed on to agents, as --name=value, --flag or words;
 // they are the caller's to free. How many; -1 when memory is out or there are more than `max`.
 int load_options_list_travelling(int argc, char *const *argv, char **words, int max);
-
-// Writes the sentence, cut to fit, and returns false: for this parser and others of command lines.
-bool load_options_fail(char error[LOAD_OPTIONS_ERROR_BYTES], const char *format, ...)
-    PRINTF_LIKE(2, 3);
 
 void load_options_print_help(FILE *out);
 

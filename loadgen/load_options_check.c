@@ -23,25 +23,25 @@ static bool read_sizes(struct load_options *o, char *error) {
     if (o->room_sizes[0] == 0)
         return true;
     if (load_options_is_given(o, "room-size"))
-        return load_options_fail(error, "--room-size and --room-sizes exclude each other");
+        return option_row_fail(error, "--room-size and --room-sizes exclude each other");
     if (!layout_parse_sizes(&o->sizes, o->room_sizes))
-        return load_options_fail(error, "--room-sizes wants %s, not '%s'", layout_sizes_wanted(),
-                                 o->room_sizes);
+        return option_row_fail(error, "--room-sizes wants %s, not '%s'", layout_sizes_wanted(),
+                               o->room_sizes);
     if (o->sizes.max > o->connections)
-        return load_options_fail(error,
-                                 "--room-sizes %s: its largest room wants %u members, "
-                                 "--connections is %u",
-                                 o->room_sizes, o->sizes.max, o->connections);
+        return option_row_fail(error,
+                               "--room-sizes %s: its largest room wants %u members, "
+                               "--connections is %u",
+                               o->room_sizes, o->sizes.max, o->connections);
     return true;
 }
 
 static bool read_words(struct load_options *o, char *error) {
     o->is_poisson = strcmp(o->arrivals, "poisson") == 0;
     if (!o->is_poisson && strcmp(o->arrivals, "even") != 0)
-        return load_options_fail(error, "--arrivals wants even or poisson, not '%s'", o->arrivals);
+        return option_row_fail(error, "--arrivals wants even or poisson, not '%s'", o->arrivals);
     if (!backoff_parse(&o->backoff, o->backoff_text))
-        return load_options_fail(error, "--backoff wants %s, not '%s'", backoff_wanted(),
-                                 o->backoff_text);
+        return option_row_fail(error, "--backoff wants %s, not '%s'", backoff_wanted(),
+                               o->backoff_text);
     return true;
 }
 
@@ -60,13 +60,12 @@ static bool read_expectations(struct load_options *o, char *error) {
 static bool check_event(const struct load_options *o, char *error) {
     static const char *const reserved[] = {"gap", "heartbeat", "ping", "whisper"};
     if (o->event[0] == 0 || strlen(o->event) > 64 || strpbrk(o->event, "\"\\") != NULL)
-        return load_options_fail(error,
-                                 "--event wants 1 to 64 bytes without quotes or backslashes");
+        return option_row_fail(error, "--event wants 1 to 64 bytes without quotes or backslashes");
     bool is_reserved = strncmp(o->event, "phx_", 4) == 0 || strncmp(o->event, "presence_", 9) == 0;
     for (size_t i = 0; i < sizeof(reserved) / sizeof(reserved[0]); i++)
         is_reserved |= strcmp(o->event, reserved[i]) == 0;
     if (is_reserved)
-        return load_options_fail(
+        return option_row_fail(
             error, "--event %s is reserved by the server; any other name will do", o->event);
     return true;
 }
@@ -89,8 +88,8 @@ static bool refuse_protocol(const struct load_options *o, char *error) {
             nearest = name;
         size += (size_t)snprintf(names + size, sizeof(names) - size, "%s%s", i ? ", " : "", name);
     }
-    return load_options_fail(error, "no protocol '%s'; did you mean %s? (%s)", o->protocol_name,
-                             nearest, names);
+    return option_row_fail(error, "no protocol '%s'; did you mean %s? (%s)", o->protocol_name,
+                           nearest, names);
 }
 
 // By its name, by --raw-echo, or by the first URL.
@@ -103,14 +102,14 @@ static bool choose_protocol(struct load_options *o, char *error) {
     if (o->protocol == NULL) // target.h tells what is wrong with the URL
         o->protocol = &PROTOCOL_PHOENIX;
     if (o->is_raw_echo && o->protocol != &PROTOCOL_WS_ECHO)
-        return load_options_fail(error, "--raw-echo means --protocol ws-echo, and --protocol is %s",
-                                 o->protocol->name);
+        return option_row_fail(error, "--raw-echo means --protocol ws-echo, and --protocol is %s",
+                               o->protocol->name);
     o->is_raw_echo = o->protocol == &PROTOCOL_WS_ECHO;
     if (o->has_default_target && o->protocol->default_target != NULL)
         o->targets[0] = o->protocol->default_target;
     if (o->has_default_target && !protocol_takes_url(o->protocol, o->targets[0]))
-        return load_options_fail(error, "the protocol %s wants a target: %s://host:port",
-                                 o->protocol->name, o->protocol->scheme);
+        return option_row_fail(error, "the protocol %s wants a target: %s://host:port",
+                               o->protocol->name, o->protocol->scheme);
     return true;
 }
 
@@ -119,15 +118,14 @@ static bool check_protocol(const struct load_options *o, char *error) {
     bool wants_rooms = o->scenario >= LOAD_OPTIONS_ROOMS && o->scenario != LOAD_OPTIONS_MIX;
     for (uint32_t i = 0; i < o->target_count; i++)
         if (!protocol_takes_url(p, o->targets[i]) && protocol_of_url(o->targets[i]) != NULL)
-            return load_options_fail(error, "the protocol %s wants %s:// URLs, not %.200s", p->name,
-                                     p->scheme, o->targets[i]);
+            return option_row_fail(error, "the protocol %s wants %s:// URLs, not %.200s", p->name,
+                                   p->scheme, o->targets[i]);
     if (wants_rooms && !p->has_rooms)
-        return load_options_fail(error, "the protocol %s has no rooms; say echo, or hold", p->name);
+        return option_row_fail(error, "the protocol %s has no rooms; say echo, or hold", p->name);
     if (o->scenario == LOAD_OPTIONS_ECHO && !p->has_requests)
-        return load_options_fail(error, "the protocol %s has no requests to echo", p->name);
+        return option_row_fail(error, "the protocol %s has no requests to echo", p->name);
     if (o->has_flood && p->encode_flood == NULL)
-        return load_options_fail(error, "--flood sends Phoenix pings, which %s has none of",
-                                 p->name);
+        return option_row_fail(error, "--flood sends Phoenix pings, which %s has none of", p->name);
     return true;
 }
 
@@ -138,26 +136,25 @@ static bool check_mqtt_topics(const struct load_options *o, char *error) {
     struct bytes group = bytes_from_string(o->shared_group);
     if (prefix.size > TOPIC_PREFIX_BYTES_MAX || !utf8_is_valid(prefix) ||
         mqtt_topic_has_wildcard(prefix) || (prefix.size > 0 && prefix.data[0] == '$'))
-        return load_options_fail(error,
-                                 "--topic-prefix wants at most %d bytes of UTF-8 without + and #, "
-                                 "and not $ at their beginning",
-                                 TOPIC_PREFIX_BYTES_MAX);
+        return option_row_fail(error,
+                               "--topic-prefix wants at most %d bytes of UTF-8 without + and #, "
+                               "and not $ at their beginning",
+                               TOPIC_PREFIX_BYTES_MAX);
     if (group.size > SHARED_GROUP_BYTES_MAX || !utf8_is_valid(group) ||
         strpbrk(o->shared_group, "/+#") != NULL)
-        return load_options_fail(error,
-                                 "--shared-group wants a name of at most %d bytes of UTF-8 without "
-                                 "/, + and #",
-                                 SHARED_GROUP_BYTES_MAX);
+        return option_row_fail(error,
+                               "--shared-group wants a name of at most %d bytes of UTF-8 without "
+                               "/, + and #",
+                               SHARED_GROUP_BYTES_MAX);
     // Who goes takes messages along that are then for nobody else, and nobody can tell which.
     bool stays = o->scenario <= LOAD_OPTIONS_ROOMS && o->churn_rate == 0 && !o->reconnects;
     if (group.size > 0 && !stays)
-        return load_options_fail(
-            error,
-            "--shared-group belongs to rooms, echo and hold in which everybody "
-            "stays, not to %s",
-            o->churn_rate > 0 ? "--churn-rate"
-            : o->reconnects   ? "--reconnect"
-                              : scenario_of(o));
+        return option_row_fail(error,
+                               "--shared-group belongs to rooms, echo and hold in which everybody "
+                               "stays, not to %s",
+                               o->churn_rate > 0 ? "--churn-rate"
+                               : o->reconnects   ? "--reconnect"
+                                                 : scenario_of(o));
     return true;
 }
 
@@ -167,25 +164,25 @@ static bool check_mqtt(struct load_options *o, char *error) {
                                           "will-watchers"};
     for (size_t i = 0; i < sizeof(of_mqtt) / sizeof(of_mqtt[0]); i++)
         if (load_options_is_given(o, of_mqtt[i]) && !o->protocol->is_mqtt)
-            return load_options_fail(error,
-                                     "--%s belongs to the protocols mqtt and mqtt-ws, not "
-                                     "to %s",
-                                     of_mqtt[i], o->protocol->name);
+            return option_row_fail(error,
+                                   "--%s belongs to the protocols mqtt and mqtt-ws, not "
+                                   "to %s",
+                                   of_mqtt[i], o->protocol->name);
     if (o->protocol->is_mqtt && load_options_is_given(o, "event"))
-        return load_options_fail(error, "--event is Phoenix's: MQTT messages have no event");
+        return option_row_fail(error, "--event is Phoenix's: MQTT messages have no event");
     bool is_5 = strcmp(o->mqtt_version_text, "5") == 0 || strcmp(o->mqtt_version_text, "5.0") == 0;
     o->mqtt_version = is_5 ? MQTT_5 : MQTT_3_1_1;
     if (!is_5 && strcmp(o->mqtt_version_text, "3.1.1") != 0)
-        return load_options_fail(error, "--mqtt-version wants 5 or 3.1.1, not '%s'",
-                                 o->mqtt_version_text);
+        return option_row_fail(error, "--mqtt-version wants 5 or 3.1.1, not '%s'",
+                               o->mqtt_version_text);
     struct bytes will_topic = bytes_from_string(o->will_topic);
     if (will_topic.size > MQTT_SCAN_TOPIC_BYTES_MAX || !utf8_is_valid(will_topic) ||
         !mqtt_topic_is_name(will_topic))
-        return load_options_fail(error, "--will-topic wants 1 to %d bytes of UTF-8 without + and #",
-                                 MQTT_SCAN_TOPIC_BYTES_MAX);
+        return option_row_fail(error, "--will-topic wants 1 to %d bytes of UTF-8 without + and #",
+                               MQTT_SCAN_TOPIC_BYTES_MAX);
     if (!o->has_will &&
         (load_options_is_given(o, "will-topic") || load_options_is_given(o, "will-watchers")))
-        return load_options_fail(error, "--will-topic and --will-watchers belong to --will");
+        return option_row_fail(error, "--will-topic and --will-watchers belong to --will");
     return check_mqtt_topics(o, error);
 }
 
@@ -218,17 +215,17 @@ static bool check_belongings(const struct load_options *o, char *error) {
     for (size_t i = 0; i < sizeof(BELONGINGS) / sizeof(BELONGINGS[0]); i++) {
         const struct belonging *b = &BELONGINGS[i];
         if (load_options_is_given(o, b->option) && !(b->scenarios >> o->scenario & 1))
-            return load_options_fail(error, "--%s belongs to %s, not to %s", b->option, b->text,
-                                     scenario_of(o));
+            return option_row_fail(error, "--%s belongs to %s, not to %s", b->option, b->text,
+                                   scenario_of(o));
     }
     if (o->burst > 1 && (!load_options_publishes(o) || o->is_closed))
-        return load_options_fail(error, "--burst belongs to the open loop of the scenario rooms");
+        return option_row_fail(error, "--burst belongs to the open loop of the scenario rooms");
     if (o->scenario == LOAD_OPTIONS_MIX && o->plan_file == NULL)
-        return load_options_fail(error, "mix wants a file of phases: fairlead load mix day.yaml");
+        return option_row_fail(error, "mix wants a file of phases: fairlead load mix day.yaml");
     if (o->scenario == LOAD_OPTIONS_REPLAY && o->plan_file == NULL)
-        return load_options_fail(error, "replay wants a recorded shape: fairlead load record "
-                                        "http://HOST:8081 --out day.json, and then fairlead load "
-                                        "replay day.json");
+        return option_row_fail(error, "replay wants a recorded shape: fairlead load record "
+                                      "http://HOST:8081 --out day.json, and then fairlead load "
+                                      "replay day.json");
     return true;
 }
 
@@ -236,12 +233,12 @@ static bool check_open_loop(const struct load_options *o, char *error) {
     if (!o->is_closed)
         return true;
     if (o->rate_end >= 0)
-        return load_options_fail(error, "--rate-end belongs to the open loop: give --rate, too");
+        return option_row_fail(error, "--rate-end belongs to the open loop: give --rate, too");
     if (o->is_poisson)
-        return load_options_fail(error, "--arrivals poisson belongs to the open loop: a closed "
-                                        "one sends when it is answered");
+        return option_row_fail(error, "--arrivals poisson belongs to the open loop: a closed "
+                                      "one sends when it is answered");
     if (o->churn_rate > 0)
-        return load_options_fail(error, "--churn-rate belongs to the open loop: give --rate, too");
+        return option_row_fail(error, "--churn-rate belongs to the open loop: give --rate, too");
     return true;
 }
 
@@ -258,21 +255,21 @@ static bool check_agents(const struct load_options *o, char *error) {
     static const char *const of_one_machine[] = {"cpus", "sources"};
     const char *other = load_options_first_travelling(o);
     if (o->is_agent && other != NULL)
-        return load_options_fail(error,
-                                 "--%s is for the run with --agents to give; an agent takes "
-                                 "--listen, --allow-remote, --cpus and --sources",
-                                 other);
+        return option_row_fail(error,
+                               "--%s is for the run with --agents to give; an agent takes "
+                               "--listen, --allow-remote, --cpus and --sources",
+                               other);
     if (load_options_is_given(o, "agents") && o->agents[0] == 0)
-        return load_options_fail(error, "--agents wants addresses: host:port,host:port");
+        return option_row_fail(error, "--agents wants addresses: host:port,host:port");
     if (o->is_agent && o->agents[0] != 0)
-        return load_options_fail(error, "an agent has no agents of its own: without --agents");
+        return option_row_fail(error, "an agent has no agents of its own: without --agents");
     if (!o->is_agent && (load_options_is_given(o, "listen") || o->allows_remote))
-        return load_options_fail(error,
-                                 "--listen and --allow-remote belong to `fairlead load agent`");
+        return option_row_fail(error,
+                               "--listen and --allow-remote belong to `fairlead load agent`");
     for (size_t i = 0; o->agents[0] != 0 && i < 2; i++)
         if (load_options_is_given(o, of_one_machine[i]))
-            return load_options_fail(error, "--%s is of one machine: give it to each agent",
-                                     of_one_machine[i]);
+            return option_row_fail(error, "--%s is of one machine: give it to each agent",
+                                   of_one_machine[i]);
     return true;
 }
 
@@ -285,13 +282,13 @@ bool load_options_check(struct load_options *o, char error[LOAD_OPTIONS_ERROR_BY
         !read_sizes(o, error) || !check_event(o, error) || !check_agents(o, error))
         return false;
     if (o->talkers > o->sizes.max)
-        return load_options_fail(error, "--talkers %u is more than %s %u", o->talkers,
-                                 o->room_sizes[0] ? "the largest of --room-sizes," : "--room-size",
-                                 o->sizes.max);
+        return option_row_fail(error, "--talkers %u is more than %s %u", o->talkers,
+                               o->room_sizes[0] ? "the largest of --room-sizes," : "--room-size",
+                               o->sizes.max);
     if (o->first_user + (uint64_t)o->connections > 10000000)
-        return load_options_fail(error, "users are numbered below 10,000,000");
+        return option_row_fail(error, "users are numbered below 10,000,000");
     if (o->spread_destinations > 0 && o->target_count > 1)
-        return load_options_fail(error, "--spread-destinations is for one target, %u are given",
-                                 o->target_count);
+        return option_row_fail(error, "--spread-destinations is for one target, %u are given",
+                               o->target_count);
     return read_expectations(o, error);
 }

@@ -31,8 +31,8 @@ int observe_begin(struct run *run, char *error) {
     };
     server_watch_init(&run->server, &server, now_ns);
     if (o->server_pid != 0 && run->server.source == SERVER_WATCH_NONE) {
-        load_options_fail(error, "--server-pid %u: no such process, or it may not be read",
-                          o->server_pid);
+        option_row_fail(error, "--server-pid %u: no such process, or it may not be read",
+                        o->server_pid);
         return VERDICT_USAGE;
     }
     process_watch_init(&run->self, "/proc");

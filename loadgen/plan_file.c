@@ -404,9 +404,9 @@ bool plan_file_read(struct plan *plan, struct load_options *o,
     size_t size = file && text ? fread(text, 1, PLAN_FILE_BYTES_MAX + 1, file) : 0;
     bool good = false;
     if (!file || !text || ferror(file))
-        load_options_fail(error, "%.200s: %s", path, strerror(errno));
+        option_row_fail(error, "%.200s: %s", path, strerror(errno));
     else if (size > PLAN_FILE_BYTES_MAX)
-        load_options_fail(error, "%.200s: a plan of more than %u bytes", path, PLAN_FILE_BYTES_MAX);
+        option_row_fail(error, "%.200s: a plan of more than %u bytes", path, PLAN_FILE_BYTES_MAX);
     else
         good = plan_file_decode(path, bytes_of(text, size), plan, o, error);
     free(text);

@@ -43,8 +43,8 @@ static bool read_duration(struct record_options *o, const char *text, char *erro
     double seconds = strtod(text, &end);
     if (*text == 0 || *end != 0 || !(seconds >= 1) || seconds > SHAPE_SECONDS_MAX ||
         seconds != floor(seconds))
-        return load_options_fail(error, "--duration-s wants a whole number from 1 to %d, not '%s'",
-                                 SHAPE_SECONDS_MAX, text);
+        return option_row_fail(error, "--duration-s wants a whole number from 1 to %d, not '%s'",
+                               SHAPE_SECONDS_MAX, text);
     o->duration_s = seconds;
     return true;
 }
@@ -75,8 +75,8 @@ static bool unknown(const char *word, char *error) {
     for (size_t i = 1; i < sizeof(names) / sizeof(names[0]); i++)
         if (nearest_distance(word, names[i]) < nearest_distance(word, names[nearest]))
             nearest = i;
-    return load_options_fail(error, "record has no option %s; did you mean %s?", word,
-                             names[nearest]);
+    return option_row_fail(error, "record has no option %s; did you mean %s?", word,
+                           names[nearest]);
 }
 
 bool record_options_parse(struct record_options *o, int argc, char *const *argv,
@@ -92,8 +92,8 @@ bool record_options_parse(struct record_options *o, int argc, char *const *argv,
         bool is_out = size == strlen("--out") && strncmp(word, "--out", size) == 0;
         if (word[0] != '-') {
             if (has_url)
-                return load_options_fail(error, "record asks one gateway; '%s' is one too many",
-                                         word);
+                return option_row_fail(error, "record asks one gateway; '%s' is one too many",
+                                       word);
             o->url = word;
             has_url = true;
             continue;
@@ -104,7 +104,7 @@ bool record_options_parse(struct record_options *o, int argc, char *const *argv,
             return unknown(word, error);
         const char *value = value_of(argc, argv, &at);
         if (!value || *value == 0)
-            return load_options_fail(error, "%s wants a value", word);
+            return option_row_fail(error, "%s wants a value", word);
         if (is_out)
             o->file = value;
         else if (!read_duration(o, value, error))
@@ -152,15 +152,15 @@ static bool look_first(struct recording *r, char *error) {
     bool is_on = json_is_true(json_object_get(before, "on"));
     const char *begun = json_string_value(json_object_get(before, "begun"));
     if (is_missing && !is_new)
-        load_options_fail(error,
-                          "the Fairlead at %s (version %s) cannot record its traffic: it is older "
-                          "than this tool",
-                          r->options->url, r->version);
+        option_row_fail(error,
+                        "the Fairlead at %s (version %s) cannot record its traffic: it is older "
+                        "than this tool",
+                        r->options->url, r->version);
     else if (is_on && !r->options->replaces)
-        load_options_fail(error,
-                          "%s is recording already, since %s: wait for that one, or forget it with "
-                          "--replace",
-                          r->options->url, begun ? begun : "a while");
+        option_row_fail(error,
+                        "%s is recording already, since %s: wait for that one, or forget it with "
+                        "--replace",
+                        r->options->url, begun ? begun : "a while");
     bool is_good = is_new || (result == CONTROL_CLIENT_OK && (!is_on || r->options->replaces));
     json_decref(before);
     control_client_answer_fini(&answer);
@@ -296,7 +296,7 @@ static bool write_file(const char *path, const json_t *root, char *error) {
         is_good = rename(beside, path) == 0;
     if (is_good)
         return true;
-    load_options_fail(error, "cannot write %s: %s", path, strerror(errno));
+    option_row_fail(error, "cannot write %s: %s", path, strerror(errno));
     if (out && is_plain)
         unlink(beside);
     return false;

@@ -72,10 +72,10 @@ static void set_rates(struct phase *phase, const struct shape *shape, uint32_t f
 bool replay_make_plan(const struct shape *shape, double speed, struct plan *plan,
                       uint32_t *members_max, char error[LOAD_OPTIONS_ERROR_BYTES]) {
     if (shape->seconds / speed < PLAN_DURATION_S_MIN)
-        return load_options_fail(error,
-                                 "--speed %.10g: its %.10g s would be over at once; --speed "
-                                 "%.10g at most",
-                                 speed, shape->seconds, shape->seconds / PLAN_DURATION_S_MIN);
+        return option_row_fail(error,
+                               "--speed %.10g: its %.10g s would be over at once; --speed "
+                               "%.10g at most",
+                               speed, shape->seconds, shape->seconds / PLAN_DURATION_S_MIN);
     double levels[PLAN_PHASES_MAX], level = level_at_begin(shape), most = level;
     uint32_t step = step_of(shape, speed), count = shape->second_count;
     *plan = (struct plan){0};
@@ -101,8 +101,8 @@ bool replay_make_plan(const struct shape *shape, double speed, struct plan *plan
             break;
     }
     if (most < 1)
-        return load_options_fail(error, "nobody was there in it, and nobody came: record it again "
-                                        "while there is traffic");
+        return option_row_fail(error, "nobody was there in it, and nobody came: record it again "
+                                      "while there is traffic");
     *members_max = (uint32_t)fmin(most, UINT32_MAX);
     for (uint32_t i = 0; i < plan->count; i++)
         plan->phases[i].connections_percent = fmin(levels[i] / most * 100, 100);
@@ -160,8 +160,7 @@ static bool set_rooms(struct replay *replay, struct load_options *o, char *error
                                            .members = o->connections,
                                            .seed = o->seed};
     if (!room_mix_init(&replay->rooms, &config))
-        return load_options_fail(error, "no memory for the rooms of %u connections",
-                                 o->connections);
+        return option_row_fail(error, "no memory for the rooms of %u connections", o->connections);
     o->sizes = (struct layout_sizes){.min = replay->rooms.sizes[replay->rooms.room_count - 1],
                                      .max = replay->rooms.sizes[0],
                                      .list = replay->rooms.sizes,
@@ -209,13 +208,13 @@ static bool prepare(struct replay *replay, struct plan *plan, struct load_option
     if (!shape_read(&replay->shape, path, error))
         return false;
     if (!replay_make_plan(&replay->shape, o->speed, plan, &members_max, cause))
-        return load_options_fail(error, "%.200s: %.250s", path, cause);
+        return option_row_fail(error, "%.200s: %.250s", path, cause);
     if (!load_options_is_given(o, "connections")) {
         if (members_max > LOAD_OPTIONS_CONNECTIONS_MAX)
-            return load_options_fail(error,
-                                     "%.200s: %u members are more than this tool opens (%u); "
-                                     "--connections N plays a part of it",
-                                     path, members_max, LOAD_OPTIONS_CONNECTIONS_MAX);
+            return option_row_fail(error,
+                                   "%.200s: %u members are more than this tool opens (%u); "
+                                   "--connections N plays a part of it",
+                                   path, members_max, LOAD_OPTIONS_CONNECTIONS_MAX);
         o->connections = members_max;
     }
     if (!load_options_check(o, error) || !set_rooms(replay, o, error))
@@ -227,14 +226,14 @@ static bool prepare(struct replay *replay, struct plan *plan, struct load_option
     plan_scale(plan, &(struct plan_scale){.speed = o->speed, .rates = o->speed});
     if (plan_check(plan, o, &fault))
         return true;
-    return load_options_fail(error, "%.200s: %s: %.220s", path, fault.key, fault.text);
+    return option_row_fail(error, "%.200s: %s: %.220s", path, fault.key, fault.text);
 }
 
 struct replay *replay_read(struct plan *plan, struct load_options *o,
                            char error[LOAD_OPTIONS_ERROR_BYTES]) {
     struct replay *replay = calloc(1, sizeof(*replay));
     if (!replay) {
-        load_options_fail(error, "no memory");
+        option_row_fail(error, "no memory");
         return NULL;
     }
     if (prepare(replay, plan, o, error))

@@ -31,24 +31,24 @@ static bool add_file(struct session *s, const json_t *word, char *error) {
     const char *name = json_string_value(json_object_get(word, "file"));
     const json_t *text = json_object_get(word, "text");
     if (name == NULL || !json_is_string(text))
-        return load_options_fail(error, "the order has a file without a name or a text");
+        return option_row_fail(error, "the order has a file without a name or a text");
     const char *slash = strrchr(name, '/');
     char label[64], path[64];
     snprintf(label, sizeof(label), "%s", slash ? slash + 1 : name);
     int fd = memfd_create(label, 0);
     if (fd < 0)
-        return load_options_fail(error, "no memory for the file %.60s: %s", label, strerror(errno));
+        return option_row_fail(error, "no memory for the file %.60s: %s", label, strerror(errno));
     s->files[s->file_count++] = fd;
     size_t size = json_string_length(text), written = 0;
     while (written < size) {
         ssize_t n = write(fd, json_string_value(text) + written, size - written);
         if (n <= 0)
-            return load_options_fail(error, "no memory for the file %.60s: %s", label,
-                                     strerror(errno));
+            return option_row_fail(error, "no memory for the file %.60s: %s", label,
+                                   strerror(errno));
         written += (size_t)n;
     }
     snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-    return session_add_word(s, path) || load_options_fail(error, "no memory for the order");
+    return session_add_word(s, path) || option_row_fail(error, "no memory for the order");
 }
 
 static bool take_word(struct session *s, const json_t *word, char *error) {
@@ -56,10 +56,10 @@ static bool take_word(struct session *s, const json_t *word, char *error) {
         return add_file(s, word, error);
     const char *text = json_string_value(word);
     if (text == NULL)
-        return load_options_fail(error, "the order has a word that is no text");
+        return option_row_fail(error, "the order has a word that is no text");
     if (load_options_stays(text))
-        return load_options_fail(error, "an agent does not take %.60s from afar", text);
-    return session_add_word(s, text) || load_options_fail(error, "no memory for the order");
+        return option_row_fail(error, "an agent does not take %.60s from afar", text);
+    return session_add_word(s, text) || option_row_fail(error, "no memory for the order");
 }
 
 static bool take_order(struct session *s, const json_t *order, char *error) {
@@ -70,7 +70,7 @@ static bool take_order(struct session *s, const json_t *order, char *error) {
     if (type == NULL || strcmp(type, "order") != 0 || !json_is_array(words) ||
         json_array_size(words) > SESSION_WORDS_MAX || parts < 1 || parts > SPLIT_PARTS_MAX ||
         part < 0 || part >= parts)
-        return load_options_fail(error, "what came is no order of a coordinator");
+        return option_row_fail(error, "what came is no order of a coordinator");
     s->part = (uint32_t)part;
     s->parts = (uint32_t)parts;
     for (size_t i = 0; i < json_array_size(words); i++)
@@ -100,15 +100,15 @@ static bool await_order(struct session *s, char *error) {
         is_good = take_order(s, order, error);
         break;
     case CHANNEL_NOTHING:
-        load_options_fail(error, "no order came within %d s", SESSION_ORDER_TIMEOUT_S);
+        option_row_fail(error, "no order came within %d s", SESSION_ORDER_TIMEOUT_S);
         break;
     case CHANNEL_CLOSED:
-        load_options_fail(error, "the coordinator left before it gave an order");
+        option_row_fail(error, "the coordinator left before it gave an order");
         break;
     case CHANNEL_NOT_JSON:
     case CHANNEL_TOO_LONG:
-        load_options_fail(error, "what came is no order of a coordinator: %s",
-                          channel_peek(&s->channel));
+        option_row_fail(error, "what came is no order of a coordinator: %s",
+                        channel_peek(&s->channel));
         break;
     }
     json_decref(order);
@@ -134,9 +134,9 @@ bool session_open(struct session *s, int fd, char error[LOAD_OPTIONS_ERROR_BYTES
     setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &times, sizeof(times));
     channel_init(&s->channel, fd, SESSION_ORDER_BYTES_MAX);
     if (!session_add_word(s, "fairlead-load"))
-        return load_options_fail(error, "no memory for the order");
+        return option_row_fail(error, "no memory for the order");
     if (!channel_send(&s->channel, greeting()))
-        return load_options_fail(error, "the coordinator left at once");
+        return option_row_fail(error, "the coordinator left at once");
     if (await_order(s, error))
         return true;
     session_fail(s, VERDICT_USAGE, error);

@@ -24,8 +24,8 @@ static void PRINTF_LIKE(2, 3) set_key(struct at *at, const char *format, ...) {
 
 static bool refuse(const struct at *at, const char *wanted, const json_t *value) {
     char *text = value ? json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
-    load_options_fail(at->error, "%s: %s: want %s, %s%.60s", at->name, at->key, wanted,
-                      text ? "not " : "and there is none", text ? text : "");
+    option_row_fail(at->error, "%s: %s: want %s, %s%.60s", at->name, at->key, wanted,
+                    text ? "not " : "and there is none", text ? text : "");
     free(text);
     return false;
 }
@@ -60,9 +60,8 @@ static bool read_series(struct shape *shape, const json_t *seconds, enum shape_s
     if (shape->second_count == 0)
         shape->second_count = (uint32_t)count;
     if (shape->second_count != count)
-        return load_options_fail(at->error,
-                                 "%s: %s: want %u counts as in the lists before, not %zu", at->name,
-                                 at->key, shape->second_count, count);
+        return option_row_fail(at->error, "%s: %s: want %u counts as in the lists before, not %zu",
+                               at->name, at->key, shape->second_count, count);
     for (size_t i = 0; i < count; i++) {
         uint64_t value;
         set_key(at, "per_second.%s[%zu]", name, i);
@@ -113,10 +112,10 @@ static bool read_head(struct shape *shape, const json_t *root, struct at *at) {
     const json_t *format = json_object_get(root, "format");
     const json_t *seconds = json_object_get(root, "seconds");
     if (!kind || strcmp(kind, "fairlead-traffic") != 0)
-        return load_options_fail(at->error,
-                                 "%s: shape: this is no recorded traffic; make one with `fairlead "
-                                 "load record http://HOST:8081 --out FILE`",
-                                 at->name);
+        return option_row_fail(at->error,
+                               "%s: shape: this is no recorded traffic; make one with `fairlead "
+                               "load record http://HOST:8081 --out FILE`",
+                               at->name);
     set_key(at, "format");
     if (json_integer_value(format) != 1)
         return refuse(at, "1 (a file of a newer Fairlead wants a newer tool)", format);
@@ -132,14 +131,14 @@ static bool read_head(struct shape *shape, const json_t *root, struct at *at) {
 static bool check_together(const struct shape *shape, const struct at *at) {
     double least = (double)shape->second_count - 1;
     if (shape->seconds <= least || shape->seconds > (double)shape->second_count)
-        return load_options_fail(at->error, "%s: seconds: %.10g s do not have %u counts a second",
-                                 at->name, shape->seconds, shape->second_count);
+        return option_row_fail(at->error, "%s: seconds: %.10g s do not have %u counts a second",
+                               at->name, shape->seconds, shape->second_count);
     if (shape->publish_bytes.total != shape->sums[SHAPE_publishes])
-        return load_options_fail(at->error,
-                                 "%s: publish_bytes: counts %llu sizes, of %llu messages in "
-                                 "per_second.publishes; each message has one",
-                                 at->name, (unsigned long long)shape->publish_bytes.total,
-                                 (unsigned long long)shape->sums[SHAPE_publishes]);
+        return option_row_fail(at->error,
+                               "%s: publish_bytes: counts %llu sizes, of %llu messages in "
+                               "per_second.publishes; each message has one",
+                               at->name, (unsigned long long)shape->publish_bytes.total,
+                               (unsigned long long)shape->sums[SHAPE_publishes]);
     return true;
 }
 
@@ -169,7 +168,7 @@ bool shape_decode(struct shape *shape, const char *name, const json_t *root,
 static char *read_file(const char *path, size_t *size, char *error) {
     FILE *file = fopen(path, "re");
     if (!file) {
-        load_options_fail(error, "cannot read %s: %s", path, strerror(errno));
+        option_row_fail(error, "cannot read %s: %s", path, strerror(errno));
         return NULL;
     }
     char *text = malloc(SHAPE_FILE_BYTES_MAX + 1);
@@ -180,9 +179,9 @@ static char *read_file(const char *path, size_t *size, char *error) {
     if (is_good && *size <= SHAPE_FILE_BYTES_MAX)
         return text;
     if (is_good)
-        load_options_fail(error, "%s: more than 16 MiB: that is no recorded traffic", path);
+        option_row_fail(error, "%s: more than 16 MiB: that is no recorded traffic", path);
     else
-        load_options_fail(error, "cannot read %s: %s", path, strerror(text ? cause : ENOMEM));
+        option_row_fail(error, "cannot read %s: %s", path, strerror(text ? cause : ENOMEM));
     free(text);
     return NULL;
 }
@@ -196,8 +195,8 @@ bool shape_read(struct shape *shape, const char *path, char error[LOAD_OPTIONS_E
     json_t *root = json_loadb(text, size, JSON_REJECT_DUPLICATES, &cause);
     free(text);
     if (!root)
-        return load_options_fail(error, "%s:%d: column %d: no JSON: %s", path, cause.line,
-                                 cause.column, cause.text);
+        return option_row_fail(error, "%s:%d: column %d: no JSON: %s", path, cause.line,
+                               cause.column, cause.text);
     bool is_good = shape_decode(shape, path, root, error);
     json_decref(root);
     return is_good;

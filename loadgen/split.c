@@ -87,10 +87,10 @@ bool split_options(struct load_options *o, const struct split_part *part,
     struct split_range rooms = by_rooms(part), connections = by_connections(part);
     struct split_range even = {part->index, part->index + 1u, part->count};
     if (o->closed > 0 && o->closed < part->count)
-        return load_options_fail(error,
-                                 "--closed %u cannot be split between %u agents: at least one "
-                                 "request under way each",
-                                 o->closed, part->count);
+        return option_row_fail(error,
+                               "--closed %u cannot be split between %u agents: at least one "
+                               "request under way each",
+                               o->closed, part->count);
     bool publishes = load_options_publishes(o);
     o->sizes.whole_connections = part->connections_all;
     o->sizes.first_room = part->first_room;
@@ -118,11 +118,10 @@ bool split_run(struct load_options *o, struct plan *plan, uint32_t index, uint32
     struct layout_config config = {.sizes = o->sizes, .connections = o->connections};
     uint32_t rooms = load_options_room_count(o);
     if (rooms < count)
-        return load_options_fail(error, "%u rooms cannot be split between %u agents", rooms, count);
+        return option_row_fail(error, "%u rooms cannot be split between %u agents", rooms, count);
     if (layout_init(&layout, &ledger, &config) < 0) {
         memory_release_all(&ledger);
-        return load_options_fail(error, "no memory for the rooms of %u connections",
-                                 o->connections);
+        return option_row_fail(error, "no memory for the rooms of %u connections", o->connections);
     }
     struct split_part part = split_layout(&layout, index, count);
     memory_release_all(&ledger);

@@ -23,11 +23,11 @@ static bool take_scheme(const char *text, const char **host, char *error) {
     }
     if (strncmp(text, "wss://", 6) == 0 || strncmp(text, "https://", 8) == 0 ||
         strncmp(text, "mqtts://", 8) == 0)
-        return load_options_fail(
+        return option_row_fail(
             error, "%.200s: TLS is not spoken by this tool; point it at the plain port", text);
     if (strncmp(text, "http://", 7) == 0)
-        return load_options_fail(error, "%.200s: write ws:// instead of http://", text);
-    return load_options_fail(
+        return option_row_fail(error, "%.200s: write ws:// instead of http://", text);
+    return option_row_fail(
         error,
         "%.200s is no URL of the form ws://host:port/path, mqtt://host:port or tcp://host:port",
         text);
@@ -58,28 +58,28 @@ bool target_parse_url(struct target_url *url, const char *text,
         take_part(url->name, sizeof(url->name), host + is_bracketed, name_size - is_bracketed);
     if (!fits || url->name[0] == 0 || (is_bracketed && host[name_size] != ']') ||
         (after[0] != ':' && after != path) || strpbrk(url->host, "@ \t") != NULL)
-        return load_options_fail(error, "%.200s has no host of the form name, 1.2.3.4 or [::1]",
-                                 text);
+        return option_row_fail(error, "%.200s has no host of the form name, 1.2.3.4 or [::1]",
+                               text);
     if (after[0] == ':' &&
         (!take_part(url->port, sizeof(url->port), after + 1, (size_t)(path - after - 1)) ||
          !is_port(url->port)))
-        return load_options_fail(error, "%.200s has no port between 1 and 65535", text);
+        return option_row_fail(error, "%.200s has no port between 1 and 65535", text);
     bool is_tcp = text[0] == 't';
     if (is_tcp && (after[0] != ':' || (path[0] != 0 && strcmp(path, "/") != 0)))
-        return load_options_fail(error, "%.200s: tcp:// takes a port and no path: tcp://host:port",
-                                 text);
+        return option_row_fail(error, "%.200s: tcp:// takes a port and no path: tcp://host:port",
+                               text);
     if (is_mqtt && path[0] != 0 && strcmp(path, "/") != 0)
-        return load_options_fail(error, "%.200s: mqtt:// takes no path: mqtt://host:port", text);
+        return option_row_fail(error, "%.200s: mqtt:// takes no path: mqtt://host:port", text);
     size_t path_size = strcspn(path, "#");
     const char *slash = path[0] == '/' ? "" : "/";
     if (path_size + 1 >= sizeof(url->path))
-        return load_options_fail(error, "the path of %.100s… is over %d bytes", text,
-                                 TARGET_PATH_BYTES);
+        return option_row_fail(error, "the path of %.100s… is over %d bytes", text,
+                               TARGET_PATH_BYTES);
     snprintf(url->path, sizeof(url->path), "%s%.*s", slash, (int)path_size, path);
     for (const char *at = url->path; *at; at++)
         if (*at <= ' ' || *at == 0x7f)
-            return load_options_fail(error, "%.200s has a space or control character in its path",
-                                     text);
+            return option_row_fail(error, "%.200s has a space or control character in its path",
+                                   text);
     return true;
 }
 
@@ -91,7 +91,7 @@ static int resolve_one(struct target *target, const char *text, char *error) {
     struct addrinfo *found = NULL;
     int status = getaddrinfo(url.name, url.port, &hints, &found);
     if (status != 0) {
-        load_options_fail(error, "%s does not resolve: %s", url.name, gai_strerror(status));
+        option_row_fail(error, "%s does not resolve: %s", url.name, gai_strerror(status));
         return 4;
     }
     *target = (struct target){.address_size = found->ai_addrlen};
@@ -128,11 +128,11 @@ static bool add_sources(struct target_set *set, char *word, char *error) {
         return true;
     }
     if (!parse_ipv4(word, &first) || !parse_ipv4(dash ? dash + 1 : word, &last) || last < first)
-        return load_options_fail(error, "--sources: '%s%s%s' is neither an address nor a range",
-                                 word, dash ? "-" : "", dash ? dash + 1 : "");
+        return option_row_fail(error, "--sources: '%s%s%s' is neither an address nor a range", word,
+                               dash ? "-" : "", dash ? dash + 1 : "");
     if (last - first >= LOAD_OPTIONS_SOURCES_MAX - set->source_count)
-        return load_options_fail(error, "--sources: more than %d addresses",
-                                 LOAD_OPTIONS_SOURCES_MAX);
+        return option_row_fail(error, "--sources: more than %d addresses",
+                               LOAD_OPTIONS_SOURCES_MAX);
     for (uint32_t address = first; address <= last; address++)
         add_ipv4(set, address);
     return true;
@@ -142,7 +142,7 @@ bool target_parse_sources(struct target_set *set, const char *list,
                           char error[LOAD_OPTIONS_ERROR_BYTES]) {
     char text[4096];
     if (!take_part(text, sizeof(text), list, strlen(list)))
-        return load_options_fail(error, "--sources: the list is over %zu bytes", sizeof(text));
+        return option_row_fail(error, "--sources: the list is over %zu bytes", sizeof(text));
     char *save = NULL;
     for (char *word = strtok_r(text, ",", &save); word; word = strtok_r(NULL, ",", &save))
         if (!add_sources(set, word, error))
@@ -158,7 +158,7 @@ static bool is_loopback_v4(const struct target *target) {
 // 127.0.0.1 … 127.0.0.N on the port and path of the one target.
 static bool spread(struct target_set *set, uint32_t count, char *error) {
     if (!is_loopback_v4(&set->targets[0]))
-        return load_options_fail(
+        return option_row_fail(
             error, "--spread-destinations is for loopback; give several --target instead");
     for (uint32_t i = 0; i < count; i++) {
         set->targets[i] = set->targets[0];

@@ -1,61 +1,21 @@
 #include "tuning/tune_options.h"
 
-#include <errno.h>
-#include <math.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "loadgen/wrap.h"
-#include "sched/base/nearest.h"
+#include "loadgen/option_row.h"
 #include "tuning/measure_words.h"
 
 #define CONNECTIONS_MEASURED 5000 // that talk in --measure, --knee and --try
 
-enum option_type {
-    OPTION_FLAG,
-    OPTION_COUNT,  // uint32_t
-    OPTION_NUMBER, // double
-    OPTION_TEXT,
-    OPTION_MODE,      // a flag that chooses what is done
-    OPTION_MODE_TEXT, // the same, with a value
-};
+#define OPTION_ROW_OPTIONS tune_options
 
-// One row per option: everything that is known about it.
-struct option_row {
-    const char *name;     // without the dashes; NULL: `help` is the title of a group
-    const char *argument; // NULL for flags
-    const char *initial;  // parsed before argv is; NULL: zero
-    const char *help;
-    size_t offset;
-    double min;
-    double max;
-    enum tune_mode mode;
-    enum option_type type;
-};
-
-#define AT(field) .offset = offsetof(struct tune_options, field)
-#define ROW_TEXT(n, f, arg, init, text)                                                            \
-    { .name = n, .argument = arg, .initial = init, .help = text, AT(f), .type = OPTION_TEXT }
-#define ROW_FLAG(n, f, text)                                                                       \
-    { .name = n, .help = text, AT(f), .type = OPTION_FLAG }
-#define ROW_COUNT(n, f, arg, init, lo, hi, text)                                                   \
-    {                                                                                              \
-        .name = n, .argument = arg, .initial = init, .help = text, AT(f), .min = lo, .max = hi,    \
-        .type = OPTION_COUNT                                                                       \
-    }
-#define ROW_NUMBER(n, f, arg, init, lo, hi, text)                                                  \
-    {                                                                                              \
-        .name = n, .argument = arg, .initial = init, .help = text, AT(f), .min = lo, .max = hi,    \
-        .type = OPTION_NUMBER                                                                      \
-    }
+// Rows of our own choose what is done: `own` is the enum tune_mode.
 #define ROW_MODE(n, m, text)                                                                       \
-    { .name = n, .help = text, .mode = m, .type = OPTION_MODE }
+    { .name = n, .help = text, .own = m, .type = OPTION_ROW_OWN }
 #define ROW_MODE_TEXT(n, m, f, arg, text)                                                          \
-    { .name = n, .argument = arg, .help = text, .mode = m, AT(f), .type = OPTION_MODE_TEXT }
-#define ROW_GROUP(title)                                                                           \
-    { .name = NULL, .help = title }
+    { .name = n, .argument = arg, .help = text, .own = m, OPTION_ROW_AT(f), .type = OPTION_ROW_OWN }
 
 static const struct option_row ROWS[] = {
     ROW_GROUP("What to do (without any of these: read the host, tell which limit is hit first)"),
@@ -121,105 +81,16 @@ static const struct option_row ROWS[] = {
     ROW_TEXT("html", html_file, "FILE", "", "write the result as one self-contained page"),
 };
 
-#define ROW_TOTAL (sizeof(ROWS) / sizeof(ROWS[0]))
-
-PRINTF_LIKE(2, 3)
-static bool fail(char error[TUNE_OPTIONS_ERROR_BYTES], const char *format, ...) {
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(error, TUNE_OPTIONS_ERROR_BYTES, format, arguments);
-    va_end(arguments);
-    return false;
-}
-
-static void *field_of(struct tune_options *o, const struct option_row *row) {
-    return (uint8_t *)o + row->offset;
-}
-
-static bool parse_number(const struct option_row *row, const char *text, double *value,
-                         char *error) {
-    char *end = NULL;
-    errno = 0;
-    *value = strtod(text, &end);
-    bool is_whole = row->type == OPTION_COUNT;
-    if (end == text || *end != 0 || errno != 0 || !isfinite(*value) ||
-        (is_whole && *value != floor(*value)))
-        return fail(error, "--%s wants %s, not '%s'", row->name,
-                    is_whole ? "a whole number" : "a number", text);
-    if (*value < row->min || *value > row->max)
-        return fail(error, "--%s %s is out of range: %.10g to %.10g", row->name, text, row->min,
-                    row->max);
+static bool set_own(void *options, const struct option_row *row, const char *text, char *error) {
+    struct tune_options *o = options;
+    if (text != NULL)
+        *(const char **)((uint8_t *)options + row->offset) = text;
+    o->mode = (enum tune_mode)row->own;
+    o->mode_count++;
     return true;
 }
 
-static bool set_option(struct tune_options *o, const struct option_row *row, const char *text,
-                       char *error) {
-    double number = 0;
-    switch (row->type) {
-    case OPTION_FLAG:
-        *(bool *)field_of(o, row) = true;
-        return true;
-    case OPTION_COUNT:
-        if (!parse_number(row, text, &number, error))
-            return false;
-        *(uint32_t *)field_of(o, row) = (uint32_t)number;
-        return true;
-    case OPTION_NUMBER:
-        return parse_number(row, text, field_of(o, row), error);
-    case OPTION_TEXT:
-        *(const char **)field_of(o, row) = text;
-        return true;
-    case OPTION_MODE_TEXT:
-        *(const char **)field_of(o, row) = text;
-        o->mode = row->mode;
-        o->mode_count++;
-        return true;
-    case OPTION_MODE:
-        o->mode = row->mode;
-        o->mode_count++;
-        return true;
-    }
-    UNREACHABLE();
-}
-
-static const char *nearest_option(const char *name) {
-    const char *best = "help";
-    for (size_t i = 0; i < ROW_TOTAL; i++)
-        if (ROWS[i].name && nearest_distance(name, ROWS[i].name) < nearest_distance(name, best))
-            best = ROWS[i].name;
-    return best;
-}
-
-static const struct option_row *lookup_row(const char *name, size_t name_size) {
-    for (size_t i = 0; i < ROW_TOTAL; i++)
-        if (ROWS[i].name != NULL && strlen(ROWS[i].name) == name_size &&
-            memcmp(ROWS[i].name, name, name_size) == 0)
-            return &ROWS[i];
-    return NULL;
-}
-
-// --name value, --name=value, --flag. Moves *at past what it used.
-static bool parse_option(struct tune_options *o, int argc, char *const *argv, int *at,
-                         char *error) {
-    const char *name = argv[*at] + 2;
-    const char *equals = strchr(name, '=');
-    size_t name_size = equals ? (size_t)(equals - name) : strlen(name);
-    const struct option_row *row = lookup_row(name, name_size);
-    if (row == NULL) {
-        char plain[64];
-        snprintf(plain, sizeof(plain), "%.*s", (int)(name_size < 63 ? name_size : 63), name);
-        return fail(error, "no option --%s; did you mean --%s?", plain, nearest_option(plain));
-    }
-    if (row->argument == NULL && equals)
-        return fail(error, "--%s takes no value", row->name);
-    if (row->argument == NULL)
-        return set_option(o, row, NULL, error);
-    if (equals)
-        return set_option(o, row, equals + 1, error);
-    if (*at + 1 >= argc)
-        return fail(error, "--%s wants a value: --%s %s", row->name, row->name, row->argument);
-    return set_option(o, row, argv[++*at], error);
-}
+static const struct option_table TABLE = {ROWS, sizeof(ROWS) / sizeof(ROWS[0]), set_own};
 
 // "50ms", "0.2s", "50": milliseconds when nothing is said.
 static bool parse_slo(struct tune_options *o, char *error) {
@@ -229,7 +100,7 @@ static bool parse_slo(struct tune_options *o, char *error) {
     bool has_unit = *end == 0 || strcmp(end, "ms") == 0 || unit_ms != 1;
     o->slo_ms = value * unit_ms;
     if (end == o->slo || !has_unit || !(o->slo_ms > 0) || o->slo_ms > 3.6e6)
-        return fail(error, "--slo wants a time such as 50ms or 1s, not '%s'", o->slo);
+        return option_row_fail(error, "--slo wants a time such as 50ms or 1s, not '%s'", o->slo);
     return true;
 }
 
@@ -238,19 +109,23 @@ static bool check_measuring(struct tune_options *o, char *error) {
     if (!parse_slo(o, error))
         return false;
     if (strcmp(o->scenario, "rooms") != 0 && strcmp(o->scenario, "echo") != 0)
-        return fail(error, "--scenario is rooms or echo, not '%s'", o->scenario);
+        return option_row_fail(error, "--scenario is rooms or echo, not '%s'", o->scenario);
     if (!seeks && o->target[0])
-        return fail(error, "--target belongs to --knee; the others start a server of their own");
+        return option_row_fail(
+            error, "--target belongs to --knee; the others start a server of their own");
     if (o->control[0] && !o->target[0])
-        return fail(error, "--control belongs to --target: whose control plane is it?");
+        return option_row_fail(error, "--control belongs to --target: whose control plane is it?");
     if (o->target[0] && (o->serve_words[0] || o->has_all_cpus))
-        return fail(error, "--serve and --all-cpus are for a server of our own, not for --target");
+        return option_row_fail(
+            error, "--serve and --all-cpus are for a server of our own, not for --target");
     if (!measures && o->from_file[0])
-        return fail(error, "--from belongs to --measure: --measure --from FILE --users 100000");
+        return option_row_fail(error,
+                               "--from belongs to --measure: --measure --from FILE --users 100000");
     if (!measure_words_validate(o->serve_words) || !measure_words_validate(o->load_words))
-        return fail(error, "--serve and --load take at most 40 words of 190 bytes");
+        return option_row_fail(error, "--serve and --load take at most 40 words of 190 bytes");
     if (seeks && o->rate_start > o->rate_max)
-        return fail(error, "--rate-start %g is above --rate-max %g", o->rate_start, o->rate_max);
+        return option_row_fail(error, "--rate-start %g is above --rate-max %g", o->rate_start,
+                               o->rate_max);
     if (o->connections == 0 && o->mode != TUNE_OPTIONS_HOST && o->mode != TUNE_OPTIONS_APPLY)
         o->connections = CONNECTIONS_MEASURED;
     if (o->step_s == 0)
@@ -262,14 +137,16 @@ static bool check_measuring(struct tune_options *o, char *error) {
 static bool check_together(struct tune_options *o, char *error) {
     bool applies = o->mode == TUNE_OPTIONS_APPLY;
     if (o->mode_count > 1)
-        return fail(error,
-                    "--apply, --measure, --knee and --try exclude each other: one at a time");
+        return option_row_fail(
+            error, "--apply, --measure, --knee and --try exclude each other: one at a time");
     if (!applies && o->is_dry_run)
-        return fail(error, "--dry-run belongs to --apply; nothing else changes the host");
+        return option_row_fail(error,
+                               "--dry-run belongs to --apply; nothing else changes the host");
     if (applies && (o->json_file[0] || o->html_file[0]))
-        return fail(error, "--json and --html tell what was found; --apply has nothing for them");
+        return option_row_fail(
+            error, "--json and --html tell what was found; --apply has nothing for them");
     if (!applies && o->undo_file[0])
-        return fail(error, "--undo belongs to --apply");
+        return option_row_fail(error, "--undo belongs to --apply");
     return check_measuring(o, error);
 }
 
@@ -277,20 +154,19 @@ enum tune_options_outcome tune_options_parse(struct tune_options *o, int argc, c
                                              char error[TUNE_OPTIONS_ERROR_BYTES]) {
     *o = (struct tune_options){.mode = TUNE_OPTIONS_HOST, .profile = "", .knob = ""};
     error[0] = 0;
-    for (size_t i = 0; i < ROW_TOTAL; i++)
-        if (ROWS[i].initial != NULL)
-            CHECKF(set_option(o, &ROWS[i], ROWS[i].initial, error), "%s", error);
+    option_row_init(&TABLE, o);
     for (int at = 1; at < argc; at++) {
         if (strcmp(argv[at], "--help") == 0 || strcmp(argv[at], "-h") == 0)
             return TUNE_OPTIONS_HELP;
         if (strcmp(argv[at], "--version") == 0)
             return TUNE_OPTIONS_VERSION;
         if (strncmp(argv[at], "--", 2) != 0) {
-            fail(error, "no verb '%s'; did you mean --%s? options begin with --, see --help",
-                 argv[at], nearest_option(argv[at]));
+            option_row_fail(error,
+                            "no verb '%s'; did you mean --%s? options begin with --, see --help",
+                            argv[at], option_row_nearest(&TABLE, argv[at]));
             return TUNE_OPTIONS_BAD;
         }
-        if (!parse_option(o, argc, argv, &at, error))
+        if (option_row_take(&TABLE, o, argc, argv, &at, error) == NULL)
             return TUNE_OPTIONS_BAD;
     }
     return check_together(o, error) ? TUNE_OPTIONS_RUN : TUNE_OPTIONS_BAD;
@@ -300,22 +176,7 @@ void tune_options_print_help(FILE *out) {
     fputs("usage: fairlead tune [--apply PROFILE|--measure|--knee|--try KNOB] [options]\n\n"
           "Tells what this machine will hold, what stops it first, and how to lift that.\n",
           out);
-    for (size_t i = 0; i < ROW_TOTAL; i++) {
-        const struct option_row *row = &ROWS[i];
-        if (row->name == NULL) {
-            fprintf(out, "\n%s\n", row->help);
-            continue;
-        }
-        char left[48], text[400];
-        snprintf(left, sizeof(left), "--%s %s", row->name, row->argument ? row->argument : "");
-        bool tells_default = row->initial && row->initial[0];
-        snprintf(text, sizeof(text), tells_default ? "%s (default %s)" : "%s", row->help,
-                 row->initial);
-        fprintf(out, "  %-20s ", left);
-        if (strlen(left) > 20)
-            fprintf(out, "\n%*s", 23, "");
-        wrap_print(out, text, (struct wrap){.indent = 23, .column = 23});
-    }
+    option_row_print(&TABLE, out, 20, 0);
     fputs("\n--help, --version.\n"
           "Exit: 0 ok · 1 a verdict failed · 2 usage · 3 the client was the limit ·\n"
           "      4 target unreachable or refused\n",

@@ -12,9 +12,10 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "loadgen/option_row.h"
 #include "sched/base/check.h"
 
-#define TUNE_OPTIONS_ERROR_BYTES 512
+#define TUNE_OPTIONS_ERROR_BYTES OPTION_ROW_ERROR_BYTES
 #define TUNE_OPTIONS_CONNECTIONS_MAX 1000000000
 
 enum tune_mode {

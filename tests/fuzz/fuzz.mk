@@ -6,7 +6,7 @@ FUZZ_CFLAGS := -std=gnu17 -O1 -g -D_GNU_SOURCE -DFAIRLEAD_DEBUG=1 -I. \
                -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
 # A target outside gateway/wire names what else it takes.
 FUZZ_SRC_result_wire := loadgen/result.c loadgen/result_wire.c loadgen/histogram.c sched/base/hash.c
-FUZZ_SRC_plan_file := $(addprefix loadgen/,plan_file.c plan.c load_options.c load_options_check.c wrap.c layout.c backoff.c expect.c \
+FUZZ_SRC_plan_file := $(addprefix loadgen/,plan_file.c plan.c load_options.c load_options_check.c option_row.c wrap.c layout.c backoff.c expect.c \
                       result.c histogram.c protocol.c) sched/base/memory.c sched/base/nearest.c
 FUZZ_LIBS := -lcrypto -ljansson -lxxhash -lyaml -lm
 SECONDS ?= 60

@@ -13,6 +13,10 @@ const struct protocol PROTOCOL_PHOENIX = {
 const struct protocol PROTOCOL_WS_ECHO = {.name = "ws-echo", .scheme = "ws", .has_requests = true};
 const struct protocol PROTOCOL_TCP_ECHO = {
     .name = "tcp-echo", .scheme = "tcp", .has_requests = true};
+const struct protocol PROTOCOL_MQTT = {
+    .name = "mqtt", .scheme = "mqtt", .is_mqtt = true, .has_rooms = true, .has_requests = true};
+const struct protocol PROTOCOL_MQTT_WS = {
+    .name = "mqtt-ws", .scheme = "ws", .is_mqtt = true, .has_rooms = true, .has_requests = true};
 
 static struct load_options options;
 static struct plan plan;
