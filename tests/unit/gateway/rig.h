@@ -60,6 +60,9 @@ struct rig {
 
 static struct rig rig;
 
+// That the next connections come through (struct stream_opening).
+static uint32_t rig_acceptor;
+
 // --- the stand-in for io/stream ------------------------------------------------------------------
 
 static struct stream *rig_slot(uint32_t index) {
@@ -300,7 +303,8 @@ static inline uint32_t rig_connect_as(enum stream_opened_by by, const struct soc
     if (index >= rig.peer_count)
         rig.peer_count = index + 1;
     stream_port_open(&rig.gateway, index,
-                     &(struct stream_opening){.by = by, .owner = SLAB_NONE, .peer = peer});
+                     &(struct stream_opening){
+                         .by = by, .owner = SLAB_NONE, .acceptor = rig_acceptor, .peer = peer});
     return index;
 }
 
