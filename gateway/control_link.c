@@ -563,6 +563,7 @@ void control_port_move(void *gateway, struct control_move *move) {
         move->cores_silent &= ~(1ull << got->core);
         move->found += got->move.found;
         move->begun += got->move.begun;
+        move->mqtt += got->move.mqtt;
         free(got);
     }
 }

@@ -159,6 +159,19 @@ static json_t *obituary_json(const struct control_life *life, const struct dates
     return root;
 }
 
+// What is spoken, and over what; null before it is known.
+static void put_protocol(json_t *root, const struct control_life *life) {
+    const char *protocol = life->mqtt_version == 5 ? "mqtt 5.0"
+                           : life->mqtt_version    ? "mqtt 3.1.1"
+                           : life->is_mqtt         ? "mqtt"
+                                                   : life_words_of_protocol(life->state);
+    json_object_set_new(root, "protocol", protocol ? json_string(protocol) : json_null());
+    if (!life->is_mqtt)
+        return;
+    json_object_set_new(root, "over", json_string(life->is_mqtt_ws ? "websocket" : "tcp"));
+    json_object_set_new(root, "client_id", name_json(life->client_id.bytes, life->client_id.size));
+}
+
 static json_t *connection_json(const struct control_life *life, const struct dates *dates) {
     json_t *root = head_json(&life->record);
     json_t *rooms = json_array();
@@ -174,6 +187,7 @@ static json_t *connection_json(const struct control_life *life, const struct dat
                   life->is_doomed, "room_queue_bytes", (json_int_t)life->room_queue_bytes,
                   "control_queue_bytes", (json_int_t)life->control_queue_bytes, "rooms_count",
                   (json_int_t)life->room_count, "rooms", rooms);
+    put_protocol(root, life);
     json_object_update_new(root, state);
     json_object_set_new(root, "events", events_json(life, dates, "ago_ms"));
     return root;

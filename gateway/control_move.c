@@ -43,11 +43,15 @@ enum MHD_Result control_move_answer(struct MHD_Connection *connection,
                                     "to: the core to move to, 0 to %u\n", core_count - 1);
     move.to_core = (uint32_t)core;
     control_port_move(config->gateway, &move);
+    if (move.found > 0 && move.found == move.mqtt)
+        return control_answer_error(connection, MHD_HTTP_CONFLICT,
+                                    "MQTT connections stay on the core of their client identifier: "
+                                    "their sessions live there\n");
     if (move.found == 0)
         return control_answer_error(connection, MHD_HTTP_NOT_FOUND,
                                     "nobody of that name is on another core\n");
     return control_answer_json(connection, MHD_HTTP_OK,
-                               json_pack("{s:i, s:i, s:o}", "found", (int)move.found, "begun",
-                                         (int)move.begun, "cores_silent",
-                                         control_answer_silent(move.cores_silent)));
+                               json_pack("{s:i, s:i, s:i, s:o}", "found", (int)move.found, "begun",
+                                         (int)move.begun, "mqtt_stay", (int)move.mqtt,
+                                         "cores_silent", control_answer_silent(move.cores_silent)));
 }

@@ -97,6 +97,10 @@ struct control_life {
     bool is_paused_busy;
     bool is_stale;
     bool is_doomed;
+    uint8_t mqtt_version; // 4: 3.1.1, 5: 5.0; 0: before its CONNECT, or not MQTT
+    bool is_mqtt;
+    bool is_mqtt_ws;
+    struct control_name client_id; // of MQTT, as much as fits
     uint32_t silent_s;
     uint32_t room_queue_bytes;
     uint32_t control_queue_bytes;
@@ -226,6 +230,7 @@ struct control_move {
     uint32_t to_core;
     uint32_t found; // filled in: those that fit, on other cores
     uint32_t begun; // … of these, that can move now
+    uint32_t mqtt;  // … of these, that stay: their session's home is where they are
     uint64_t cores_silent;
 };
 

@@ -53,3 +53,7 @@ const char *life_words_of_state(uint32_t state) {
     };
     return WORD(states, state);
 }
+
+const char *life_words_of_protocol(uint32_t state) {
+    return state == CONN_OPEN ? "phoenix" : state == CONN_ECHO ? "echo" : NULL;
+}

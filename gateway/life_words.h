@@ -11,4 +11,7 @@ const char *life_words_of_detail(uint32_t type, uint32_t detail);
 // The state of a connection (enum conn_state): "open", …
 const char *life_words_of_state(uint32_t state);
 
+// Of a connection that does not speak MQTT; NULL before it is known.
+const char *life_words_of_protocol(uint32_t state);
+
 #endif

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "gateway/conn_move.h"
+#include "gateway/mqtt_session.h"
 #include "sched/base/clock.h"
 
 static bool fits_name(const struct control_who *who, struct bytes name) {
@@ -78,14 +79,34 @@ void lives_obituaries(const struct core *core, const struct control_who *who,
     }
 }
 
-static void put_rooms(const struct core *core, const struct conn *conn, struct control_life *life) {
-    if (conn_has(conn, CONN_MQTT))
-        return;
-    for (uint32_t at = conn->members; at != SLAB_NONE; at = chat_member(&core->chat, at)->next) {
+static void put_rooms(const struct core *core, uint32_t first, struct control_life *life) {
+    for (uint32_t at = first; at != SLAB_NONE; at = chat_member(&core->chat, at)->next) {
         if (life->room_count < CONTROL_LIFE_ROOMS_MAX)
             put_name(&life->rooms[life->room_count], chat_room_name(&core->chat, at));
         life->room_count++;
     }
+}
+
+// The name's first bytes, cut between two characters.
+static void put_client_id(struct control_name *to, struct bytes id) {
+    if (id.size > CONTROL_ROOM_NAME_SIZE_MAX) {
+        id.size = CONTROL_ROOM_NAME_SIZE_MAX;
+        while (id.size > 0 && (id.data[id.size] & 0xc0) == 0x80)
+            id.size--;
+    }
+    put_name(to, id);
+}
+
+static void put_mqtt(const struct core *core, const struct conn *conn, struct control_life *life) {
+    const struct gateway *gateway = &core->gateway;
+    life->is_mqtt = true;
+    life->is_mqtt_ws = conn_has(conn, CONN_MQTT_WS);
+    if (conn->session == SLAB_NONE)
+        return;
+    const struct mqtt_session *session = mqtt_session_at(gateway, conn->session);
+    life->mqtt_version = mqtt_session_has(session, MQTT_SESSION_5) ? MQTT_5 : MQTT_3_1_1;
+    put_client_id(&life->client_id, mqtt_session_client_id(gateway, conn->session));
+    put_rooms(core, session->members, life);
 }
 
 static void put_connection(const struct core *core, uint32_t index, struct control_life *life) {
@@ -112,7 +133,10 @@ static void put_connection(const struct core *core, uint32_t index, struct contr
     life->silent_s = now_s > conn->heard_s ? (uint32_t)(now_s - conn->heard_s) : 0;
     life->room_queue_bytes = stream_room_bytes(&core->streams, conn->stream);
     life->control_queue_bytes = stream_control_bytes(&core->streams, conn->stream);
-    put_rooms(core, conn, life);
+    if (conn_has(conn, CONN_MQTT))
+        put_mqtt(core, conn, life);
+    else
+        put_rooms(core, conn->members, life);
 }
 
 static bool fits_connection(const struct gateway *gateway, const struct control_who *who,
@@ -155,6 +179,7 @@ static void move_one(struct core *core, struct control_move *move, uint32_t inde
          move->who.pid != scheduler_pid(&core->scheduler, KIND_CONNECTION, index)))
         return;
     move->found++;
+    move->mqtt += conn_has(conn_at(&core->gateway, index), CONN_MQTT);
     move->begun += conn_move_begin(&core->gateway, index, move->to_core) == 0;
 }
 
