@@ -86,6 +86,8 @@ int client_init(struct run *run) {
     }
     run->result->wanted = peak + run->client_count - o->connections;
     int status = cut_init(run);
+    if (status == 0)
+        status = publisher_order_init(run);
     if (status == 0 && run->protocol->init)
         status = run->protocol->init(run);
     return status;

@@ -204,7 +204,10 @@ static bool take_shared(struct run *run, uint32_t index, const struct stamp *sta
     struct room *room = &run->rooms[run_room_of(run, index)];
     if (!verify_take(&room->verify, totals, stamp->number, false))
         return false;
-    totals->disordered += run->options.talkers == 1 && stamp->number <= member->highest;
+    if (publisher_order_is_on(&run->order))
+        totals->disordered += !publisher_order_take(run, index, stamp);
+    else
+        totals->disordered += run->options.talkers == 1 && stamp->number <= member->highest;
     member->highest = stamp->number > member->highest ? stamp->number : member->highest;
     return true;
 }
@@ -226,7 +229,11 @@ static bool take_number(struct run *run, uint32_t index, const struct stamp *sta
         return false;
     if (is_shared)
         return take_shared(run, index, stamp);
-    return verify_take(&client->verify, totals, stamp->number, run->options.talkers == 1);
+    if (!verify_take(&client->verify, totals, stamp->number, run->options.talkers == 1))
+        return false;
+    if (publisher_order_is_on(&run->order))
+        totals->disordered += !publisher_order_take(run, index, stamp);
+    return true;
 }
 
 // Nobody answers a QoS 0 publish; that its own publisher has it says that the server had it.
@@ -338,7 +345,8 @@ void receive_finish(struct run *run) {
     r->reach_received = run->flights.received;
     r->missed_worst_ppm = run->flights.missed_worst_ppm;
     r->has_sequence = run->numbers == RUN_NUMBERS_SERVER;
-    r->is_order_checked = run->numbers != RUN_NUMBERS_OWN || run->options.talkers == 1;
+    r->is_order_checked = run->numbers != RUN_NUMBERS_OWN || run->options.talkers == 1 ||
+                          publisher_order_is_on(&run->order);
     uint64_t asked = 0;
     for (uint32_t i = 0; i < run->options.connections; i++) {
         if (run->clients[i].state != CLIENT_LIVE)

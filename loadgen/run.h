@@ -21,6 +21,7 @@
 #include "loadgen/phases.h"
 #include "loadgen/replay.h"
 #include "loadgen/protocol.h"
+#include "loadgen/publisher_order.h"
 #include "loadgen/result.h"
 #include "loadgen/scan.h"
 #include "loadgen/schedule.h"
@@ -125,6 +126,7 @@ struct run {
     uint32_t request_bytes; // of all requests
     struct mqtt_clients mqtt;
     struct wills wills;
+    struct publisher_order order;
     uint8_t *scratch; // for one message on its way out
     size_t scratch_size;
 

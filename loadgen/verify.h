@@ -9,9 +9,10 @@
 // it is a duplicate.
 //
 // The numbers are the server's, or the load tool's own per room where the server gives none; with
-// several publishers those say nothing about order (is_ordered false: late is then not wrong, also
-// more than 64 late: a server that fell behind reads one publisher's backlog after the other's. A
-// duplicate of so old a message is then not known as one).
+// several publishers those say nothing about order here (is_ordered false; publisher_order.h looks
+// at each publisher's): late is then not wrong, also more than 64 late: a server that fell behind
+// reads one publisher's backlog after the other's. (A duplicate of so old a message is then not
+// known as one.)
 // Pure; owned by one thread.
 #ifndef FAIRLEAD_VERIFY_H
 #define FAIRLEAD_VERIFY_H
