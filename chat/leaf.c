@@ -420,8 +420,7 @@ static void on_ended(struct chat *chat, struct leaf *leaf, uint32_t index,
 void leaf_end_begin(struct chat *chat, uint32_t index) {
     struct leaf *leaf = leaf_at(chat, index);
     leaf->phase = LEAF_ENDED;
-    leaf->end_parcel =
-        chat_port_encode_ended(chat->port, 0, registry_name(&chat->leaves, leaf->name));
+    encode_ends(chat, leaf);
     leaf_mark_dirty(chat, index);
 }
 

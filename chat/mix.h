@@ -7,6 +7,9 @@
 // format, only its members miss the message. Sources keep what the parts were made from, for those
 // who are served one by one and for whoever is readdressed before it got them.
 //
+// LIMITATION: who is readdressed to a format whose gap could not be told yet, for lack of memory,
+// is told of that gap too, though it got those messages at its former address.
+//
 // Bounds: one block of some 500 B per leaf, cells of 12 B and sources of 32 B per part of a turn.
 // Made when the first such member joins, given back after the turn of the last. Owned by the core's
 // thread.

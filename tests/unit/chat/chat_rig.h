@@ -13,12 +13,22 @@
 #include "chat/chat.h"
 #include "chat/leaf.h"
 #include "chat/move.h"
+#include "chat/publish.h"
 #include "chat/room.h"
 #include "sched/base/clock.h"
 #include "sched/base/parcel.h"
 
 #define CORES_MAX 3
 #define MEMBERS_MAX 512
+
+// The low digit of a note says which room a publish by name is for: what comes there has an order.
+#define PUBLISH_ROOMS 8u
+
+// How the rig's formats differ, as the gateway's do: 0 has all; the others have no whispers and no
+// word of the end; one of them is told of no gaps.
+#define FORMAT_PLAIN 0u
+#define FORMAT_WITHOUT_GAPS 1u
+#define FORMAT_WITH_GAPS 2u
 
 enum record_kind {
     RECORD_MESSAGE,
@@ -32,13 +42,24 @@ enum record_kind {
 
 // What the test's encoders put into a parcel.
 struct record {
-    uint64_t kind;
+    uint32_t kind;
+    uint32_t format;
     uint64_t sequence; // or gap from; or users
     uint64_t to;       // or connections
     uint64_t body;
 };
 
 struct client {
+    uint32_t address;
+    bool is_observer;
+    bool is_silent;
+    bool was_readdressed; // in this turn: what it was owed comes one by one
+    uint32_t readdress_count;
+    bool has_hole;       // perhaps: it was not told of gaps until it was readdressed
+    uint32_t each_count; // messages that came so
+    uint32_t retained_count;
+    uint64_t retained_body;
+    uint64_t kept; // payload of the latest message that came so, when the world keeps them
     bool is_joined;
     bool is_refused;
     enum chat_refusal refusal;
@@ -100,9 +121,15 @@ struct world {
     uint32_t published_count;
     bool has_no_memory;     // for parcels
     bool has_no_gap_memory; // for those of gaps alone
-    bool is_one_user;       // all clients are devices of one
-    bool stalls_long;       // a core may sleep for seconds
-    bool kills_leaves;      // whose members may miss the replies to their publishes
+    uint32_t formats_out;   // bit per format: for parcels of that alone
+    bool keeps_payloads;
+    uint32_t encode_counts[ADDRESS_FORMATS]; // of messages
+    struct chat_published_to answer;         // the latest
+    uint32_t answer_count;
+    uint32_t answered_notes[CORES_MAX][PUBLISH_ROOMS]; // of one publisher per core, by room
+    bool is_one_user;                                  // all clients are devices of one
+    bool stalls_long;                                  // a core may sleep for seconds
+    bool kills_leaves; // whose members may miss the replies to their publishes
     struct core cores[CORES_MAX];
     struct client clients[MEMBERS_MAX];
 };
@@ -115,63 +142,7 @@ void chat_port_settings(void *port, struct bytes room, struct room_settings *set
     *settings = ((struct core *)port)->world->settings;
 }
 
-static uint32_t encode(void *port, struct record record, enum parcel_class parcel_class) {
-    if (((struct core *)port)->world->has_no_memory)
-        return BLOCK_NONE;
-    uint32_t id = parcel_acquire(port_blocks(port), sizeof(record), parcel_class);
-    if (id != BLOCK_NONE)
-        memcpy(parcel_at(port_blocks(port), id)->data, &record, sizeof(record));
-    return id;
-}
-
-static uint64_t body_of(const struct chat_publish *publish) {
-    uint64_t body;
-    ck_assert_uint_eq(publish->body.size, sizeof(body));
-    memcpy(&body, publish->body.data, sizeof(body));
-    return body;
-}
-
-uint32_t chat_port_encode_message(void *port, uint32_t format, struct bytes room,
-                                  const struct chat_publish *publish, uint64_t sequence) {
-    return encode(port, (struct record){RECORD_MESSAGE, sequence, 0, body_of(publish)},
-                  PARCEL_ROOM);
-}
-
-uint32_t chat_port_encode_whisper(void *port, uint32_t format, struct bytes room,
-                                  const struct chat_publish *publish) {
-    return encode(port, (struct record){RECORD_WHISPER, 0, 0, body_of(publish)}, PARCEL_WHISPER);
-}
-
-uint32_t chat_port_encode_gap(void *port, uint32_t format, struct bytes room, uint64_t from,
-                              uint64_t to) {
-    if (((struct core *)port)->world->has_no_gap_memory)
-        return BLOCK_NONE;
-    return encode(port, (struct record){RECORD_GAP, from, to, 0}, PARCEL_CONTROL);
-}
-
-uint32_t chat_port_encode_presence(void *port, uint32_t format, struct bytes room,
-                                   struct bytes records, bool is_state) {
-    if (((struct core *)port)->world->has_no_memory)
-        return BLOCK_NONE;
-    uint32_t id =
-        parcel_acquire(port_blocks(port), sizeof(struct record) + records.size, PARCEL_STATE);
-    if (id == BLOCK_NONE)
-        return id;
-    struct record record = {is_state ? RECORD_STATE : RECORD_DIFF, 0, 0, records.size};
-    uint8_t *data = parcel_at(port_blocks(port), id)->data;
-    memcpy(data, &record, sizeof(record));
-    memcpy(data + sizeof(record), records.data, records.size);
-    return id;
-}
-
-uint32_t chat_port_encode_count(void *port, uint32_t format, struct bytes room, uint32_t users,
-                                uint32_t connections) {
-    return encode(port, (struct record){RECORD_COUNT, users, connections, 0}, PARCEL_STATE);
-}
-
-uint32_t chat_port_encode_ended(void *port, uint32_t format, struct bytes room) {
-    return encode(port, (struct record){.kind = RECORD_ENDED}, PARCEL_CONTROL);
-}
+#include "tests/unit/chat/chat_rig_encode.h"
 
 static void client_presence(struct client *client, const uint8_t *records, size_t size,
                             bool is_state) {
@@ -196,8 +167,13 @@ static void client_presence(struct client *client, const uint8_t *records, size_
 }
 
 static void client_message(struct client *client, const struct record *record) {
+    ck_assert(!client->is_observer);
     ck_assert_uint_gt(record->sequence, client->watermark);
-    ck_assert_uint_eq(record->sequence, client->last_sequence + 1);
+    if (address_format(client->address) == FORMAT_WITHOUT_GAPS || client->has_hole)
+        ck_assert_uint_gt(record->sequence, client->last_sequence);
+    else
+        ck_assert_uint_eq(record->sequence, client->last_sequence + 1);
+    client->has_hole = false;
     client->last_sequence = record->sequence;
     client->message_count++;
 }
@@ -231,11 +207,34 @@ static void client_take(struct core *core, struct client *client, uint32_t id) {
     client_read(core, client, parcel);
 }
 
+// At most one count a second; one may have waited on its way here while the joiner did.
+static void client_count(const struct core *core, struct client *client, uint32_t users) {
+    client->shown_users = users;
+    client->count_count++;
+    if (!core->world->stalls_long)
+        ck_assert_uint_le(client->count_count,
+                          (core->world->now_ns - client->joined_ns) / NS_PER_S + 2);
+}
+
+// Who came to a format whose gap could not be told yet is told of it too (chat/mix.h).
+static void client_gap(struct client *client, uint64_t from, uint64_t to) {
+    if (client->readdress_count == 0)
+        ck_assert_uint_eq(from, client->last_sequence + 1);
+    ck_assert(from <= client->last_sequence + 1 || client->has_hole);
+    client->last_sequence = to > client->last_sequence ? to : client->last_sequence;
+    client->gap_count++;
+}
+
 static void client_read(struct core *core, struct client *client, const struct parcel *parcel) {
-    ck_assert(client->is_joined);
     struct record record;
+    ck_assert(client->is_joined);
     memcpy(&record, parcel->data, sizeof(record));
     client->batch_count += parcel->message_count > 1;
+    ck_assert_uint_eq(record.format, address_format(client->address));
+    bool is_presence =
+        record.kind == RECORD_STATE || record.kind == RECORD_DIFF || record.kind == RECORD_COUNT;
+    ck_assert(!is_presence || !client->is_silent);
+    ck_assert(is_presence || record.kind == RECORD_ENDED || !client->is_observer);
     switch ((enum record_kind)record.kind) {
     case RECORD_MESSAGE:
         for (uint32_t i = 0; i < parcel->message_count; i++) {
@@ -251,9 +250,7 @@ static void client_read(struct core *core, struct client *client, const struct p
         client->whisper_last[record.body >> 32] = (uint32_t)record.body;
         break;
     case RECORD_GAP:
-        ck_assert_uint_eq(record.sequence, client->last_sequence + 1);
-        client->last_sequence = record.to;
-        client->gap_count++;
+        client_gap(client, record.sequence, record.to);
         break;
     case RECORD_ENDED:
         client->ended_count++;
@@ -266,35 +263,31 @@ static void client_read(struct core *core, struct client *client, const struct p
                         record.kind == RECORD_STATE);
         break;
     case RECORD_COUNT:
-        client->shown_users = (uint32_t)record.sequence;
-        client->count_count++;
-        // At most one a second; one may have waited on its way here while the joiner did.
-        if (!core->world->stalls_long)
-            ck_assert_uint_le(client->count_count,
-                              (core->world->now_ns - client->joined_ns) / NS_PER_S + 2);
+        client_count(core, client, (uint32_t)record.sequence);
         break;
     }
 }
 
 void chat_port_deliver(void *port, uint32_t address, uint32_t parcel) {
     struct core *core = port;
-    client_take(core, &core->world->clients[address], parcel);
+    client_take(core, &core->world->clients[address_place(address)], parcel);
 }
 
 bool chat_port_deliver_state(void *port, uint32_t address, uint32_t parcel) {
     struct core *core = port;
-    if (core->world->clients[address].is_blocked)
+    if (core->world->clients[address_place(address)].is_blocked)
         return false;
-    client_take(core, &core->world->clients[address], parcel);
+    client_take(core, &core->world->clients[address_place(address)], parcel);
     return true;
 }
 
 bool chat_port_is_empty(void *port, uint32_t address) {
-    return !((struct core *)port)->world->clients[address].is_blocked;
+    return !((struct core *)port)->world->clients[address_place(address)].is_blocked;
 }
 
 void chat_port_prefetch(void *port, uint32_t address) {
-    ck_assert_uint_lt(address, MEMBERS_MAX);
+    ck_assert_uint_lt(address_place(address), MEMBERS_MAX);
+    ck_assert_uint_lt(address_format(address), ADDRESS_FORMATS);
 }
 
 void chat_port_joined(void *port, uint32_t owner, uint32_t member, uint64_t epoch,
@@ -422,7 +415,11 @@ void chat_port_ended(void *port, uint32_t owner, uint32_t member, uint32_t parce
     ck_assert_uint_eq(client->member, member);
     if (!core->world->kills_leaves)
         ck_assert_uint_eq(client->asked_count, client->accepted_count + client->refused_count);
-    if (parcel != BLOCK_NONE)
+    bool is_told = address_format(client->address) != FORMAT_PLAIN;
+    ck_assert(parcel == BLOCK_NONE || (parcel == CHAT_NOT_SENT) == is_told);
+    if (parcel == CHAT_NOT_SENT)
+        client->ended_count++;
+    else if (parcel != BLOCK_NONE)
         client_take(core, client, parcel);
     else
         client->cut_count++;
@@ -437,26 +434,7 @@ void chat_port_published(void *port, const struct chat_published *published) {
     world->published_count++;
 }
 
-void chat_port_deliver_each(void *port, const struct chat_delivery *delivery) {
-    ck_abort_msg("nobody has such an address");
-}
-
-void chat_port_gap_each(void *port, uint32_t owner, uint32_t member, uint64_t from, uint64_t to) {
-    ck_abort_msg("nobody has such an address");
-}
-
-bool chat_port_presence_each(void *port, const struct chat_presence *presence) {
-    ck_abort_msg("nobody has such an address");
-}
-
-void chat_port_retained(void *port, uint32_t owner, uint32_t member,
-                        const struct chat_publish *publish) {
-    ck_abort_msg("nothing is retained");
-}
-
-void chat_port_published_to(void *port, const struct chat_published_to *published) {
-    ck_abort_msg("nobody publishes so");
-}
+#include "tests/unit/chat/chat_rig_mixed.h"
 
 void chat_port_torn(void *port, uint32_t owner, uint32_t member) {
     chat_port_ended(port, owner, member, BLOCK_NONE);
@@ -473,6 +451,7 @@ struct world_limits {
     uint32_t members;
     uint32_t users;
     size_t blocks_bytes;
+    uint32_t retained_bytes;
 };
 
 static inline uint32_t or_usual(uint32_t value, uint32_t usual) {
@@ -507,6 +486,7 @@ static inline struct world *world_open_limited(uint32_t core_count, struct room_
                                    .batch_bytes_max = or_usual(limits.batch_bytes, 32768),
                                    .turn_deliveries_max = limits.turn_deliveries,
                                    .publishes_max = limits.publishes,
+                                   .retained_bytes_max = limits.retained_bytes,
                                    .seed = 1,
                                    .rng_seed = i};
         ck_assert_int_eq(chat_init(&core->chat, &chat, &core->scheduler, &core->ledger, core), 0);
@@ -559,7 +539,7 @@ static void room_validate(const struct world *world, const struct chat *chat,
     uint32_t members = 0;
     for (uint32_t core = 0; core < world->core_count; core++)
         members += leaves[core].member_count;
-    ck_assert_uint_eq(members, room->connection_count);
+    ck_assert_uint_eq(members, room->connection_count + room->observer_count);
 }
 
 static void world_validate(struct world *world) {
@@ -585,22 +565,54 @@ static inline void world_run(struct world *world, uint32_t turns, uint64_t step_
     }
 }
 
-static inline void client_join(struct world *world, uint32_t index, uint32_t core,
-                               const char *room) {
+// How a client joins when not as usual.
+struct way {
+    uint32_t format;
+    bool is_observer;
+    bool is_silent;
+    bool wants_retained;
+};
+
+static inline void client_join_as(struct world *world, uint32_t index, uint32_t core,
+                                  const char *room, struct way way) {
     char user[32];
     struct client *client = &world->clients[index];
     snprintf(user, sizeof(user), "user-%u",
              world->is_one_user ? 0 : index / 2); // every user has two devices
-    free(client->held);
-    *client = (struct client){.core = core, .arriving = SLAB_NONE};
+    client_forget(world, client);
+    *client = (struct client){.core = core,
+                              .address = address_of(way.format, index),
+                              .is_observer = way.is_observer,
+                              .is_silent = way.is_silent,
+                              .arriving = SLAB_NONE};
     struct chat_join_request request = {.owner = index,
-                                        .address = index,
+                                        .address = client->address,
                                         .tag = index,
                                         .room = bytes_from_string(room),
                                         .user = bytes_from_string(user),
-                                        .meta = BYTES_LITERAL("{\"device\":1}")};
+                                        .meta = BYTES_LITERAL("{\"device\":1}"),
+                                        .is_observer = way.is_observer,
+                                        .is_silent = way.is_silent,
+                                        .wants_retained = way.wants_retained};
     client->member = chat_join(&world->cores[core].chat, &request, &client->refusal);
     client->is_refused = client->member == SLAB_NONE;
+}
+
+static inline void client_join(struct world *world, uint32_t index, uint32_t core,
+                               const char *room) {
+    client_join_as(world, index, core, room, (struct way){0});
+}
+
+// The client's messages go elsewhere from now on: its format is another.
+static inline void client_readdress(struct world *world, uint32_t index, uint32_t format) {
+    struct client *client = &world->clients[index];
+    uint32_t address = address_of(format, index);
+    client->was_readdressed = true;
+    chat_member_readdress(&world->cores[client->core].chat, client->member, address);
+    client->was_readdressed = false;
+    client->has_hole |= address_format(client->address) == FORMAT_WITHOUT_GAPS;
+    client->address = address;
+    client->readdress_count++;
 }
 
 static inline void client_leave(struct world *world, uint32_t index, bool flush) {
@@ -620,7 +632,7 @@ static inline bool client_move(struct world *world, uint32_t index, uint32_t to)
     struct chat_place place;
     enum chat_refusal reason;
     struct chat_move_request request = {.owner = index,
-                                        .address = index,
+                                        .address = client->address,
                                         .tag = index,
                                         .room = chat_room_name(chat, client->member)};
     uint32_t member = chat_move_in(&world->cores[to].chat, &request, &place, &reason);
@@ -678,17 +690,51 @@ static inline void leaf_kill(struct world *world, uint32_t core, const char *roo
                    EXIT_KILLED);
 }
 
+// By nobody in particular, of that core; `note` tells the order that answers must have.
+static inline bool world_publish_to(struct world *world, uint32_t core, const char *room,
+                                    uint64_t body, struct publish_as as) {
+    struct chat_publish publish = {.event = BYTES_LITERAL("shout"),
+                                   .body = bytes_of(&body, as.is_empty ? 0 : sizeof(body)),
+                                   .properties = BYTES_LITERAL("properties"),
+                                   .publisher = publisher_of(core),
+                                   .expires_ns = as.expires_ns,
+                                   .is_retained = as.is_retained};
+    enum chat_refusal reason;
+    return chat_publish_to(&world->cores[core].chat, bytes_from_string(room), &publish, as.note,
+                           &reason);
+}
+
+static bool room_retaining(const struct chat *chat, struct chat_room_info *info) {
+    uint32_t cursor = 0;
+    while (chat_room_next(chat, &cursor, info))
+        if (info->is_retained)
+            return true;
+    return false;
+}
+
+// Rooms that would live on because of what they retain.
+static void rooms_end_retaining(struct world *world) {
+    struct chat_room_info info;
+    for (uint32_t i = 0; i < world->core_count; i++)
+        while (room_retaining(&world->cores[i].chat, &info))
+            ck_assert(chat_room_end(&world->cores[i].chat, info.name, EXIT_SHUTDOWN));
+}
+
 // Everybody leaves; rooms die a minute later; nothing is left anywhere.
 static inline void world_close(struct world *world) {
     for (uint32_t i = 0; i < MEMBERS_MAX; i++)
         if (world->clients[i].member != SLAB_NONE || world->clients[i].arriving != SLAB_NONE)
             client_leave(world, i, false);
     world_run(world, 20, NS_PER_MS);
+    rooms_end_retaining(world);
     world_run(world, 10, 10 * NS_PER_S);
     uint64_t relayed = 0;
     uint64_t taken = 0;
+    for (uint32_t i = 0; i < MEMBERS_MAX; i++)
+        client_forget(world, &world->clients[i]);
     for (uint32_t i = 0; i < world->core_count; i++) {
         struct core *core = &world->cores[i];
+        ck_assert_uint_eq(core->chat.retained_bytes, 0);
         ck_assert_uint_eq(counter_read(&core->counters, COUNTER_ROOMS), 0);
         ck_assert_uint_eq(counter_read(&core->counters, COUNTER_MEMBERS), 0);
         ck_assert_uint_eq(counter_read(&core->counters, COUNTER_GATHERED), 0);
@@ -709,8 +755,6 @@ static inline void world_close(struct world *world) {
     }
     for (uint32_t i = 0; i < world->core_count; i++)
         memory_release_all(&world->cores[i].ledger);
-    for (uint32_t i = 0; i < MEMBERS_MAX; i++)
-        free(world->clients[i].held);
     mesh_fini(&world->mesh);
     free(world);
 }
