@@ -1,14 +1,18 @@
 // Defines chat/chat_port.h, and the gap of io/stream_port.h: room messages, presence and answers as
-// WebSocket frames of Phoenix JSON, one parcel for all members on this core.
+// WebSocket frames of Phoenix JSON, or as MQTT (gateway/mqtt_format.h), one parcel for all members
+// on this core who take the same.
 //
-// A member's `address` is its stream's index, so that a delivery touches the stream alone; its
-// `owner` the connection's. Whom a delivery cannot reach is closed at its next go (conn_doom):
-// nothing is torn down within a leaf's walk.
+// A member's `address` holds its stream's index, so that a delivery touches the stream alone; its
+// `owner` is the connection, or an MQTT session, whose half is in gateway/mqtt_rooms.h. Whom a
+// delivery cannot reach is closed at its next go (conn_doom): nothing is torn down within a leaf's
+// walk.
 #include "chat/chat_port.h"
 
 #include "gateway/conn_move.h"
 #include "gateway/frame_out.h"
 #include "gateway/mqtt_format.h"
+#include "gateway/mqtt_rooms.h"
+#include "gateway/mqtt_routes.h"
 #include "gateway/presence_json.h"
 #include "gateway/ref_tag.h"
 #include "gateway/reply.h"
@@ -65,18 +69,26 @@ static uint32_t encode_publish(struct gateway *gateway, struct bytes room,
 uint32_t chat_port_encode_message(void *port, uint32_t format, struct bytes room,
                                   const struct chat_publish *publish, uint64_t sequence) {
     struct gateway *gateway = port;
+    if (format != FORMAT_PHOENIX)
+        return mqtt_format_room_message(gateway, format, room, publish, sequence);
     return encode_publish(gateway, room, publish, PARCEL_ROOM,
                           gateway->parts.config->strict_phoenix ? 0 : sequence);
 }
 
 uint32_t chat_port_encode_whisper(void *port, uint32_t format, struct bytes room,
                                   const struct chat_publish *publish) {
+    if (format != FORMAT_PHOENIX)
+        return CHAT_NOT_SENT;
     return encode_publish(port, room, publish, PARCEL_WHISPER, 0);
 }
 
 uint32_t chat_port_encode_gap(void *port, uint32_t format, struct bytes room, uint64_t from,
                               uint64_t to) {
     struct gateway *gateway = port;
+    if (mqtt_format_is_5(format))
+        return mqtt_format_gap(gateway, format, room, from, to);
+    if (format != FORMAT_PHOENIX) // 3.1.1 has no place for it: who must know takes QoS 1
+        return CHAT_NOT_SENT;
     uint8_t topic[WIRE_TOPIC_BYTES_MAX];
     struct phoenix_message message = {.topic = reply_topic(topic, room),
                                       .event = BYTES_LITERAL("gap")};
@@ -91,6 +103,10 @@ uint32_t chat_port_encode_gap(void *port, uint32_t format, struct bytes room, ui
 uint32_t chat_port_encode_presence(void *port, uint32_t format, struct bytes room,
                                    struct bytes records, bool is_state) {
     struct gateway *gateway = port;
+    if (format != FORMAT_PHOENIX)
+        return mqtt_format_presence(gateway,
+                                    &(struct mqtt_format_presence){.format = format, .room = room},
+                                    records, is_state);
     uint8_t topic[WIRE_TOPIC_BYTES_MAX];
     struct phoenix_message message = {.topic = reply_topic(topic, room),
                                       .event = is_state ? BYTES_LITERAL("presence_state")
@@ -110,13 +126,13 @@ uint32_t chat_port_encode_presence(void *port, uint32_t format, struct bytes roo
 
 uint32_t chat_port_encode_count(void *port, uint32_t format, struct bytes room, uint32_t users,
                                 uint32_t connections) {
-    uint8_t text[64];
+    if (format != FORMAT_PHOENIX)
+        return mqtt_format_count(port,
+                                 &(struct mqtt_format_presence){.format = format, .room = room},
+                                 users, connections);
+    uint8_t text[PRESENCE_JSON_COUNT_BYTES_MAX];
     struct writer w = writer_on(text, sizeof(text));
-    writer_put_string(&w, "{\"users\":");
-    writer_put_u64(&w, users);
-    writer_put_string(&w, ",\"connections\":");
-    writer_put_u64(&w, connections);
-    writer_put_byte(&w, '}');
+    presence_json_encode_count(&w, users, connections);
     CHECK(!w.overflow);
     uint8_t topic[WIRE_TOPIC_BYTES_MAX];
     struct phoenix_message message = {.topic = reply_topic(topic, room),
@@ -133,6 +149,8 @@ void stream_port_drops(void *port, uint32_t owner, uint32_t room) {
 }
 
 uint32_t chat_port_encode_ended(void *port, uint32_t format, struct bytes room) {
+    if (format != FORMAT_PHOENIX) // its session joins again, and says nothing of it
+        return CHAT_NOT_SENT;
     uint8_t topic[WIRE_TOPIC_BYTES_MAX];
     struct phoenix_message message = {.topic = reply_topic(topic, room),
                                       .event = BYTES_LITERAL("phx_error"),
@@ -144,9 +162,13 @@ uint32_t chat_port_encode_ended(void *port, uint32_t format, struct bytes room) 
 // without a word, because the connection has ended.
 static struct bytes gap_room(const struct gateway *gateway, uint32_t owner, uint32_t leaf) {
     const struct chat *chat = gateway->parts.chat;
-    uint32_t at = conn_at(gateway, owner)->members;
+    const struct conn *conn = conn_at(gateway, owner);
     if (leaf == gateway->left_leaf)
         return gateway->left_room;
+    if (conn_has(conn, CONN_MQTT))
+        return conn->session == SLAB_NONE ? (struct bytes){0}
+                                          : mqtt_rooms_name_of_leaf(gateway, conn->session, leaf);
+    uint32_t at = conn->members;
     while (at != SLAB_NONE && chat_member(chat, at)->leaf != leaf)
         at = chat_member(chat, at)->next;
     return at == SLAB_NONE ? (struct bytes){0} : chat_leaf_name(chat, leaf);
@@ -157,8 +179,15 @@ uint32_t stream_port_gap(void *port, uint32_t owner, uint32_t room, uint64_t fro
     struct bytes name = gap_room(gateway, owner, room);
     if (name.size == 0)
         return BLOCK_NONE;
+    const struct conn *conn = conn_at(gateway, owner);
+    uint32_t format = FORMAT_PHOENIX;
+    if (conn_has(conn, CONN_MQTT)) // without a session nobody is told: the gap is left out
+        format = conn->session == SLAB_NONE ? (uint32_t)FORMAT_MQTT_3
+                                            : mqtt_session_format(gateway, conn->session);
+    uint32_t parcel = chat_port_encode_gap(port, format, name, from, to);
+    if (parcel == CHAT_NOT_SENT)
+        return BLOCK_NONE;
     gateway_record(gateway, owner, RECORDER_GAP_TOLD, recorder_clamp(to - from + 1));
-    uint32_t parcel = chat_port_encode_gap(port, FORMAT_PHOENIX, name, from, to);
     if (parcel == BLOCK_NONE) // a hole that nobody is told of: the connection must not go on
         conn_doom(gateway, owner, true);
     return parcel;
@@ -170,6 +199,11 @@ static uint32_t owner_of(const struct gateway *gateway, uint32_t stream) {
     return ((const struct stream *)slab_get(&gateway->parts.streams->slots, stream))->owner;
 }
 
+static enum counter counter_of(uint32_t address) {
+    return address_format(address) == FORMAT_PHOENIX ? COUNTER_FRAMES_OUT
+                                                     : COUNTER_MQTT_PUBLISHES_OUT;
+}
+
 void chat_port_deliver(void *port, uint32_t address, uint32_t parcel) {
     struct gateway *gateway = port;
     struct streams *streams = gateway->parts.streams;
@@ -177,7 +211,7 @@ void chat_port_deliver(void *port, uint32_t address, uint32_t parcel) {
     enum stream_push_result result = stream_push(streams, stream_handle(streams, stream), parcel);
     if (LIKELY(result == STREAM_PUSH_OK)) {
         uint32_t messages = parcel_at(gateway->parts.blocks, parcel)->message_count;
-        counter_add(gateway->parts.counters, COUNTER_FRAMES_OUT, messages ? messages : 1);
+        counter_add(gateway->parts.counters, counter_of(address), messages ? messages : 1);
     } else if (result != STREAM_PUSH_CLOSING) {
         conn_doom(gateway, owner_of(gateway, stream), result == STREAM_PUSH_NO_MEMORY);
     }
@@ -196,7 +230,7 @@ bool chat_port_deliver_state(void *port, uint32_t address, uint32_t parcel) {
                    half))
         result = stream_push(streams, stream_handle(streams, stream), parcel);
     if (LIKELY(result == STREAM_PUSH_OK)) {
-        gateway_count(gateway, COUNTER_FRAMES_OUT);
+        gateway_count(gateway, counter_of(address));
         return true;
     }
     if (result == STREAM_PUSH_CLOSING)
@@ -215,20 +249,25 @@ void chat_port_prefetch(void *port, uint32_t address) {
     stream_prefetch(gateway->parts.streams, address_place(address));
 }
 
-// LIMITATION: nobody has such an address yet.
 void chat_port_deliver_each(void *port, const struct chat_delivery *delivery) {
-    struct gateway *gateway = port;
-    counter_add(gateway->parts.counters, COUNTER_DROPPED_CLOSED, 1);
+    mqtt_rooms_on_delivery(port, delivery);
+}
+
+static uint32_t session_of(uint32_t owner) {
+    CHECKF(mqtt_is_owner(owner), "connection %u is no session", owner);
+    return owner & ~MQTT_OWNER;
 }
 
 void chat_port_gap_each(void *port, uint32_t owner, uint32_t member, uint64_t from, uint64_t to) {
+    mqtt_rooms_on_gap(port, session_of(owner), member, from, to);
 }
 
 bool chat_port_presence_each(void *port, const struct chat_presence *presence) {
-    return false;
+    return mqtt_rooms_on_presence(port, presence);
 }
 
 void chat_port_published_to(void *port, const struct chat_published_to *published) {
+    mqtt_routes_on_room_published(port, published);
 }
 
 // Not numbered, so that nothing is told where the stream is over its budget and drops it.
@@ -291,6 +330,10 @@ void chat_port_published(void *port, const struct chat_published *published) {
 void chat_port_joined(void *port, uint32_t owner, uint32_t member, uint64_t epoch,
                       uint64_t sequence) {
     struct gateway *gateway = port;
+    if (mqtt_is_owner(owner)) {
+        mqtt_rooms_on_joined(gateway, session_of(owner), member);
+        return;
+    }
     struct asked asked;
     uint8_t text[64];
     struct writer w = writer_on(text, sizeof(text));
@@ -311,6 +354,10 @@ void chat_port_joined(void *port, uint32_t owner, uint32_t member, uint64_t epoc
 
 void chat_port_join_refused(void *port, uint32_t owner, uint32_t member, enum chat_refusal reason) {
     struct gateway *gateway = port;
+    if (mqtt_is_owner(owner)) {
+        mqtt_rooms_on_refused(gateway, session_of(owner), member, reason);
+        return;
+    }
     struct asked asked;
     ask_again(gateway, member, &asked);
     gateway_record_change(gateway, owner, RECORDER_JOIN_REFUSED, reason);
@@ -348,6 +395,11 @@ void chat_port_refused(void *port, uint32_t owner, uint32_t member,
 
 void chat_port_ended(void *port, uint32_t owner, uint32_t member, uint32_t parcel) {
     struct gateway *gateway = port;
+    if (mqtt_is_owner(owner)) {
+        gateway_note_traffic(gateway, TRAFFIC_leaves);
+        mqtt_rooms_on_ended(gateway, session_of(owner), member);
+        return;
+    }
     struct conn *conn = conn_at(gateway, owner);
     stream_seal(gateway->parts.streams, conn->stream); // its gaps, while the room has a name
     gateway_note_traffic(gateway, TRAFFIC_leaves);

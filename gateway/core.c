@@ -13,7 +13,9 @@
 #include "sched/base/clock.h"
 
 #define MEMBERSHIPS_PER_CONNECTION 4 // address space for members; more only while others have fewer
-#define CELLS_MIN (1u << 20) // a sixteenth of them: CHAT_PUBLISHES_MAX answers that cannot go yet
+#define SUBSCRIPTIONS_PER_SESSION 4  // the same, for topics
+// A sixteenth of them: CHAT_PUBLISHES_MAX answers of rooms that cannot go yet, as many of topics.
+#define CELLS_MIN (2u << 20)
 
 // Queues and buffers of a lane beyond the first: at most 160 KiB by calculation, 136 measured, for
 // 16,384 connections.
@@ -46,6 +48,31 @@ static uint32_t control_bytes_max(const struct serve_shared *shared) {
     return given > 0 ? given : limits_control_bytes(shared->config);
 }
 
+// Sessions fall on cores by a hash, so that some have more than others.
+static uint32_t subscriptions_max(const struct serve_shared *shared) {
+    uint64_t sessions = shared->config->mqtt_sessions_max;
+    if (sessions == 0)
+        sessions = 2 * shared->plan->connections_max;
+    uint64_t share = sessions / shared->plan->scheduler_count;
+    return bounded(share * SUBSCRIPTIONS_PER_SESSION + 1024, ACTOR_INDEX_MAX);
+}
+
+static int open_topics(struct core *core) {
+    const struct serve_shared *shared = core->shared;
+    const struct config *config = shared->config;
+    // What is retained may all lie below one first level, and so with one owner.
+    const struct topics_config topics = {
+        .core_count = shared->plan->scheduler_count,
+        .subscriptions_max = subscriptions_max(shared),
+        .retained_max = config->mqtt_retained_max,
+        .retained_bytes_max = config->mqtt_retained_bytes_max,
+        .turn_deliveries_max = shared->sizes.turn_deliveries_max,
+        .publishes_max = shared->sizes.publishes_max,
+        .seed = shared->seed,
+    };
+    return topics_init(&core->topics, &topics, &core->scheduler, &core->ledger, &core->gateway);
+}
+
 static int open_balancer(struct core *core) {
     core->balancer = (struct balancer){.scheduler = &core->scheduler,
                                        .counters = core->shared->counters,
@@ -72,9 +99,10 @@ static int open_actors(struct core *core) {
     const struct core_sizes *sizes = &shared->sizes;
     struct scheduler_config scheduler = {
         .core = (uint8_t)core->id,
-        .message_cells_max = sizes->message_cells_max
-                                 ? sizes->message_cells_max
-                                 : bounded(CELLS_MIN + members * 2, ACTOR_INDEX_MAX),
+        .message_cells_max =
+            sizes->message_cells_max
+                ? sizes->message_cells_max
+                : bounded(CELLS_MIN + members * 2 + subscriptions_max(shared), ACTOR_INDEX_MAX),
         .reductions_per_turn = sizes->reductions_per_turn,
     };
     int result = scheduler_init(&core->scheduler, &scheduler, &core->shared->mesh, &core->ledger,
@@ -94,6 +122,7 @@ static int open_actors(struct core *core) {
         .scheduler = &core->scheduler,
         .streams = &core->streams,
         .chat = &core->chat,
+        .topics = &core->topics,
         .blocks = &core->blocks,
         .counters = &core->counters,
         .ledger = &core->ledger,
@@ -122,6 +151,8 @@ static int open_actors(struct core *core) {
         .is_supervised = true,
     };
     result = chat_init(&core->chat, &chat, &core->scheduler, &core->ledger, &core->gateway);
+    if (result == 0)
+        result = open_topics(core);
     if (result == 0)
         result = control_link_open(core);
     bool has_balancer = config->balance && plan->scheduler_count > 1;
@@ -248,7 +279,8 @@ static void cut(struct core *core) {
 // Nobody of this core is left who could start anything.
 static bool is_deserted(const struct core *core) {
     return gateway_is_empty(&core->gateway) && accept_is_quiet(&core->streams) &&
-           streams_used_count(&core->streams) == 0 && core->chat.members.used_count == 0;
+           streams_used_count(&core->streams) == 0 && core->chat.members.used_count == 0 &&
+           core->topics.subscriptions.used_count == 0;
 }
 
 // A core stops once no core has a connection or a member and no message is under way.
@@ -283,6 +315,7 @@ enum worker_next worker_port_turn_end(void *port) {
     CHECKF(tree_is_up(&core->tree), "scheduler %u: its root supervisor ended; the log says why",
            core->id);
     bool has_work = chat_flush(&core->chat);
+    has_work |= topics_flush(&core->topics);
     has_work |= gateway_turn_end(&core->gateway);
     int phase = atomic_load_explicit(&core->shared->phase, memory_order_acquire);
     if (LIKELY(phase == SERVE_RUNNING))
@@ -297,6 +330,7 @@ enum worker_next worker_port_turn_end(void *port) {
 void core_end_actors(struct core *core) {
     tree_end(&core->tree);
     chat_fini(&core->chat);
+    topics_fini(&core->topics);
     gateway_fini(&core->gateway);
 }
 

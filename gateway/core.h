@@ -1,5 +1,5 @@
 // Core: everything of one scheduler put together (ledger, blocks, actors, ring, streams, chat,
-// gateway) and the thread that turns it. Opened and closed by `serve`.
+// topics, gateway) and the thread that turns it. Opened and closed by `serve`.
 //
 // Life: core_open (main) → core_run, the thread: core_start (ring, accepts), worker_run, core_stop,
 // the ring closed → core_end_actors, core_is_clean, core_close (main, after all threads have
@@ -68,6 +68,7 @@ struct core {
     struct ring *ring;
     struct streams streams;
     struct chat chat;
+    struct topics topics;
     struct gateway gateway;
     struct balancer balancer; // used with --balance
     struct tree tree;

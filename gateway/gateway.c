@@ -5,6 +5,8 @@
 #include "gateway/conn.h"
 #include "gateway/conn_move.h"
 #include "gateway/limits.h"
+#include "gateway/mqtt_rooms.h"
+#include "gateway/mqtt_sys.h"
 #include "gateway/mqtt_session.h"
 #include "gateway/reader.h"
 #include "sched/base/clock.h"
@@ -16,7 +18,10 @@
 #define DRAIN_NS_PER_CONNECTION (1 * NS_PER_MS)
 
 int gateway_init(struct gateway *gateway, const struct gateway_parts *parts) {
-    *gateway = (struct gateway){.parts = *parts, .rng = {parts->rng_seed}, .left_leaf = SLAB_NONE};
+    *gateway = (struct gateway){.parts = *parts,
+                                .rng = {parts->rng_seed},
+                                .mqtt_chores = BLOCK_NONE,
+                                .left_leaf = SLAB_NONE};
     CHECK(parts->control_bytes_max > 2 * LIMITS_CLOSE_BYTES);
     uint32_t slots = parts->connections_max + parts->connections_spare;
     int result =
@@ -45,6 +50,7 @@ static const struct slab *connections(const struct gateway *gateway) {
 }
 
 void gateway_fini(struct gateway *gateway) {
+    mqtt_rooms_close(gateway);
     slab_check_empty(connections(gateway));
     slab_check_empty(&gateway->readers);
     slab_check_empty(&gateway->moves);
@@ -63,9 +69,11 @@ bool gateway_is_empty(const struct gateway *gateway) {
 bool gateway_turn_end(struct gateway *gateway) {
     if (UNLIKELY(gateway->moves.used_count > 0))
         conn_move_turn_end(gateway);
+    bool has_work = UNLIKELY(gateway->mqtt_chores != BLOCK_NONE) && mqtt_rooms_turn_end(gateway);
+    mqtt_sys_turn_end(gateway);
     const struct slab *slab = connections(gateway);
     if (LIKELY(!gateway->drain_begin_ns) || gateway->drain_cursor == slab->touched_count)
-        return false;
+        return has_work;
     uint32_t end = slab->touched_count;
     if (end - gateway->drain_cursor > DRAIN_SLICE)
         end = gateway->drain_cursor + DRAIN_SLICE;
@@ -75,7 +83,7 @@ bool gateway_turn_end(struct gateway *gateway) {
             conn_drain_at(gateway, gateway->drain_cursor,
                           gateway->drain_begin_ns + share * gateway->drain_cursor);
     }
-    return gateway->drain_cursor < slab->touched_count;
+    return has_work || gateway->drain_cursor < slab->touched_count;
 }
 
 void gateway_drain_begin(struct gateway *gateway, uint64_t deadline_ns) {

@@ -9,6 +9,7 @@
 #include "gateway/mqtt_greeting.h"
 #include "gateway/mqtt_inbox.h"
 #include "gateway/mqtt_outbox.h"
+#include "gateway/mqtt_rooms.h"
 #include "gateway/mqtt_routes.h"
 #include "gateway/reader.h"
 #include "sched/base/clock.h"
@@ -559,9 +560,16 @@ uint64_t mqtt_conn_silent_at_ns(const struct gateway *gateway, uint32_t index) {
     return (conn->heard_s + allowed_s + LIMITS_TIMER_SLACK_S) * NS_PER_S;
 }
 
+// Presence that did not fit is told as soon as nothing waits for the peer.
+static void try_stale(struct gateway *gateway, struct conn *conn) {
+    if (!conn_has(conn, CONN_STALE) || !stream_is_empty(gateway->parts.streams, conn->stream))
+        return;
+    conn_unmark(conn, CONN_STALE);
+    mqtt_rooms_on_writable(gateway, conn->session);
+}
+
 // True when the outbox still waits for room in the stream.
 static bool try_blocked(struct gateway *gateway, struct conn *conn) {
-    conn_unmark(conn, CONN_STALE);
     if (mqtt_session_has(mqtt_session_at(gateway, conn->session), MQTT_SESSION_BLOCKED))
         mqtt_outbox_flush(gateway, conn->session);
     return conn_state(conn) == CONN_OPEN &&
@@ -571,6 +579,7 @@ static bool try_blocked(struct gateway *gateway, struct conn *conn) {
 uint64_t mqtt_conn_on_timer(struct gateway *gateway, uint32_t index) {
     struct conn *conn = conn_at(gateway, index);
     uint64_t now_ns = gateway_now_ns(gateway);
+    try_stale(gateway, conn);
     bool is_blocked = try_blocked(gateway, conn);
     if (conn_state(conn) != CONN_OPEN)
         return 0;
@@ -592,6 +601,6 @@ uint64_t mqtt_conn_on_timer(struct gateway *gateway, uint32_t index) {
     if (silent_at_ns < at_ns)
         at_ns = silent_at_ns;
     uint64_t soon_ns = now_ns + LIMITS_BUSY_PAUSE_MS * NS_PER_MS;
-    bool is_soon = is_blocked || conn_has(conn, CONN_PAUSED_BUSY);
+    bool is_soon = is_blocked || conn_has(conn, CONN_PAUSED_BUSY | CONN_STALE);
     return is_soon && soon_ns < at_ns ? soon_ns : at_ns;
 }

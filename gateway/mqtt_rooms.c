@@ -422,8 +422,10 @@ bool mqtt_rooms_on_presence(struct gateway *gateway, const struct chat_presence 
     if (conn == SLAB_NONE)
         return false;
     uint32_t parcel = encode_presence(gateway, session, presence);
-    if (parcel == BLOCK_NONE)
+    if (parcel == BLOCK_NONE) {
+        conn_mark_stale(gateway, conn);
         return false;
+    }
     uint32_t address =
         address_of(mqtt_session_format(gateway, session), conn_at(gateway, conn)->stream);
     bool is_taken =

@@ -6,6 +6,7 @@
 #include "sched/base/clock.h"
 #include "sched/base/log.h"
 #include "sched/supervisor_tree.h"
+#include "topics/topics.h"
 
 #define SERVICE_MS 1000
 #define PACKED_SIZE 1024
@@ -105,6 +106,7 @@ int tree_open(struct tree *tree, struct scheduler *scheduler, bool has_balancer)
         service("control", KIND_CONTROL),
         service("moves", KIND_MOVE),
         chat(packed_chat),
+        service("topics", KIND_TOPICS),
         all_of("connections", KIND_CONNECTION, SUPERVISOR_TEMPORARY, packed_connections),
         service("balancer", KIND_BALANCER), // last: it is left out without --balance
     };

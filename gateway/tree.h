@@ -8,6 +8,7 @@
 //         rooms     all whose home is here. Transient: one that fails starts anew under its name
 //         leaves    all of them. Temporary: the next join makes another
 //         service   permanent: takes joins by name, makes rooms
+//       topics      permanent: publish/subscribe outside rooms
 //       connections all of them. Temporary: a client that is cut off comes back by itself
 //
 // one_for_one at the root: connections outlive a chat that starts anew (their memberships end, they

@@ -86,7 +86,7 @@ static void draw_plan(struct world *world) {
     };
     struct core_sizes *sizes = &world->shared.sizes;
     sizes->message_cells_max =
-        16 * sizes->publishes_max * count + 16 * connections * MODEL_ROOMS_MAX + 1024;
+        32 * sizes->publishes_max * count + 16 * connections * MODEL_ROOMS_MAX + 1024;
 }
 
 static void open_cores(struct world *world) {

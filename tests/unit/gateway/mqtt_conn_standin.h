@@ -49,6 +49,9 @@ static inline const char *standin_said(void) {
 }
 
 static int standin_init(void *context, void *state, uint32_t index, const void *argument) {
+    struct mqtt_session *session = state;
+    session->members = SLAB_NONE;
+    session->subscriptions = SLAB_NONE;
     return 0;
 }
 

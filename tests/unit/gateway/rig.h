@@ -20,6 +20,11 @@
 
 #define RIG_PEERS_MAX 256
 
+// Who tests what is outside rooms says true.
+#ifndef RIG_HAS_TOPICS
+#define RIG_HAS_TOPICS false
+#endif
+
 // Who tests the tree says true, and opens it.
 #ifndef RIG_IS_SUPERVISED
 #define RIG_IS_SUPERVISED false
@@ -51,6 +56,7 @@ struct rig {
     struct scheduler scheduler;
     struct streams streams;
     struct chat chat;
+    struct topics topics;
     struct gateway gateway;
     struct config config;
     uint64_t now_ns;
@@ -81,12 +87,18 @@ enum stream_push_result stream_push(struct streams *streams, struct handle handl
     struct stream *stream = slab_lookup(&streams->slots, handle);
     const struct parcel *parcel = parcel_at(&rig.blocks, id);
     struct rig_peer *peer = &rig.peers[handle.index];
-    if (!stream || peer->is_closing)
+    uint32_t messages = parcel->class == PARCEL_ROOM ? parcel->message_count : 0;
+    if (!stream || peer->is_closing) {
+        counter_add(&rig.counters, COUNTER_DROPPED_CLOSED, messages);
         return STREAM_PUSH_CLOSING;
+    }
     if (rig_is_room(parcel)) {
         if (stream->room_bytes > 0 &&
-            stream->room_bytes + parcel->size > rig.config.out_queue_bytes_max)
+            stream->room_bytes + parcel->size > rig.config.out_queue_bytes_max) {
+            counter_add(&rig.counters, COUNTER_DROPPED_SLOW, messages);
             return parcel->close_when_over ? STREAM_PUSH_OVER_ROOM : STREAM_PUSH_OK;
+        }
+        counter_add(&rig.counters, COUNTER_DELIVERED, messages);
         stream->room_bytes += parcel->size;
     } else {
         if (stream->control_bytes > 0 &&
@@ -241,6 +253,7 @@ static inline void rig_open(uint32_t connections_max, uint32_t connections_spare
     const struct gateway_parts parts = {.scheduler = &rig.scheduler,
                                         .streams = &rig.streams,
                                         .chat = &rig.chat,
+                                        .topics = RIG_HAS_TOPICS ? &rig.topics : NULL,
                                         .blocks = &rig.blocks,
                                         .counters = &rig.counters,
                                         .ledger = &rig.ledger,
@@ -259,6 +272,17 @@ static inline void rig_open(uint32_t connections_max, uint32_t connections_spare
                                      .rng_seed = 2,
                                      .is_supervised = RIG_IS_SUPERVISED};
     ck_assert_int_eq(chat_init(&rig.chat, &chat, &rig.scheduler, &rig.ledger, &rig.gateway), 0);
+    const struct topics_config topics = {.core_count = 1,
+                                         .subscriptions_max = 1024,
+                                         .retained_max = 1024,
+                                         .retained_bytes_max = 1 << 20,
+                                         .seed = 1};
+    if (!RIG_HAS_TOPICS)
+        return;
+    ck_assert_int_eq(topics_init(&rig.topics, &topics, &rig.scheduler, &rig.ledger, &rig.gateway),
+                     0);
+    if (!RIG_IS_SUPERVISED)
+        ck_assert_uint_ne(scheduler_spawn(&rig.scheduler, KIND_TOPICS, NULL), PID_NONE);
 }
 
 // One turn of the worker.
@@ -271,6 +295,8 @@ static inline void rig_turn(void) {
     }
     (void)scheduler_turn(&rig.scheduler, rig.now_ns);
     (void)chat_flush(&rig.chat);
+    if (RIG_HAS_TOPICS)
+        (void)topics_flush(&rig.topics);
     (void)gateway_turn_end(&rig.gateway);
     for (uint32_t i = 0; i < rig.peer_count; i++)
         if (rig.peers[i].is_open)
@@ -445,6 +471,8 @@ static inline void rig_close(void) {
     rig.now_ns += 61 * NS_PER_S;
     rig_turns(4);
     chat_fini(&rig.chat);
+    if (RIG_HAS_TOPICS)
+        topics_fini(&rig.topics);
     blocks_check_empty(&rig.blocks);
     slab_check_empty(&rig.streams.slots);
     blocks_fini(&rig.blocks);

@@ -1,6 +1,7 @@
 // Goal: the gateway's own tree starts, shows, restarts and ends what a core is made of. Method: the
 // real chat and gateway over the rig's streams, with a stand-in for the control plane's actor.
 #define RIG_IS_SUPERVISED true
+#define RIG_HAS_TOPICS true
 
 #include "tests/unit/gateway/rig.h"
 
