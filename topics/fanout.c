@@ -507,21 +507,45 @@ static void deliver_copies(struct topics *topics, struct fanout_job *job,
     counter_subtract(counters_of(topics), COUNTER_GATHERED, done);
 }
 
+static uint64_t count_live(const struct topics *topics, struct fanout_match match, uint32_t from) {
+    const struct topic_entry *entries = entries_at(topics, match.node);
+    uint64_t count = 0;
+    for (uint32_t i = from; i < match.end; i++)
+        count += entries[i].key != SLAB_NONE;
+    return count;
+}
+
+// Of a job with several filters: entries that were not looked at yet. Whether some belong to one
+// owner is not known: they count one by one.
+static uint64_t count_ahead(const struct topics *topics, const struct fanout_job *job) {
+    if (job->phase == FANOUT_COPIES)
+        return 0;
+    if (job->phase == FANOUT_WALK)
+        return count_live(topics, job->biggest, job->cursor);
+    uint64_t count = count_live(topics, job->biggest, 0);
+    for (uint32_t i = job->at; i < job->other_count; i++)
+        count += count_live(topics, others_of(topics, job)[i], i == job->at ? job->cursor : 0);
+    return count;
+}
+
+static uint64_t count_copies(const struct topics *topics, const struct fanout_job *job) {
+    struct copies *copies = copies_of(topics, job);
+    const struct copy *array = copy_array(copies);
+    uint64_t count = 0;
+    for (uint32_t i = job->phase == FANOUT_COPIES ? job->cursor : 0; i < copies->count; i++)
+        count += (array[i].position & COPY_FIRST) != 0;
+    return count;
+}
+
 // What is left of the job, all at once: nobody gets it.
 static void drop_rest(struct topics *topics, struct fanout_job *job, enum counter why) {
     struct counters *counters = counters_of(topics);
-    uint64_t left = 0;
-    if (job->other_count == 0) {
-        left = job->owed;
-    } else {
-        struct copies *copies = copies_of(topics, job);
-        const struct copy *array = copy_array(copies);
-        uint32_t first = job->phase == FANOUT_COPIES ? job->cursor : 0;
-        for (uint32_t i = first; i < copies->count; i++)
-            left += (array[i].position & COPY_FIRST) != 0;
-    }
-    counter_subtract(counters, COUNTER_GATHERED, left);
-    counter_add(counters, why, left);
+    bool is_only = job->other_count == 0;
+    uint64_t gathered = is_only ? job->owed : count_copies(topics, job);
+    uint64_t ahead = is_only ? 0 : count_ahead(topics, job);
+    counter_subtract(counters, COUNTER_GATHERED, gathered);
+    counter_add(counters, COUNTER_DUE, ahead);
+    counter_add(counters, why, gathered + ahead);
 }
 
 // One slice. Returns true when the job is done.

@@ -22,12 +22,9 @@ static void count_dropped(struct topics *topics, enum counter why) {
 
 // Some core that has subscribers does not keep up.
 static bool is_backed_up(const struct topics *topics, uint64_t cores) {
-    struct scheduler *scheduler = topics->scheduler;
-    for (uint64_t rest = cores; rest; rest &= rest - 1) {
-        uint32_t core = (uint32_t)__builtin_ctzll(rest);
-        if (mesh_fill_eighths(scheduler->mesh, scheduler->core, core) >= 6)
+    for (uint64_t rest = cores; rest; rest &= rest - 1)
+        if (!service_has_room(topics, (uint32_t)__builtin_ctzll(rest)))
             return true;
-    }
     return false;
 }
 
@@ -149,6 +146,7 @@ static bool publish_here(struct topics *topics, uint64_t payload, uint32_t note,
         answer(topics, topics->scheduler->core, &published);
     }
     payload_unref(topics->scheduler, payload);
+    service_pause_if_full(topics);
     return *refusal == TOPICS_OK;
 }
 

@@ -62,28 +62,21 @@ static bool give(struct topics *topics, const struct topics_asked *asked, uint64
     return false;
 }
 
-// Room for a message to that core, as far as can be told before.
-static bool has_room(const struct topics *topics, uint32_t core) {
-    const struct scheduler *scheduler = topics->scheduler;
-    return core == scheduler->core ||
-           (!(scheduler->backlog_set >> core & 1) &&
-            mesh_fill_eighths(scheduler->mesh, scheduler->core, core) < 6);
-}
-
 // Returns whether it has ended.
 static bool slice(struct topics *topics, struct replay *replay, uint32_t *budget) {
     struct bytes filter = subscribing_filter(topics->scheduler, replay->asked.filter);
     bool is_split = topic_levels_split(&topics->retained.levels, filter, &topics->path);
     CHECK(is_split);
     struct retained_walk walk = {&topics->path, replay->node, replay->depth};
-    bool goes_on = has_room(topics, replay->asked.core);
+    bool goes_on = service_has_room(topics, replay->asked.core);
     while (goes_on && *budget > 0 && !retained_walk_is_over(&walk)) {
         uint64_t payload = retained_walk_next(&topics->retained, &walk, budget);
         if (payload == PAYLOAD_NONE)
             continue;
-        if (!give(topics, &replay->asked, payload)) // has_room leaves more than a slice needs
+        if (!give(topics, &replay->asked,
+                  payload)) // service_has_room leaves more than a slice needs
             counter_add(topics->scheduler->counters, COUNTER_MQTT_RETAINED_LOST, 1);
-        goes_on = has_room(topics, replay->asked.core);
+        goes_on = service_has_room(topics, replay->asked.core);
     }
     replay->node = walk.node;
     replay->depth = walk.depth;

@@ -86,14 +86,27 @@ static void on_terminate(void *context, void *state, uint32_t index, enum exit_r
     ((struct topics *)context)->is_paused = false;
 }
 
+void service_pause_if_full(struct topics *topics) {
+    struct scheduler *scheduler = topics->scheduler;
+    if (topics->is_paused || !fanout_is_full(&topics->fanout) ||
+        !slab_is_used(&scheduler->kinds[KIND_TOPICS].slab, 0))
+        return;
+    topics->is_paused = true;
+    scheduler_pause(scheduler, KIND_TOPICS, 0);
+}
+
+bool service_has_room(const struct topics *topics, uint32_t core) {
+    const struct scheduler *scheduler = topics->scheduler;
+    return core == scheduler->core ||
+           (!(scheduler->backlog_set >> core & 1) &&
+            mesh_fill_eighths(scheduler->mesh, scheduler->core, core) < 6);
+}
+
 static void on_message(void *context, void *state, uint32_t index, const struct message *message) {
-    struct topics *topics = context;
     (void)state;
-    act(topics, message);
-    if (fanout_is_full(&topics->fanout) && !topics->is_paused) {
-        topics->is_paused = true;
-        scheduler_pause(topics->scheduler, KIND_TOPICS, index);
-    }
+    (void)index;
+    act(context, message);
+    service_pause_if_full(context);
 }
 
 static void on_discard(void *context, const struct message *message) {

@@ -37,4 +37,12 @@ static inline uint64_t service_pid(uint32_t core) {
 
 extern const struct behaviour service_behaviour;
 
+// After a job was made: no mail while jobs_max are under way.
+struct topics;
+void service_pause_if_full(struct topics *topics);
+
+// The way to that core is free: its ring is not 3/4 full, and nothing waits for room in it. A
+// message is then sure to find its place (scheduler_try_send: up to 7/8).
+bool service_has_room(const struct topics *topics, uint32_t core);
+
 #endif

@@ -3,8 +3,9 @@
 // shifting back, as sched/registry). The tree of filters and that of retained names stand on it,
 // with nodes of their own size that begin with a struct topic_level.
 //
-// Node 0 is the root and always there. Memory: the node, an edge of 8 B in a table at most 3/4 full
-// (8/0.75 … 21.3 B), and a block for a text longer than TOPIC_LEVEL_INLINE. LIMITATION: doubling
+// Node 0 is the root and always there. Memory: the node, an edge of 8 B in a table 3/8 … 3/4 full
+// (10.7 … 21.3 B; twice that in a table below 128 KiB), and a block for a text longer than
+// TOPIC_LEVEL_INLINE. LIMITATION: doubling
 // the table moves every edge in one go (about 5 ms at a million). Owned by the core's thread.
 #ifndef FAIRLEAD_TOPIC_LEVELS_H
 #define FAIRLEAD_TOPIC_LEVELS_H

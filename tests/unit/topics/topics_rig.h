@@ -1,5 +1,6 @@
 // Topics without a gateway: schedulers joined by a mesh on one thread, and a port that records what
-// every client gets. After every turn the audit must add up and all invariants hold.
+// every client gets. After every turn the audit must add up, after some all invariants
+// hold.
 //
 // A client is a session: an owner on one core with subscriptions, online or not. A message's body
 // is its number in world->sent.
@@ -39,7 +40,7 @@ struct held {
     uint32_t subscription; // SLAB_NONE: free
     bool is_confirmed;
     bool is_gone; // by topics_unsubscribe
-    char filter[64];
+    char filter[160];
     char group[16];
     uint8_t qos;
     bool is_no_local;
@@ -62,10 +63,12 @@ struct client {
 };
 
 struct sent {
-    char topic[64];
+    char topic[160];
     uint64_t publisher;
     uint8_t qos;
     bool is_retained;
+    bool is_empty;
+    bool is_refused; // by its owner; for who gives the number as the note
     uint64_t expires_ns;
 };
 
@@ -77,6 +80,7 @@ struct core {
     struct topics topics;
     struct world *world;
     uint32_t encoded_count;
+    uint32_t turn_count;
     uint32_t delivered_in_flush;
     bool sleeps; // takes no turns
 };
@@ -86,6 +90,7 @@ struct world {
     uint32_t core_count;
     uint64_t now_ns;
     bool has_no_memory; // for parcels
+    bool is_crowded;    // subscriptions that are in no client's `held`
     struct core cores[CORES_MAX];
     struct client clients[CLIENTS_MAX];
     struct sent *sent;
@@ -102,23 +107,22 @@ static struct client *client_of(void *port, uint32_t owner) {
     return client;
 }
 
-static uint32_t number_of(struct bytes body) {
+static uint32_t number_of(const struct topic_message *message) {
     uint32_t number;
-    ck_assert_uint_ge(body.size, sizeof(number));
-    memcpy(&number, body.data, sizeof(number));
+    ck_assert_uint_eq(message->properties.size, sizeof(number));
+    memcpy(&number, message->properties.data, sizeof(number));
     return number;
 }
 
-// The number counts from 1, so that no body is empty by accident; 0 clears what is retained.
 static void check_message(const struct world *world, const struct topic_message *message) {
-    uint32_t number = number_of(message->body);
+    uint32_t number = number_of(message);
     ck_assert_uint_lt(number, world->sent_count);
     const struct sent *sent = &world->sent[number];
     ck_assert(bytes_equal_string(message->topic, sent->topic));
     ck_assert_uint_eq(message->publisher, sent->publisher);
     ck_assert_uint_eq(message->qos, sent->qos);
     ck_assert_int_eq(message->is_retained, sent->is_retained);
-    ck_assert(bytes_equal_string(message->properties, "props"));
+    ck_assert(bytes_equal_string(message->body, sent->is_empty ? "" : "body"));
 }
 
 static void note(struct client *client, const struct got *got) {
@@ -137,7 +141,7 @@ uint32_t topics_port_encode(void *port, uint32_t format, const struct topic_mess
     uint32_t id = parcel_acquire(&core->blocks, 8, PARCEL_ROOM);
     if (id == BLOCK_NONE)
         return BLOCK_NONE;
-    uint32_t words[2] = {number_of(message->body), format};
+    uint32_t words[2] = {number_of(message), format};
     memcpy(parcel_at(&core->blocks, id)->data, words, sizeof(words));
     return id;
 }
@@ -168,7 +172,7 @@ void topics_port_deliver_each(void *port, const struct topics_delivery *delivery
     check_message(core->world, &delivery->message);
     struct topic_message message = topic_message_view(&core->scheduler, delivery->payload);
     ck_assert_ptr_eq(message.body.data, delivery->message.body.data);
-    struct got got = {.number = number_of(message.body),
+    struct got got = {.number = number_of(&message),
                       .qos = delivery->qos,
                       .is_each = true,
                       .is_retained = delivery->is_retained,
@@ -197,7 +201,7 @@ void topics_port_subscribed(void *port, uint32_t owner, uint32_t subscription,
         if (refusal != TOPICS_OK)
             held->subscription = SLAB_NONE;
     }
-    ck_assert(is_known);
+    ck_assert(is_known || ((struct core *)port)->world->is_crowded);
 }
 
 void topics_port_published(void *port, const struct topics_published *published) {
@@ -205,6 +209,8 @@ void topics_port_published(void *port, const struct topics_published *published)
     ck_assert_uint_ne(published->note, 0);
     client->published_count++;
     client->refused_count += published->refusal != TOPICS_OK;
+    if (published->refusal != TOPICS_OK)
+        ((struct core *)port)->world->sent[published->note].is_refused = true;
     client->had_subscribers = published->has_subscribers;
 }
 
@@ -287,8 +293,10 @@ static inline bool core_turn(struct core *core) {
     bool has_work = scheduler_turn(&core->scheduler, core->world->now_ns);
     has_work |= topics_flush(&core->topics);
     (void)scheduler_publish(&core->scheduler);
-    scheduler_validate(&core->scheduler);
-    topics_validate(&core->topics);
+    if (core->turn_count++ % 8 == 0) {
+        scheduler_validate(&core->scheduler);
+        topics_validate(&core->topics);
+    }
     check_audit(&core->counters);
     return has_work;
 }
@@ -301,16 +309,23 @@ static inline void world_turns(struct world *world, uint32_t turns) {
     }
 }
 
+static inline uint64_t world_sum(const struct world *world, enum counter which) {
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < world->core_count; i++)
+        sum += counter_read(&world->cores[i].counters, which);
+    return sum;
+}
+
 // Until nobody has anything to do.
 static inline void world_settle(struct world *world) {
     uint32_t quiet = 0;
     for (uint32_t t = 0; quiet < 4; t++) {
         ck_assert_uint_lt(t, 100000);
         bool has_work = false;
-        for (uint32_t i = 0; i < world->core_count; i++) {
+        uint64_t sent = world_sum(world, COUNTER_MESH_SENT);
+        for (uint32_t i = 0; i < world->core_count; i++)
             has_work |= core_turn(&world->cores[i]);
-            has_work |= mesh_has_untaken(&world->mesh, i);
-        }
+        has_work |= world_sum(world, COUNTER_MESH_SENT) != sent;
         quiet = has_work ? 0 : quiet + 1;
     }
 }
@@ -395,11 +410,12 @@ static inline uint32_t client_publish(struct world *world, const struct publish 
     *sent = (struct sent){.publisher = publish->by + 1,
                           .qos = publish->qos,
                           .is_retained = publish->is_retained,
+                          .is_empty = publish->is_empty,
                           .expires_ns = publish->expires_ns};
     snprintf(sent->topic, sizeof(sent->topic), "%s", publish->topic);
     struct topic_message message = {.topic = bytes_from_string(publish->topic),
-                                    .body = bytes_of(&number, publish->is_empty ? 0 : 4),
-                                    .properties = BYTES_LITERAL("props"),
+                                    .body = bytes_from_string(publish->is_empty ? "" : "body"),
+                                    .properties = bytes_of(&number, sizeof(number)),
                                     .publisher = publish->by + 1,
                                     .expires_ns = publish->expires_ns,
                                     .qos = publish->qos,
@@ -417,13 +433,6 @@ static inline uint32_t client_got(const struct client *client, uint32_t number) 
     for (uint32_t i = 0; i < client->log_count; i++)
         count += client->log[i].number == number;
     return count;
-}
-
-static inline uint64_t world_sum(const struct world *world, enum counter which) {
-    uint64_t sum = 0;
-    for (uint32_t i = 0; i < world->core_count; i++)
-        sum += counter_read(&world->cores[i].counters, which);
-    return sum;
 }
 
 // Everybody unsubscribes; nothing is left anywhere but what is retained, and that goes, too.
