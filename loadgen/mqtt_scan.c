@@ -43,7 +43,9 @@ bool mqtt_scan_usual(const struct mqtt_scan_expected *expected, struct bytes bod
         memcmp(body.data, expected->topic, expected->size) != 0)
         return false;
     struct bytes rest = bytes_skip(body, expected->size);
-    delivery->packet_id = qos > 0 ? (uint16_t)(rest.data[0] << 8 | rest.data[1]) : 0;
+    delivery->packet_id = 0;
+    if (qos > 0)
+        delivery->packet_id = (uint16_t)(rest.data[0] << 8 | rest.data[1]);
     rest = bytes_skip(rest, id_size);
     delivery->sequence = 0;
     if (qos > 0 && delivery->packet_id == 0)

@@ -79,6 +79,21 @@ START_TEST(mqtt_skips_what_is_too_large_to_keep_and_goes_on) {
 }
 END_TEST
 
+START_TEST(mqtt_takes_nothing_too_large_but_deliveries) {
+    static uint8_t codes[20000];
+    BEGIN("rooms");
+    join();
+    struct mqtt_suback suback = {
+        .version = MQTT_5, .packet_id = 65534, .codes = bytes_of(codes, sizeof(codes))};
+    mqtt_encode_suback(&server, MQTT_SUBACK, &suback);
+    size_t size = server.size;
+    for (size_t at = 0; at < size && run.clients[0].state == CLIENT_LIVE; at += 4000)
+        feed_to(0, at, at + 4000 < size ? at + 4000 : size);
+    server.size = 0;
+    is_refused(RESULT_PROTOCOL, "the server sent a SUBACK of 20003 bytes");
+}
+END_TEST
+
 // --- over WebSocket ------------------------------------------------------------------------------
 
 static void put_upgrade(const char *subprotocol) {
@@ -154,6 +169,7 @@ END_TEST
 UNIT_MAIN("loadgen/mqtt_client", mqtt_understands_a_whole_conversation_in_one_read,
           mqtt_understands_the_same_split_in_two_at_every_byte,
           mqtt_understands_the_same_byte_by_byte, mqtt_skips_what_is_too_large_to_keep_and_goes_on,
+          mqtt_takes_nothing_too_large_but_deliveries,
           mqtt_over_websocket_packets_span_frames_and_reads,
           mqtt_over_websocket_sends_binary_frames,
           mqtt_over_websocket_wants_its_subprotocol_and_no_text)
