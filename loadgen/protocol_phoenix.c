@@ -160,7 +160,7 @@ static void on_broadcast(struct run *run, uint32_t index, struct bytes payload, 
     if (LIKELY(stamp_decode(payload, &stamp)))
         receive_delivery(run, index, &stamp, sequence);
     else
-        receive_strange(run);
+        receive_foreign(run, index, sequence);
 }
 
 static void on_gap(struct run *run, uint32_t index, struct bytes payload) {

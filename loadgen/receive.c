@@ -261,6 +261,7 @@ void receive_delivery(struct run *run, uint32_t index, const struct stamp *stamp
     bool is_ours = stamp->publisher - run->options.first_user < run->options.connections;
     bool is_new = take_number(run, index, stamp, sequence, is_ours);
     receive_sequence(run, index, sequence);
+    r->foreign += !is_ours;
     if (UNLIKELY(client->role == LAYOUT_SLOW))
         record_slow(run, stamp);
     else

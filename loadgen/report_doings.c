@@ -60,6 +60,11 @@ void report_doings_print(FILE *out, const struct result *r) {
                 "there\n",
                 whole(r->wills_due), whole(r->wills_received), whole(r->wills_twice),
                 whole(r->wills_wrong));
+    if (r->redelivered > 0)
+        fprintf(out, "redelivered   %llu with the DUP flag, as MQTT may\n", whole(r->redelivered));
+    if (r->foreign > 0)
+        fprintf(out, "foreign       %llu messages of other publishers in these rooms\n",
+                whole(r->foreign));
     if (r->churn_leaves > 0)
         fprintf(out,
                 "churn         %llu left, %llu joined again, %llu were not in when it was their "

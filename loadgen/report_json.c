@@ -37,6 +37,13 @@ static json_t *asked(const struct load_options *o) {
         (int)o->room_size, "talkers", (int)o->talkers, "burst", (int)o->burst, "payload_bytes",
         (int)o->payload_bytes, "flood", (int)o->has_flood, "raw_echo", (int)o->is_raw_echo,
         "warmup_s", o->warmup_s, "duration_s", o->duration_s);
+    if (o->protocol->is_mqtt) {
+        json_object_set_new(root, "mqtt_version", json_string(o->mqtt_version_text));
+        json_object_set_new(root, "qos", json_integer(o->qos));
+        json_object_set_new(root, "topic_prefix", json_string(o->topic_prefix));
+        json_object_set_new(root, "shared_group", json_string(o->shared_group));
+        json_object_set_new(root, "will", json_boolean(o->has_will));
+    }
     if (o->plan_file) { // mix, replay
         json_object_set_new(root, "file", json_string(o->plan_file));
         json_object_set_new(root, "speed", json_real(o->speed));
