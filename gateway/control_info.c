@@ -49,18 +49,28 @@ static json_t *cpus_json(const struct host_plan *plan) {
     return list;
 }
 
-// Every address speaks every protocol: the path of the upgrade chooses.
+static void put_address(json_t *list, const struct config_address *address, const char *protocol,
+                        const char *path) {
+    char text[CONFIG_ADDRESS_TEXT_SIZE];
+    json_t *one = json_pack("{s:s, s:s}", "address", config_address_encode(address, text),
+                            "protocol", protocol);
+    if (path)
+        json_object_set_new(one, "path", json_string(path));
+    json_array_append_new(list, one);
+}
+
+// Every address of --listen speaks every protocol: the first byte and the upgrade's path choose.
 static json_t *listen_json(const struct config *config) {
     json_t *list = json_array();
-    char address[CONFIG_ADDRESS_TEXT_SIZE];
     for (uint32_t i = 0; i < config->listen_count; i++) {
-        config_address_encode(&config->listen[i], address);
-        json_array_append_new(list, json_pack("{s:s, s:s, s:s}", "address", address, "protocol",
-                                              "phoenix", "path", "/socket/websocket"));
+        put_address(list, &config->listen[i], "phoenix", "/socket/websocket");
+        put_address(list, &config->listen[i], "mqtt", NULL);
+        put_address(list, &config->listen[i], "mqtt-ws", "/mqtt");
         if (config->echo)
-            json_array_append_new(list, json_pack("{s:s, s:s, s:s}", "address", address, "protocol",
-                                                  "ws-echo", "path", "/echo"));
+            put_address(list, &config->listen[i], "ws-echo", "/echo");
     }
+    for (uint32_t i = 0; i < config->listen_mqtt_count; i++)
+        put_address(list, &config->listen_mqtt[i], "mqtt", NULL);
     return list;
 }
 

@@ -4,7 +4,8 @@
 //
 //   name "fairlead", version, build, pid, started, uptime_s, kernel, machine
 //   schedulers, cpus, lanes (of all schedulers), io_uring {feature: bool}
-//   limits {name: number}, listen [{address, path, protocol}], control
+//   limits {name: number}, listen [{address, path (of an upgrade), protocol}],
+//   control
 //
 // Fields are only ever added. Answered as /metrics is. The control plane's thread only.
 #ifndef FAIRLEAD_CONTROL_INFO_H

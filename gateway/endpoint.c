@@ -105,7 +105,7 @@ static enum conn_state state_of_path(const struct config *config, struct bytes p
 
 // [MQTT-6.0.0-3], [MQTT-6.0.0-4]: the client must offer it, and is answered with it.
 static struct http1_refusal check_subprotocol(const struct http1_request *request) {
-    if (http1_list_has(request->ws_protocol, "mqtt"))
+    if (ws_handshake_decode_offer(request->ws_protocol).has_mqtt)
         return allowed;
     return (struct http1_refusal){400, "subprotocol mqtt is not offered"};
 }

@@ -301,17 +301,31 @@ bool host_bind_policy(const struct config *config, char *error) {
     for (uint32_t i = 0; i < config->listen_count; i++)
         if (!bind_is_allowed(&config->listen[i], "listen", error))
             return false;
+    for (uint32_t i = 0; i < config->listen_mqtt_count; i++)
+        if (!bind_is_allowed(&config->listen_mqtt[i], "listen-mqtt", error))
+            return false;
     return bind_is_allowed(&config->control, "control", error) &&
            bind_is_allowed(&config->page, "page", error);
+}
+
+// "listen=127.0.0.1:8080,[::1]:8080" behind what is there; returns the size used, perhaps beyond
+// the text's.
+static size_t describe_addresses(const char *key, const struct config_address *addresses,
+                                 uint32_t count, char *text, size_t used, size_t text_size) {
+    char address[CONFIG_ADDRESS_TEXT_SIZE];
+    for (uint32_t i = 0; i < count && used < text_size; i++)
+        used += (size_t)snprintf(text + used, text_size - used, "%s%s", i > 0 ? "," : key,
+                                 config_address_encode(&addresses[i], address));
+    return used;
 }
 
 void host_plan_describe(const struct host_plan *plan, const struct config *config, char *text,
                         size_t text_size) {
     char user[32], kernel[32], address[CONFIG_ADDRESS_TEXT_SIZE];
-    size_t used = (size_t)snprintf(text, text_size, "listen=");
-    for (uint32_t i = 0; i < config->listen_count && used < text_size; i++)
-        used += (size_t)snprintf(text + used, text_size - used, "%s%s", i > 0 ? "," : "",
-                                 config_address_encode(&config->listen[i], address));
+    size_t used =
+        describe_addresses("listen=", config->listen, config->listen_count, text, 0, text_size);
+    used = describe_addresses(" listen_mqtt=", config->listen_mqtt, config->listen_mqtt_count, text,
+                              used, text_size);
     if (used >= text_size)
         return;
     bytes_text(plan->memory_user_bytes, user, sizeof(user));

@@ -154,8 +154,9 @@ static struct mqtt_error check_will(const struct mqtt_connect *connect) {
         return allowed;
     if (!mqtt_topic_is_name(topic))
         return (struct mqtt_error){MQTT_TOPIC_NAME_INVALID, "the will's topic is no topic name"};
-    if (bytes_starts_with(topic, BYTES_LITERAL("$SYS/")))
-        return (struct mqtt_error){MQTT_TOPIC_NAME_INVALID, "the will's topic: $SYS is read only"};
+    if (topic.data[0] == '$')
+        return (struct mqtt_error){MQTT_TOPIC_NAME_INVALID,
+                                   "the will's topic: what begins with $ is read only"};
     if (bytes_starts_with(topic, rooms) && !phoenix_room_is_valid(bytes_skip(topic, rooms.size)))
         return (struct mqtt_error){MQTT_TOPIC_NAME_INVALID,
                                    "the will's topic: a room's name has 1 to 128 bytes, no level"};

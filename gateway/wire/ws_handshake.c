@@ -60,7 +60,7 @@ void ws_handshake_encode_key(const uint8_t random[16], uint8_t key[WS_HANDSHAKE_
 struct ws_handshake_offer ws_handshake_decode_offer(struct bytes ws_protocol) {
     struct ws_handshake_offer offer = {.has_phoenix = http1_list_has(ws_protocol, "phoenix")};
     const struct bytes prefix = BYTES_LITERAL(PHOENIX_TOKEN_PREFIX);
-    while (ws_protocol.size > 0 && !offer.token.data) {
+    while (ws_protocol.size > 0) {
         const uint8_t *comma = memchr(ws_protocol.data, ',', ws_protocol.size);
         size_t size = comma ? (size_t)(comma - ws_protocol.data) : ws_protocol.size;
         struct bytes item = bytes_of(ws_protocol.data, size);
@@ -69,7 +69,8 @@ struct ws_handshake_offer ws_handshake_decode_offer(struct bytes ws_protocol) {
         while (item.size > 0 &&
                (item.data[item.size - 1] == ' ' || item.data[item.size - 1] == '\t'))
             item.size--;
-        if (bytes_starts_with(item, prefix))
+        offer.has_mqtt |= bytes_equal_string(item, "mqtt");
+        if (!offer.token.data && bytes_starts_with(item, prefix))
             offer.token = bytes_skip(item, prefix.size);
         ws_protocol = bytes_skip(ws_protocol, comma ? size + 1 : size);
     }

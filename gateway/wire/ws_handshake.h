@@ -22,6 +22,7 @@ void ws_handshake_encode_key(const uint8_t random[16], uint8_t key[WS_HANDSHAKE_
 // What a Sec-WebSocket-Protocol line offers.
 struct ws_handshake_offer {
     bool has_phoenix;   // answer subprotocol "phoenix"
+    bool has_mqtt;      // answer subprotocol "mqtt", as it is written: RFC 6455 compares exactly
     struct bytes token; // authToken as phoenix.js sends it: what follows "base64url.bearer.phx.",
                         // base64 without '='; data NULL: none
 };

@@ -71,13 +71,16 @@ START_TEST(info_lists_echo_where_it_is_spoken) {
     struct control *control = open_with_features();
     for (int echo = 0; echo <= 1; echo++) {
         config.echo = echo == 1;
+        config.listen_mqtt_count = 1; // MQTT alone
         ck_assert_int_eq(get(control, "/info"), 200);
         json_t *root = answer_json();
         const json_t *list = json_object_get(root, "listen");
-        ck_assert_uint_eq(json_array_size(list), config.listen_count * (echo ? 2 : 1));
+        ck_assert_uint_eq(json_array_size(list), config.listen_count * (echo ? 4 : 3) + 1);
         ck_assert_str_eq(string_at(json_array_get(list, 0), "protocol"), "phoenix");
         if (echo)
-            ck_assert_str_eq(string_at(json_array_get(list, 1), "protocol"), "ws-echo");
+            ck_assert_str_eq(string_at(json_array_get(list, 3), "protocol"), "ws-echo");
+        ck_assert_str_eq(string_at(json_array_get(list, 1), "protocol"), "mqtt");
+        ck_assert_str_eq(string_at(json_array_get(list, 2), "path"), "/mqtt");
         json_decref(root);
     }
     control_close(control);

@@ -214,6 +214,28 @@ START_TEST(a_living_connection_tells_its_state_and_rooms) {
 }
 END_TEST
 
+START_TEST(a_connection_tells_what_it_speaks) {
+    struct control *control = open_control();
+    struct control_life *life = add_life(KIND_CONNECTION, "bob", 0);
+    life->state = STATE_OPEN;
+    ck_assert_int_eq(get(control, "/connections"), 200);
+    json_t *root = answer_json();
+    ck_assert_str_eq(string_of(first(root, "connections"), "protocol"), "phoenix");
+    ck_assert_ptr_null(json_object_get(first(root, "connections"), "client_id"));
+    json_decref(root);
+    life->is_mqtt = life->is_mqtt_ws = true;
+    life->mqtt_version = 5;
+    life->client_id = (struct control_name){3, "dev"};
+    ck_assert_int_eq(get(control, "/connections"), 200);
+    root = answer_json();
+    ck_assert_str_eq(string_of(first(root, "connections"), "protocol"), "mqtt 5.0");
+    ck_assert_str_eq(string_of(first(root, "connections"), "over"), "websocket");
+    ck_assert_str_eq(string_of(first(root, "connections"), "client_id"), "dev");
+    json_decref(root);
+    control_close(control);
+}
+END_TEST
+
 START_TEST(what_is_not_recorded_is_said) {
     struct control *control = open_control();
     ck_assert_int_eq(get(control, "/obituaries"), 200);
@@ -252,4 +274,5 @@ UNIT_MAIN("gateway/control_lives", a_slip_in_the_question_is_refused_with_its_cu
           what_is_asked_for_reaches_the_cores_as_it_was_meant,
           an_obituary_tells_dates_and_words_the_oldest_event_first,
           the_latest_of_all_cores_come_first, a_living_connection_tells_its_state_and_rooms,
-          what_is_not_recorded_is_said, actors_are_told_by_core_and_kind)
+          a_connection_tells_what_it_speaks, what_is_not_recorded_is_said,
+          actors_are_told_by_core_and_kind)

@@ -150,8 +150,9 @@ END_TEST
 
 START_TEST(binds_beyond_loopback_need_the_flag) {
     static const char *const options[] = {"--listen=0.0.0.0:1", "--listen=[::]:1",
-                                          "--control=192.0.2.1:1", "--page=0.0.0.0:1"};
-    for (size_t i = 0; i < 4; i++) {
+                                          "--control=192.0.2.1:1", "--page=0.0.0.0:1",
+                                          "--listen-mqtt=0.0.0.0:1883"};
+    for (size_t i = 0; i < 5; i++) {
         struct options decoded;
         char *argv[] = {(char *)(uintptr_t)options[i], (char *)(uintptr_t) "--allow-anonymous"};
         ck_assert(options_decode(&decoded, 1, argv, error));
@@ -179,6 +180,10 @@ START_TEST(the_startup_line_names_what_was_chosen) {
                          "listen=127.0.0.1:8080 control=127.0.0.1:8081 schedulers=2 lanes=8 "
                          "connections_max=100000 memory_max_idle=\"24 MiB here + 375 MiB") == text,
                   "%s", text);
+    config.listen_mqtt_count = 2;
+    config.listen_mqtt[0] = config.listen_mqtt[1] = config.listen[0];
+    host_plan_describe(&plan, &config, text, sizeof(text));
+    ck_assert_ptr_nonnull(strstr(text, "8080 listen_mqtt=127.0.0.1:8080,127.0.0.1:8080 control="));
     for (size_t size = 1; size < sizeof(text); size += 7)
         host_plan_describe(&plan, &config, text, size);
 }

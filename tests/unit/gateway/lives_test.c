@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 
 #include "gateway/lives.h"
+#include "gateway/wire/mqtt_connect.h"
 
 #define JOIN(room) "[\"1\",\"1\",\"room:" room "\",\"phx_join\",{}]"
 
@@ -164,6 +165,42 @@ START_TEST(the_living_are_found_with_state_and_rooms) {
 }
 END_TEST
 
+START_TEST(a_living_mqtt_client_tells_its_version_and_id_cut_at_a_character) {
+    uint8_t id[130], packet[256];
+    open_rig(8);
+    memset(id, 'i', sizeof(id));
+    memcpy(id + 127, "€", 3);
+    struct writer w = writer_on(packet, sizeof(packet));
+    mqtt_encode_connect(&w, &(struct mqtt_connect){.version = MQTT_3_1_1,
+                                                   .is_clean = true,
+                                                   .has_user_name = true,
+                                                   .user_name = BYTES_LITERAL("ada"),
+                                                   .client_id = bytes_of(id, sizeof(id))});
+    uint32_t peer = rig_connect();
+    rig_bytes(peer, bytes_of(packet, 1));
+    ck_assert_uint_eq(connections(&(struct control_who){0}, 8), 1);
+    ck_assert(found[0].is_mqtt);
+    ck_assert_uint_eq(found[0].mqtt_version, 0);
+    rig_bytes(peer, bytes_skip(writer_bytes(&w), 1));
+    rig_turns(2);
+    struct control_who who = who_is("ada");
+    ck_assert_uint_eq(connections(&who, 8), 1);
+    ck_assert_uint_eq(found[0].mqtt_version, MQTT_3_1_1);
+    ck_assert(!found[0].is_mqtt_ws);
+    ck_assert_uint_eq(found[0].client_id.size, 127);
+    struct control_move move = {.who = who, .to_core = 1};
+    uint64_t cursor = 0;
+    while (!lives_move((struct core *)(uintptr_t)as_core(), &move, &cursor))
+        continue;
+    ck_assert_uint_eq(move.found, 1);
+    ck_assert_uint_eq(move.mqtt, 1);
+    ck_assert_uint_eq(move.begun, 0);
+    rig_hangup(peer);
+    rig_turns(4);
+    rig_close();
+}
+END_TEST
+
 START_TEST(a_walk_over_many_goes_in_slices) {
     uint32_t slots = LIVES_SLICE + 1;
     open_rig(slots);
@@ -257,5 +294,6 @@ END_TEST
 UNIT_MAIN("gateway/lives", no_more_tags_are_gathered_than_there_is_room_for,
           the_dead_are_found_by_user_address_and_pid,
           the_rooms_of_events_are_named_while_there_are_such,
-          the_living_are_found_with_state_and_rooms, a_walk_over_many_goes_in_slices,
-          actors_are_counted_with_their_fullest_mailbox)
+          the_living_are_found_with_state_and_rooms,
+          a_living_mqtt_client_tells_its_version_and_id_cut_at_a_character,
+          a_walk_over_many_goes_in_slices, actors_are_counted_with_their_fullest_mailbox)

@@ -162,7 +162,7 @@ START_TEST(an_authentication_method_is_0x8c_mqtt_4_12_0_1) {
 END_TEST
 
 START_TEST(a_will_must_go_where_a_publish_may_go) {
-    static const char *const bad[] = {"a/#", "+", "$SYS/x", "room/", "room/a/b"};
+    static const char *const bad[] = {"a/#", "+", "$SYS/x", "$other", "room/", "room/a/b"};
     mqtt_rig_open();
     struct mqtt_connect connect = connect_5();
     connect.has_will = true;
@@ -307,6 +307,10 @@ START_TEST(mqtt_over_websocket_needs_its_subprotocol_mqtt_6_0_0_3) {
     ck_assert_ptr_nonnull(strstr(answer, "subprotocol mqtt is not offered"));
     peer = rig_connect();
     rig_string(peer, RIG_UPGRADE("/mqtt", "Sec-WebSocket-Protocol: mqttv3.1\r\n"));
+    rig_turn();
+    ck_assert_ptr_nonnull(strstr(rig_answer(peer), "400"));
+    peer = rig_connect();
+    rig_string(peer, RIG_UPGRADE("/mqtt", "Sec-WebSocket-Protocol: MQTT\r\n"));
     rig_turn();
     ck_assert_ptr_nonnull(strstr(rig_answer(peer), "400"));
     peer = rig_connect();

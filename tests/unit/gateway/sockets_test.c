@@ -105,6 +105,27 @@ START_TEST(a_port_in_use_names_its_holder_and_leaves_nothing_open) {
 }
 END_TEST
 
+START_TEST(sockets_of_mqtt_alone_stand_behind_the_others) {
+    choose_ports();
+    config.listen_mqtt[0] = config.page;
+    config.listen_mqtt_count = 1;
+    config.page.port = 0;
+    ck_assert(sockets_open(&sockets, &config, 2, error));
+    for (uint32_t s = 0; s < 2; s++) {
+        ck_assert_int_gt(sockets.data[s][config.listen_count], 0);
+        ck_assert_int_eq(sockets.data[s][config.listen_count + 1], 0);
+    }
+    static struct sockets none;
+    static struct config second;
+    second = config;
+    second.listen_mqtt[0] = config.control; // taken
+    ck_assert(!sockets_open(&none, &second, 2, error));
+    ck_assert_msg(strstr(error, "--listen-mqtt 127.0.0.1:") == error, "%s", error);
+    config.listen_mqtt_count = 0;
+    sockets_close(&sockets);
+}
+END_TEST
+
 UNIT_MAIN("gateway/sockets", every_scheduler_has_a_socket_per_address_on_its_port,
-          sockets_are_inherited_only_while_asked_to,
+          sockets_are_inherited_only_while_asked_to, sockets_of_mqtt_alone_stand_behind_the_others,
           a_port_in_use_names_its_holder_and_leaves_nothing_open)
