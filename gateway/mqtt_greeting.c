@@ -90,11 +90,9 @@ void mqtt_greeting_refuse(struct gateway *gateway, uint32_t index, uint8_t versi
 
 // A CONNECT that cannot be read: 5.0 is told [MQTT-3.1.4-2]; 3.1.1 wants no CONNACK [3.1.1:
 // MQTT-3.1.4-1], except for a version that is not spoken here.
-static void refuse_unread(struct gateway *gateway, uint32_t index, uint8_t version,
-                          const struct mqtt_error *error) {
-    bool is_told = version >= MQTT_5 || error->reason == MQTT_UNSUPPORTED_PROTOCOL_VERSION;
-    if (is_told) {
-        mqtt_greeting_refuse(gateway, index, version, error->reason, error->cause);
+static void refuse_unread(struct gateway *gateway, uint32_t index, const struct refusal *error) {
+    if (error->version >= MQTT_5 || error->reason == MQTT_UNSUPPORTED_PROTOCOL_VERSION) {
+        refuse(gateway, index, error);
         return;
     }
     count_refusal(gateway, error->reason);
@@ -116,7 +114,7 @@ void mqtt_greeting_on_bad_header(struct gateway *gateway, uint32_t index, struct
     at++;
     if (at + sizeof(name) < input.size && memcmp(input.data + at, name, sizeof(name)) == 0)
         version = input.data[at + sizeof(name)];
-    refuse_unread(gateway, index, version, error);
+    refuse_unread(gateway, index, &(struct refusal){version, 0, error->reason, error->cause});
 }
 
 // --- what is asked for ---------------------------------------------------------------------------
@@ -304,7 +302,9 @@ enum mqtt_next mqtt_greeting_on_connect(struct gateway *gateway, uint32_t index,
     struct mqtt_error error;
     if (mqtt_decode_connect(body, &connect, &error) != MQTT_OK) {
         uint8_t version = connect.version ? connect.version : connect.version_byte;
-        refuse_unread(gateway, index, version, &error);
+        uint32_t size_max = connect.properties.packet_bytes_max; // as far as it could be read
+        refuse_unread(gateway, index,
+                      &(struct refusal){version, size_max, error.reason, error.cause});
         return MQTT_STOP;
     }
     if (gateway->drain_begin_ns)

@@ -235,6 +235,10 @@ START_TEST(connack_is_never_larger_than_the_client_takes_mqtt_3_1_2_24) {
     EXPECT_ACCEPTED(&connect, "start c user c expiry 0 alive 20; resume; ");
     connect.properties.packet_bytes_max = 15;
     ck_assert_str_eq(answer_to(&connect), "2003009500");
+    connect.properties.packet_bytes_max = 16;
+    connect.has_will = true;
+    connect.will.topic = BYTES_LITERAL("#");
+    ck_assert_str_eq(answer_to(&connect), "2003009000");
     mqtt_rig_close();
 }
 END_TEST
