@@ -260,7 +260,8 @@ void receive_delivery(struct run *run, uint32_t index, const struct stamp *stamp
     const struct client *client = &run->clients[index];
     bool is_ours = stamp->publisher - run->options.first_user < run->options.connections;
     bool is_new = take_number(run, index, stamp, sequence, is_ours);
-    receive_sequence(run, index, sequence);
+    if (is_ours)
+        receive_sequence(run, index, sequence);
     r->foreign += !is_ours;
     if (UNLIKELY(client->role == LAYOUT_SLOW))
         record_slow(run, stamp);
@@ -288,7 +289,6 @@ void receive_redelivery(struct run *run, uint32_t index, const struct stamp *sta
 
 void receive_foreign(struct run *run, uint32_t index, uint64_t sequence) {
     run->result->foreign++;
-    receive_sequence(run, index, sequence);
     if (run->numbers == RUN_NUMBERS_SERVER && sequence != 0)
         (void)verify_take(&run->clients[index].verify, &run->result->verify, sequence, true);
 }

@@ -31,7 +31,8 @@ void receive_accepted(struct run *run, uint32_t index, const struct stamp *stamp
 // The answer is a refusal; one of the two follows.
 void receive_rejection(struct run *run, struct bytes reason);
 
-// The server gave this number to a message of the client's room.
+// The server gave this number to a message of ours in the client's room: at the end everybody must
+// have come so far. Others may go on talking then.
 void receive_sequence(struct run *run, uint32_t index, uint64_t sequence);
 
 // A room's message for one member; sequence 0: the server numbers nothing.

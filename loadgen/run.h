@@ -76,7 +76,7 @@ struct client {
 _Static_assert(sizeof(struct client) == 64, "the memory that the header promises");
 
 struct room {
-    uint64_t last_sequence; // highest of the server's numbers that anybody saw
+    uint64_t last_sequence; // highest of the server's numbers of our messages
     uint32_t live;          // members
     uint32_t stable;        // of them: neither slow nor coming and going; messages are due to these
     uint32_t published;     // by this process

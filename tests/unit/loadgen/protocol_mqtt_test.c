@@ -253,6 +253,28 @@ START_TEST(mqtt_counts_loss_duplicates_and_order_by_the_servers_numbers) {
 }
 END_TEST
 
+START_TEST(mqtt_what_others_said_last_is_missing_to_nobody) {
+    BEGIN("rooms");
+    join();
+    client_on_open(&run, 1, 1);
+    put_connack(0, 0);
+    put_suback(65534, 0);
+    put_publish((struct made){.number = 1, .sequence = 11});
+    feed_to(1, 0, server.size);
+    server.size = 0;
+    run.rooms[0].published = 1;
+    put_publish((struct made){.number = 1, .sequence = 11});
+    put_publish((struct made){.sequence = 12});
+    put_publish((struct made){.publisher = 77, .number = 9, .sequence = 13}); // another tool's
+    feed();
+    receive_finish(&run);
+    ck_assert_uint_eq(result.foreign, 2);
+    ck_assert_uint_eq(result.verify.received, 4);
+    nothing_is_wrong();
+    fake_end();
+}
+END_TEST
+
 START_TEST(mqtt_a_member_that_gets_nothing_at_all_misses_everything) {
     BEGIN("rooms");
     join();
@@ -438,6 +460,7 @@ UNIT_MAIN("loadgen/protocol_mqtt", mqtt_says_hello_and_joins_as_the_options_say,
           mqtt_requests_are_matched_by_their_packet_identifiers,
           mqtt_times_heartbeats_in_their_order, mqtt_leaves_and_joins_again,
           mqtt_counts_loss_duplicates_and_order_by_the_servers_numbers,
+          mqtt_what_others_said_last_is_missing_to_nobody,
           mqtt_a_member_that_gets_nothing_at_all_misses_everything,
           mqtt_redeliveries_are_no_duplicates_and_duplicates_are,
           mqtt_of_a_shared_group_exactly_one_gets_each_message,
