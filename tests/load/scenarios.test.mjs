@@ -11,6 +11,7 @@ describe("against the gateway", () => {
   let gateway;
   before(async () => { gateway = await startGateway(); });
   after(() => gateway.finish());
+  const mqttUrl = () => `mqtt://127.0.0.1:${gateway.port}`; // the same port
 
   it("a storm ends well", async () => {
     const run = await load(["storm", "--connections", "200", "--room-size", "20", "--rate", "100", "--warmup-s", "0.3", "--duration-s", "3",
@@ -73,5 +74,43 @@ describe("against the gateway", () => {
     assert.ok(counters.churn_leaves > 40);
     assert.equal(run.json.connections.live_at_end, 120, "30 % in the evening");
     assert.ok(run.json.latency_ns.slow_readers.count > 0);
+  });
+
+  // Short, and everything that MQTT has beside: the truth server's tests (mqtt.test.mjs) know the faults.
+  const short = ["--connections", "100", "--room-size", "20", "--rate", "100", "--warmup-s", "0.3", "--duration-s", "1.5"];
+
+  for (const [name, args] of [
+    ["a room at QoS 0", ["rooms"]],
+    ["a room at QoS 2, 3.1.1, several talkers", ["rooms", "--qos", "2", "--mqtt-version", "3.1.1", "--talkers", "3"]],
+    ["plain topics at QoS 1, with churn", ["rooms", "--qos", "1", "--topic-prefix", "bench/", "--churn-rate", "20"]],
+    ["a shared group", ["rooms", "--qos", "1", "--topic-prefix", "bench/", "--shared-group", "g"]],
+    ["requests", ["echo", "--qos", "2"]],
+  ])
+    it(`MQTT: ${name}: nothing is lost, nothing comes twice`, async () => {
+      const [scenario, ...rest] = args;
+      const run = await load([scenario, ...short, ...rest, "--target", mqttUrl()]);
+      assertNoFault(run);
+      assert.ok(run.json.messages.received_all > 100);
+    });
+
+  it("MQTT: a storm over WebSocket ends well, and each will comes once", async () => {
+    const run = await load(["storm", ...short, "--duration-s", "3", "--qos", "1", "--will", "--will-watchers", "2", "--protocol", "mqtt-ws",
+      "--target", `${mqttUrl().replace("mqtt:", "ws:")}/mqtt`]);
+    assertNoFault(run);
+    const { storm_cut, storm_back, wills_due, wills_received, wills_twice, wills_wrong } = run.json.counters;
+    assert.deepEqual([storm_cut, storm_back, wills_due, wills_received, wills_twice, wills_wrong], [50, 50, 100, 100, 0, 0]);
+  });
+
+  it("MQTT and Phoenix members of one room see one sequence", async () => {
+    const room = ["--connections", "20", "--room-size", "20", "--rate", "50", "--warmup-s", "0.5", "--duration-s", "2", "--straggler-s", "1"];
+    const runs = await Promise.all([
+      load(["rooms", ...room, "--qos", "1", "--target", mqttUrl()]),
+      load(["rooms", ...room, "--event", "shout", "--first-user", "1000", "--target", gateway.websocketUrl]),
+    ]);
+    for (const run of runs) {
+      assertNoFault(run);
+      assert.equal(run.json.checks.server_numbers, true);
+      assert.ok(run.json.counters.foreign > 0, "each has the other's messages");
+    }
   });
 });
