@@ -60,12 +60,12 @@ static uint32_t subscriptions_max(const struct serve_shared *shared) {
 static int open_topics(struct core *core) {
     const struct serve_shared *shared = core->shared;
     const struct config *config = shared->config;
-    // What is retained may all lie below one first level, and so with one owner.
     const struct topics_config topics = {
         .core_count = shared->plan->scheduler_count,
         .subscriptions_max = subscriptions_max(shared),
         .retained_max = config->mqtt_retained_max,
         .retained_bytes_max = config->mqtt_retained_bytes_max,
+        .core_counters = shared->counters,
         .turn_deliveries_max = shared->sizes.turn_deliveries_max,
         .publishes_max = shared->sizes.publishes_max,
         .seed = shared->seed,

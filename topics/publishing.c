@@ -84,6 +84,29 @@ static bool share_all(struct topics *topics, uint64_t payload, uint32_t node_cou
     return has_any;
 }
 
+// What other owners hold is not to be had here.
+static void bound_retained(struct topics *topics) {
+    const struct topics_config *config = &topics->config;
+    uint64_t count = 0, bytes = 0;
+    for (uint32_t core = 0; config->core_counters && core < config->core_count; core++) {
+        if (core == topics->scheduler->core)
+            continue;
+        count += counter_read(config->core_counters[core], COUNTER_MQTT_RETAINED);
+        bytes += counter_read(config->core_counters[core], COUNTER_MQTT_RETAINED_BYTES);
+    }
+    topics->retained.messages_max =
+        count < config->retained_max ? config->retained_max - (uint32_t)count : 0;
+    topics->retained.bytes_max =
+        bytes < config->retained_bytes_max ? config->retained_bytes_max - bytes : 0;
+}
+
+static bool keep(struct topics *topics, uint64_t payload) {
+    bound_retained(topics);
+    bool is_kept = retained_store(&topics->retained, &topics->path, payload);
+    topics_count_retained(topics);
+    return is_kept;
+}
+
 // At the owner; topics->path is the topic's. The payload stays the caller's.
 static enum topics_refusal accept(struct topics *topics, uint64_t payload, bool is_answered,
                                   bool *has_subscribers) {
@@ -95,15 +118,13 @@ static enum topics_refusal accept(struct topics *topics, uint64_t payload, bool 
     *has_subscribers = false;
     if (cores != 0 && is_backed_up(topics, cores))
         return TOPICS_BUSY;
-    if (message.is_retained && !retained_store(&topics->retained, &topics->path, payload)) {
+    if (message.is_retained && !keep(topics, payload)) {
         // Whoever is told of it is refused; who is not loses the retained copy alone: QoS 0 may
         // [MQTT-3.3.1-7 of 3.1.1].
         if (is_answered)
             return TOPICS_MEMORY;
         counter_add(counters_of(topics), COUNTER_MQTT_RETAINED_LOST, 1);
     }
-    if (message.is_retained)
-        counter_set(counters_of(topics), COUNTER_MQTT_RETAINED, topics->retained.count);
     counter_add(counters_of(topics), COUNTER_MQTT_TOPIC_PUBLISHES, 1);
     relay(topics, payload, cores);
     bool is_shared = share_all(topics, payload, node_count);

@@ -107,7 +107,7 @@ bool retained_store(struct retained *retained, const struct topic_path *topic, u
     bool is_new = !former || former->payload == PAYLOAD_NONE;
     size_t bytes = retained->bytes - (is_new ? 0 : former->size);
     if ((is_new && retained->count >= retained->messages_max) ||
-        size > retained->bytes_max - bytes || size > SIZE_MAX_OF_ONE)
+        bytes + size > retained->bytes_max || size > SIZE_MAX_OF_ONE)
         return false;
     index = open_node(retained, topic);
     if (index == SLAB_NONE)
@@ -279,6 +279,6 @@ void retained_validate(const struct retained *retained) {
         count += node->payload != PAYLOAD_NONE;
         bytes += node->size;
     }
-    CHECKF(count == retained->count && bytes == retained->bytes && bytes <= retained->bytes_max,
-           "%u retained, %u counted", retained->count, count);
+    CHECKF(count == retained->count && bytes == retained->bytes, "%u retained, %u counted",
+           retained->count, count);
 }

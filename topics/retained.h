@@ -30,7 +30,7 @@ _Static_assert(sizeof(struct retained_node) == 64, "as the header says");
 struct retained {
     struct topic_levels levels;
     struct scheduler *scheduler;
-    uint32_t messages_max;
+    uint32_t messages_max; // may be lowered below what there is: then nothing is added
     size_t bytes_max;
     uint32_t count;
     size_t bytes;

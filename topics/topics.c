@@ -115,6 +115,12 @@ uint32_t topics_owner_core(const struct topics_config *config, struct bytes topi
     return (uint32_t)((hash >> 32) * config->core_count >> 32);
 }
 
+void topics_count_retained(struct topics *topics) {
+    struct counters *counters = topics->scheduler->counters;
+    counter_set(counters, COUNTER_MQTT_RETAINED, topics->retained.count);
+    counter_set(counters, COUNTER_MQTT_RETAINED_BYTES, topics->retained.bytes);
+}
+
 bool topics_flush(struct topics *topics) {
     uint32_t budget = topics->config.turn_deliveries_max;
     uint32_t replay_budget = topics->config.turn_deliveries_max / 4 + 2;
@@ -122,7 +128,7 @@ bool topics_flush(struct topics *topics) {
     has_work |= fanout_flush(topics, &budget);
     if (topics->retained.expiring_count > 0) {
         retained_sweep(&topics->retained, SWEEP_NODES);
-        counter_set(topics->scheduler->counters, COUNTER_MQTT_RETAINED, topics->retained.count);
+        topics_count_retained(topics);
     }
     if (topics->is_paused && !fanout_is_full(&topics->fanout)) {
         topics->is_paused = false;

@@ -28,9 +28,12 @@
 
 struct topics_config {
     uint32_t core_count;
-    uint32_t subscriptions_max;   // on this core
-    uint32_t retained_max;        // messages, on this core as owner
-    size_t retained_bytes_max;    // of topics and bodies, on this core as owner
+    uint32_t subscriptions_max; // on this core
+    uint32_t retained_max;      // messages
+    size_t retained_bytes_max;  // of topics, bodies and properties
+    // All cores' counters, by core: retained_… bound all owners together (what is retained may all
+    // lie below one first level). Races let in one more per core. NULL: this core alone.
+    const struct counters *const *core_counters;
     uint32_t turn_deliveries_max; // in one topics_flush; 0: 16384
     uint32_t jobs_max;            // 0: 4096
     uint32_t

@@ -26,4 +26,7 @@ struct topics {
     struct topic_path path;    // of the topic or filter that is looked at
 };
 
+// After what is retained has changed.
+void topics_count_retained(struct topics *topics);
+
 #endif

@@ -227,6 +227,7 @@
       "memory was out")                                                                            \
     X(MQTT_SUBSCRIPTIONS, "mqtt_subscriptions", "", "subscriptions outside rooms", "")             \
     X(MQTT_RETAINED, "mqtt_retained", "", "retained messages outside rooms", "")                   \
+    X(MQTT_RETAINED_BYTES, "mqtt_retained_bytes", "", "their topics, properties and payloads", "") \
     X(MQTT_RETAINED_LOST, "mqtt_retained_lost_total", "",                                          \
       "retained messages outside rooms that could not be kept, or not be replayed",                \
       "raise --mqtt-retained-max or --mqtt-retained-bytes-max")                                    \

@@ -84,6 +84,7 @@ void world_validate(struct world *world) {
         streams_validate(&core->streams);
         blocks_validate(&core->blocks);
         validate_chat(&core->chat);
+        topics_validate(&core->topics);
     }
 }
 

@@ -92,6 +92,7 @@ struct world {
     bool has_no_memory; // for parcels
     bool is_crowded;    // subscriptions that are in no client's `held`
     struct core cores[CORES_MAX];
+    const struct counters *counters[CORES_MAX];
     struct client clients[CLIENTS_MAX];
     struct sent *sent;
     uint32_t sent_count;
@@ -231,6 +232,7 @@ struct rig_config {
     uint32_t turn_deliveries_max;
     uint32_t jobs_max;
     uint32_t publishes_max;
+    bool bounds_all;         // retained_max is for all cores together
     uint32_t ring_cells;     // 0: 256
     size_t blocks_bytes_max; // 0: 64 MiB
 };
@@ -238,6 +240,7 @@ struct rig_config {
 static void core_open(struct world *world, uint32_t id, const struct rig_config *config) {
     struct core *core = &world->cores[id];
     core->world = world;
+    world->counters[id] = &core->counters;
     size_t blocks_bytes_max = config->blocks_bytes_max ? config->blocks_bytes_max : 64u << 20;
     ck_assert_int_eq(blocks_init(&core->blocks, &core->ledger, blocks_bytes_max), 0);
     const struct scheduler_config scheduler = {.core = (uint8_t)id, .message_cells_max = 1u << 18};
@@ -252,6 +255,7 @@ static void core_open(struct world *world, uint32_t id, const struct rig_config 
         .turn_deliveries_max = config->turn_deliveries_max,
         .jobs_max = config->jobs_max,
         .publishes_max = config->publishes_max,
+        .core_counters = config->bounds_all ? world->counters : NULL,
         .seed = 42,
     };
     ck_assert_int_eq(topics_init(&core->topics, &topics, &core->scheduler, &core->ledger, core), 0);

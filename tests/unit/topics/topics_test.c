@@ -474,6 +474,34 @@ START_TEST(topics_refuse_to_retain_beyond_the_bound_and_say_so) {
 }
 END_TEST
 
+START_TEST(topics_retain_no_more_on_all_cores_together_than_they_may) {
+    const struct rig_config config = {.core_count = 3, .retained_max = 5, .bounds_all = true};
+    struct world *world = world_open(&config);
+    uint32_t owners = 0;
+    char topic[8];
+    for (uint32_t i = 0; i < 12; i++) {
+        snprintf(topic, sizeof(topic), "%u", i);
+        struct publish publish = {.by = 0, .topic = topic, .is_retained = true, .note = 1};
+        uint32_t before = world->clients[0].refused_count;
+        bool is_taken = client_publish(world, &publish) > 0;
+        world_settle(world);
+        ck_assert_int_eq(is_taken && world->clients[0].refused_count == before, i < 5);
+        owners |= i < 5 ? 1u << owner_of(world, topic) : 0;
+    }
+    ck_assert_int_gt(__builtin_popcount(owners), 1);
+    ck_assert_uint_eq(world_sum(world, COUNTER_MQTT_RETAINED), 5);
+    ck_assert_uint_eq(world_sum(world, COUNTER_MQTT_RETAINED_BYTES), 5 * (1 + 4 + 4));
+    struct publish clear = {.by = 0, .topic = "0", .is_retained = true, .is_empty = true};
+    (void)client_publish(world, &clear);
+    world_settle(world);
+    struct publish publish = {.by = 0, .topic = "7", .is_retained = true};
+    (void)client_publish(world, &publish);
+    world_settle(world);
+    ck_assert_uint_eq(world_sum(world, COUNTER_MQTT_RETAINED), 5);
+    world_close(world);
+}
+END_TEST
+
 START_TEST(topics_answer_each_change_also_those_that_come_while_one_waits) {
     struct world *world = world_open(&three_cores);
     struct publish publish = {.by = 0, .topic = "a", .is_retained = true};
@@ -703,6 +731,7 @@ UNIT_MAIN("topics/topics", topics_delivers_to_whom_the_filter_matches_and_to_nob
           topics_owner_refuses_what_a_core_that_sleeps_could_not_take,
           topics_replay_what_is_retained_before_the_confirmation,
           topics_refuse_to_retain_beyond_the_bound_and_say_so,
+          topics_retain_no_more_on_all_cores_together_than_they_may,
           topics_answer_each_change_also_those_that_come_while_one_waits,
           topics_give_each_member_of_a_group_its_turn_on_whatever_core,
           topics_prefer_members_that_are_online_and_take_others_when_there_is_none,
