@@ -366,7 +366,7 @@ static enum stream_push_result push(struct gateway *gateway, uint32_t stream, ui
     enum stream_push_result result = stream_push(streams, stream_handle(streams, stream), parcel);
     parcel_unref(gateway->parts.blocks, parcel);
     if (result == STREAM_PUSH_OK)
-        gateway_count(gateway, COUNTER_FRAMES_OUT);
+        gateway_count(gateway, COUNTER_MQTT_PUBLISHES_OUT);
     return result;
 }
 

@@ -221,7 +221,7 @@
     X(MQTT_PUBLISHES_REFUSED, "mqtt_publishes_refused_total", "",                                  \
       "PUBLISHes, and wills, that were not passed on", "see the reasons in docs/PROTOCOL.md")      \
     X(MQTT_PUBLISHES_OUT, "mqtt_publishes_sent_total", "",                                         \
-      "PUBLISHes queued, redelivered ones not counted", "")                                        \
+      "PUBLISHes queued, redelivered ones too", "")                                                \
     X(MQTT_REJOINS_FAILED, "mqtt_rejoins_failed_total", "",                                        \
       "rooms that ended and could not be joined again: the connection was closed",                 \
       "memory was out")                                                                            \

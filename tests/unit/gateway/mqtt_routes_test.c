@@ -104,6 +104,118 @@ START_TEST(more_than_the_receive_maximum_ends_the_connection) { // [MQTT-3.3.4-7
 }
 END_TEST
 
+START_TEST(a_subscription_identifier_is_not_for_clients_to_send) { // [MQTT-3.3.4-6]
+    static const uint8_t packet[] = {0x30, 6, 0, 1, 't', 2, 0x0b, 1};
+    peers_open();
+    struct peer five = peer_5("five");
+    rig_bytes(five.at, bytes_of(packet, sizeof(packet)));
+    rig_turns(2);
+    EXPECT(five, "DISCONNECT 82\n");
+    peers_close();
+}
+END_TEST
+
+START_TEST(what_is_refused_where_it_belongs_is_told_or_ends_the_connection) {
+    peers_open();
+    rig.topics.retained.bytes_max = 0;
+    struct peer five = peer_5("five"), three = peer_3("three");
+    SAY(five, .topic = "t", .body = "1", .qos = 1, .id = 7, .is_retained = true);
+    EXPECT(five, "PUBACK 7 97\n");
+    SAY(five, .topic = "t", .body = "1", .qos = 2, .id = 7, .is_retained = true);
+    EXPECT(five, "PUBREC 7 97\n");
+    peer_ack(&five, MQTT_PUBREL, 7); // a refused one is over [MQTT-4.3.3-4]
+    EXPECT(five, "PUBCOMP 7 92\n");
+    SAY(five, .topic = "t", .body = "1", .is_retained = true);
+    EXPECT(five, "");
+    SAY(three, .topic = "t", .body = "1", .qos = 1, .id = 7, .is_retained = true);
+    EXPECT(three, "");
+    rig_wait_ms(100);
+    ck_assert(!rig.peers[three.at].is_open);
+    ck_assert(rig.peers[five.at].is_open);
+    peers_close();
+}
+END_TEST
+
+START_TEST(a_publish_that_is_too_early_waits_and_is_taken_later) {
+    peers_open();
+    struct peer from = peer_3("from"), to = peer_3("to");
+    SUBSCRIBE(to, FILTER("room/r"));
+    (void)peer_heard(&to);
+    rig.chat.config.publishes_max = 2; // of this core, not answered yet
+    struct writer w = PEER_WRITER;
+    for (uint16_t id = 1; id <= 6; id++) {
+        const struct mqtt_publish publish = {.version = MQTT_3_1_1,
+                                             .qos = 1,
+                                             .packet_id = id,
+                                             .topic = BYTES_LITERAL("room/r"),
+                                             .payload = BYTES_LITERAL("1")};
+        mqtt_encode_publish_head(&w, &publish, (struct bytes){0});
+        writer_put(&w, publish.payload);
+    }
+    peer_send(&from, &w);
+    rig_turns(2);
+    EXPECT(from, "PUBACK 1 00\nPUBACK 2 00\n");
+    ck_assert(rig.peers[from.at].is_paused);
+    rig_wait_ms(400);
+    EXPECT(from, "PUBACK 3 00\nPUBACK 4 00\nPUBACK 5 00\nPUBACK 6 00\n");
+    ck_assert_uint_eq(strlen(peer_heard(&to)), 6 * strlen("room/r=1 q0\n"));
+    ck_assert_uint_eq(RIG_COUNT(MQTT_PUBLISHES_1), 6); // counted once each
+    peers_close();
+}
+END_TEST
+
+static void say_and_hang_up(const struct peer *peer, uint16_t id, uint8_t qos) {
+    const struct mqtt_publish publish = {.version = MQTT_5,
+                                         .qos = qos,
+                                         .packet_id = id,
+                                         .topic = BYTES_LITERAL("t"),
+                                         .payload = BYTES_LITERAL("1")};
+    struct writer w = PEER_WRITER;
+    mqtt_encode_publish_head(&w, &publish, (struct bytes){0});
+    writer_put(&w, publish.payload);
+    peer_send(peer, &w);
+    rig_hangup(peer->at);
+}
+
+// CONNECT and the PUBLISH again in one read, before the answer to the first could come.
+static struct peer come_and_say_again(const char *client_id, uint16_t id, uint8_t qos) {
+    struct peer peer = {.version = MQTT_5, .at = rig_connect()};
+    struct mqtt_connect connect = {
+        .version = MQTT_5, .keep_alive_s = 600, .client_id = bytes_from_string(client_id)};
+    MQTT_PROPERTIES_SET(&connect.properties, session_expiry_s, 3600);
+    const struct mqtt_publish publish = {.version = MQTT_5,
+                                         .qos = qos,
+                                         .packet_id = id,
+                                         .is_duplicate = true,
+                                         .topic = BYTES_LITERAL("t"),
+                                         .payload = BYTES_LITERAL("1")};
+    struct writer w = PEER_WRITER;
+    mqtt_encode_connect(&w, &connect);
+    mqtt_encode_publish_head(&w, &publish, (struct bytes){0});
+    writer_put(&w, publish.payload);
+    peer_send(&peer, &w);
+    rig_turns(4);
+    return peer;
+}
+
+START_TEST(an_answer_to_a_former_connection_is_nobodys) {
+    struct coming coming = {.id = "kept", .is_kept = true};
+    peers_open();
+    struct peer to = peer_3("to"), from = peer_come(&coming);
+    SUBSCRIBE(to, FILTER("t"));
+    (void)peer_heard(&to);
+    say_and_hang_up(&from, 7, 1);
+    from = come_and_say_again("kept", 7, 1);
+    EXPECT(from, "CONNACK\nPUBACK 7 00\n"); // one, for the second
+    EXPECT(to, "t=1 q0\nt=1 q0\n");         // at least once
+    say_and_hang_up(&from, 8, 2);
+    from = come_and_say_again("kept", 8, 2);
+    EXPECT(from, "CONNACK\nPUBREC 8 00\n");
+    EXPECT(to, "t=1 q0\n"); // exactly once
+    peers_close();
+}
+END_TEST
+
 // --- SUBSCRIBE, UNSUBSCRIBE ----------------------------------------------------------------------
 
 START_TEST(filters_that_cannot_be_are_refused_one_by_one) { // [MQTT-3.9.3-1, -2], [MQTT-4.8.2-1]
@@ -193,6 +305,28 @@ START_TEST(sixteen_subscribes_under_way_are_enough) {
     size_t size = 0;
     for (uint8_t i = 1; i <= 40; i++)
         size += (size_t)snprintf(expected + size, sizeof(expected) - size, "SUBACK %u 00\n", i);
+    EXPECT(five, expected);
+    peers_close();
+}
+END_TEST
+
+START_TEST(a_suback_of_many_filters_has_all_codes) {
+    static struct mqtt_filter filters[600];
+    static char names[600][8], expected[600 * 3 + 16];
+    peers_open();
+    rig.config.mqtt_subscriptions_max = 500;
+    struct peer five = peer_5("five");
+    for (int i = 0; i < 600; i++) {
+        snprintf(names[i], sizeof(names[i]), "f%d", i);
+        filters[i] = (struct mqtt_filter){.text = bytes_from_string(names[i]), .qos = (uint8_t)(i % 3)};
+    }
+    size_t size = (size_t)snprintf(expected, sizeof(expected), "SUBACK 1");
+    for (int i = 0; i < 600; i++)
+        size += (size_t)snprintf(expected + size, sizeof(expected) - size, " %02x",
+                                 i < 500 ? i % 3 : 0x97);
+    snprintf(expected + size, sizeof(expected) - size, "\n");
+    peer_ask(&five, MQTT_SUBSCRIBE, 1, 0, filters, 600);
+    rig_turns(4);
     EXPECT(five, expected);
     peers_close();
 }
@@ -400,6 +534,68 @@ START_TEST(a_room_that_ends_is_joined_again) {
 }
 END_TEST
 
+// What the stream tells of messages that it dropped, when it is sealed.
+static void drop_some(const struct peer *peer) {
+    uint32_t session = conn_at(&rig.gateway, rig_slot(peer->at)->owner)->session;
+    uint32_t member = mqtt_session_at(&rig.gateway, session)->members;
+    rig.peers[peer->at].has_gap = true;
+    rig.peers[peer->at].gap_room = chat_member(&rig.chat, member)->leaf;
+    rig.peers[peer->at].gap_from = 4;
+    rig.peers[peer->at].gap_to = 9;
+}
+
+START_TEST(five_is_told_which_messages_it_lost_and_three_is_not) {
+    peers_open();
+    struct peer five = peer_5("five"), three = peer_3("three");
+    struct peer web = peer_come(&(struct coming){.id = "web", .is_ws = true});
+    struct peer *all[] = {&five, &three, &web};
+    for (int i = 0; i < 3; i++) {
+        SUBSCRIBE(*all[i], FILTER("room/lobby"));
+        (void)peer_heard(all[i]);
+        drop_some(all[i]);
+        UNSUBSCRIBE(*all[i], FILTER("room/lobby")); // its gap is told before the end
+    }
+    EXPECT(five, "room/lobby= q0 gap:4-9\nUNSUBACK 2 00\n");
+    EXPECT(web, "room/lobby= q0 gap:4-9\nUNSUBACK 2 00\n");
+    EXPECT(three, "UNSUBACK 2\n");
+    peers_close();
+}
+END_TEST
+
+START_TEST(what_is_larger_than_a_client_takes_is_not_sent) { // [MQTT-3.1.2-24, -25]
+    peers_open();
+    struct peer small = peer_come(&(struct coming){.id = "small", .packet_bytes_max = 60});
+    struct peer from = peer_3("from");
+    SUBSCRIBE(small, FILTER("room/lobby"), FILTER("room/lobby/$presence"), FILTER("t"));
+    rig_wait_ms(300);
+    EXPECT(small, "SUBACK 1 00 00 00\n"); // its state has more
+    SAY(from, .topic = "room/lobby", .body = "123456789-123456789-123456789-123456789-");
+    SAY(from, .topic = "t", .body = "123456789-123456789-123456789-123456789-123456789-1234567");
+    SAY(from, .topic = "room/lobby", .body = "small");
+    SAY(from, .topic = "t", .body = "small");
+    EXPECT(small, "room/lobby=small q0 seq:2\nt=small q0\n");
+    ck_assert_uint_eq(RIG_COUNT(DROPPED_TOO_LARGE), 2);
+    peers_close();
+}
+END_TEST
+
+START_TEST(wills_go_where_publishes_go) { // [MQTT-3.1.2-8]
+    peers_open();
+    uint32_t ada = phoenix_in_lobby("ada");
+    struct peer to = peer_3("to");
+    SUBSCRIBE(to, FILTER("w"));
+    (void)peer_heard(&to);
+    struct peer one = peer_come(&(struct coming){.id = "one", .will = "room/lobby"});
+    struct peer two = peer_come(&(struct coming){.id = "two", .will = "w"});
+    rig_hangup(one.at);
+    rig_hangup(two.at);
+    rig_turns(4);
+    RIG_EXPECT_FRAME(ada, WEBSOCKET_BINARY, "\x02\x0a\x05room:lobbyshoutwill");
+    EXPECT(to, "w=will q0\n");
+    peers_close();
+}
+END_TEST
+
 START_TEST(who_unsubscribes_in_between_is_not_brought_back) {
     peers_open();
     struct peer five = peer_5("five");
@@ -427,14 +623,20 @@ UNIT_MAIN("gateway/mqtt_routes", a_publish_is_acknowledged_once_it_was_accepted,
           qos_2_sent_again_is_answered_again_and_passed_on_once, topics_of_the_server_are_refused,
           what_no_room_can_be_called_is_an_invalid_topic,
           more_than_the_receive_maximum_ends_the_connection,
+          a_subscription_identifier_is_not_for_clients_to_send,
+          what_is_refused_where_it_belongs_is_told_or_ends_the_connection,
+          a_publish_that_is_too_early_waits_and_is_taken_later,
+          an_answer_to_a_former_connection_is_nobodys,
           filters_that_cannot_be_are_refused_one_by_one, a_session_has_at_most_its_subscriptions,
           an_unsuback_tells_what_was_there,
           what_is_unsubscribed_before_its_suback_is_answered_all_the_same,
-          sixteen_subscribes_under_way_are_enough, phoenix_and_mqtt_members_see_one_sequence,
-          a_member_may_publish_without_being_one,
+          sixteen_subscribes_under_way_are_enough, a_suback_of_many_filters_has_all_codes,
+          phoenix_and_mqtt_members_see_one_sequence, a_member_may_publish_without_being_one,
           a_rooms_retained_message_comes_as_its_subscriber_wants,
           options_of_a_membership_are_replaced,
           mqtt_members_show_in_presence_by_user_else_client_id,
           presence_is_readable_beside_the_room,
           an_offline_session_stays_a_member_and_gets_what_it_missed,
-          a_room_that_ends_is_joined_again, who_unsubscribes_in_between_is_not_brought_back)
+          a_room_that_ends_is_joined_again, five_is_told_which_messages_it_lost_and_three_is_not,
+          what_is_larger_than_a_client_takes_is_not_sent, wills_go_where_publishes_go,
+          who_unsubscribes_in_between_is_not_brought_back)
