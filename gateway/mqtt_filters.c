@@ -242,6 +242,22 @@ static struct outcome subscribe_one(struct gateway *gateway, uint32_t session,
     UNREACHABLE();
 }
 
+// SUBACK and UNSUBACK have a code for each filter, whatever the client takes at most: who asks for
+// more than he can be told is not answered by half [MQTT-3.1.2-24].
+static bool is_answer_too_large(const struct gateway *gateway, uint32_t session,
+                                uint32_t filter_count) {
+    uint32_t size_max = mqtt_session_at(gateway, session)->packet_bytes_max;
+    uint32_t remaining = filter_count + 3; // packet id, no properties
+    return size_max > 0 && 1 + mqtt_variable_size(remaining) + remaining > size_max;
+}
+
+static enum mqtt_next answer_too_large(struct gateway *gateway, uint32_t session) {
+    mqtt_conn_close(gateway, mqtt_session_at(gateway, session)->conn, MQTT_PACKET_TOO_LARGE,
+                    "its answer is over the maximum packet size [MQTT-3.1.2-24]",
+                    COUNTER_CLOSED_TOO_BIG);
+    return MQTT_STOP;
+}
+
 static enum mqtt_next out_of_memory(struct gateway *gateway, uint32_t session) {
     mqtt_conn_close(gateway, mqtt_session_at(gateway, session)->conn, MQTT_QUOTA_EXCEEDED,
                     "out of memory", COUNTER_CLOSED_MEMORY);
@@ -250,6 +266,8 @@ static enum mqtt_next out_of_memory(struct gateway *gateway, uint32_t session) {
 
 enum mqtt_next mqtt_filters_subscribe(struct gateway *gateway, uint32_t session,
                                       const struct mqtt_subscribe *subscribe) {
+    if (is_answer_too_large(gateway, session, subscribe->filter_count))
+        return answer_too_large(gateway, session);
     if (mqtt_pending_count(gateway, session) >= MQTT_PENDING_MAX)
         return MQTT_RETRY;
     uint32_t record =
@@ -311,6 +329,8 @@ enum mqtt_next mqtt_filters_unsubscribe(struct gateway *gateway, uint32_t sessio
                                         const struct mqtt_subscribe *unsubscribe) {
     struct blocks *blocks = gateway->parts.blocks;
     size_t count = unsubscribe->filter_count, size = 2 * count + UNSUBACK_BYTES_AROUND;
+    if (is_answer_too_large(gateway, session, unsubscribe->filter_count))
+        return answer_too_large(gateway, session);
     uint32_t block = blocks_acquire(blocks, size);
     if (block == BLOCK_NONE)
         return out_of_memory(gateway, session);

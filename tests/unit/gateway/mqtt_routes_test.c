@@ -310,6 +310,23 @@ START_TEST(sixteen_subscribes_under_way_are_enough) {
 }
 END_TEST
 
+START_TEST(more_filters_than_can_be_answered_end_the_connection) { // [MQTT-3.1.2-24]
+    static struct mqtt_filter filters[36];
+    peers_open();
+    for (int i = 0; i < 36; i++)
+        filters[i] = (struct mqtt_filter){.text = BYTES_LITERAL("f")};
+    for (int i = 0; i < 2; i++) {
+        enum mqtt_type type = i == 0 ? MQTT_SUBSCRIBE : MQTT_UNSUBSCRIBE;
+        struct peer small = peer_come(&(struct coming){.id = "small", .packet_bytes_max = 40});
+        peer_ask(&small, type, 1, 0, filters, 35); // 40 bytes
+        ck_assert_uint_eq(strlen(peer_heard(&small)), (i == 0 ? 8 : 10) + 35 * 3 + 1);
+        peer_ask(&small, type, 1, 0, filters, 36);
+        EXPECT(small, "DISCONNECT 95\n");
+    }
+    peers_close();
+}
+END_TEST
+
 START_TEST(a_suback_of_many_filters_has_all_codes) {
     static struct mqtt_filter filters[600];
     static char names[600][8], expected[600 * 3 + 16];
@@ -318,7 +335,8 @@ START_TEST(a_suback_of_many_filters_has_all_codes) {
     struct peer five = peer_5("five");
     for (int i = 0; i < 600; i++) {
         snprintf(names[i], sizeof(names[i]), "f%d", i);
-        filters[i] = (struct mqtt_filter){.text = bytes_from_string(names[i]), .qos = (uint8_t)(i % 3)};
+        filters[i] =
+            (struct mqtt_filter){.text = bytes_from_string(names[i]), .qos = (uint8_t)(i % 3)};
     }
     size_t size = (size_t)snprintf(expected, sizeof(expected), "SUBACK 1");
     for (int i = 0; i < 600; i++)
@@ -619,24 +637,22 @@ START_TEST(who_unsubscribes_in_between_is_not_brought_back) {
 }
 END_TEST
 
-UNIT_MAIN("gateway/mqtt_routes", a_publish_is_acknowledged_once_it_was_accepted,
-          qos_2_sent_again_is_answered_again_and_passed_on_once, topics_of_the_server_are_refused,
-          what_no_room_can_be_called_is_an_invalid_topic,
-          more_than_the_receive_maximum_ends_the_connection,
-          a_subscription_identifier_is_not_for_clients_to_send,
-          what_is_refused_where_it_belongs_is_told_or_ends_the_connection,
-          a_publish_that_is_too_early_waits_and_is_taken_later,
-          an_answer_to_a_former_connection_is_nobodys,
-          filters_that_cannot_be_are_refused_one_by_one, a_session_has_at_most_its_subscriptions,
-          an_unsuback_tells_what_was_there,
-          what_is_unsubscribed_before_its_suback_is_answered_all_the_same,
-          sixteen_subscribes_under_way_are_enough, a_suback_of_many_filters_has_all_codes,
-          phoenix_and_mqtt_members_see_one_sequence, a_member_may_publish_without_being_one,
-          a_rooms_retained_message_comes_as_its_subscriber_wants,
-          options_of_a_membership_are_replaced,
-          mqtt_members_show_in_presence_by_user_else_client_id,
-          presence_is_readable_beside_the_room,
-          an_offline_session_stays_a_member_and_gets_what_it_missed,
-          a_room_that_ends_is_joined_again, five_is_told_which_messages_it_lost_and_three_is_not,
-          what_is_larger_than_a_client_takes_is_not_sent, wills_go_where_publishes_go,
-          who_unsubscribes_in_between_is_not_brought_back)
+UNIT_MAIN(
+    "gateway/mqtt_routes", a_publish_is_acknowledged_once_it_was_accepted,
+    qos_2_sent_again_is_answered_again_and_passed_on_once, topics_of_the_server_are_refused,
+    what_no_room_can_be_called_is_an_invalid_topic,
+    more_than_the_receive_maximum_ends_the_connection,
+    a_subscription_identifier_is_not_for_clients_to_send,
+    what_is_refused_where_it_belongs_is_told_or_ends_the_connection,
+    a_publish_that_is_too_early_waits_and_is_taken_later,
+    an_answer_to_a_former_connection_is_nobodys, filters_that_cannot_be_are_refused_one_by_one,
+    a_session_has_at_most_its_subscriptions, an_unsuback_tells_what_was_there,
+    what_is_unsubscribed_before_its_suback_is_answered_all_the_same,
+    sixteen_subscribes_under_way_are_enough, a_suback_of_many_filters_has_all_codes,
+    more_filters_than_can_be_answered_end_the_connection, phoenix_and_mqtt_members_see_one_sequence,
+    a_member_may_publish_without_being_one, a_rooms_retained_message_comes_as_its_subscriber_wants,
+    options_of_a_membership_are_replaced, mqtt_members_show_in_presence_by_user_else_client_id,
+    presence_is_readable_beside_the_room, an_offline_session_stays_a_member_and_gets_what_it_missed,
+    a_room_that_ends_is_joined_again, five_is_told_which_messages_it_lost_and_three_is_not,
+    what_is_larger_than_a_client_takes_is_not_sent, wills_go_where_publishes_go,
+    who_unsubscribes_in_between_is_not_brought_back)
