@@ -26,15 +26,27 @@ static struct bytes name_of(const struct chat *chat, const struct leaf *leaf) {
     return registry_name(&chat->leaves, leaf->name);
 }
 
+static uint32_t encode_message(struct chat *chat, uint32_t index, uint32_t format,
+                               const struct chat_publish *publish, uint64_t sequence) {
+    const struct leaf *leaf = leaf_at(chat, index);
+    uint32_t id =
+        chat_port_encode_message(chat->port, format, name_of(chat, leaf), publish, sequence);
+    if (UNLIKELY(id == BLOCK_NONE || id == CHAT_NOT_SENT))
+        return id;
+    struct parcel *parcel = parcel_at(blocks_of(chat), id);
+    parcel->room = index;
+    parcel->message_count = 1;
+    parcel->sequence_from = sequence;
+    parcel->close_when_over = leaf->close_when_over;
+    return id;
+}
+
 static uint32_t encode(struct chat *chat, uint32_t index, uint32_t format,
                        const struct gather *part) {
-    const struct leaf *leaf = leaf_at(chat, index);
-    struct bytes room = name_of(chat, leaf);
-    uint32_t id = BLOCK_NONE;
+    struct bytes room = name_of(chat, leaf_at(chat, index));
     switch (part->kind) {
     case PART_MESSAGE:
-        id = chat_port_encode_message(chat->port, format, room, part->publish, part->from);
-        break;
+        return encode_message(chat, index, format, part->publish, part->from);
     case PART_PLAIN:
         return chat_port_encode_whisper(chat->port, format, room, part->publish);
     case PART_GAP:
@@ -48,14 +60,7 @@ static uint32_t encode(struct chat *chat, uint32_t index, uint32_t format,
         return chat_port_encode_count(chat->port, format, room, (uint32_t)part->from,
                                       (uint32_t)part->to);
     }
-    if (id == BLOCK_NONE || id == CHAT_NOT_SENT)
-        return id;
-    struct parcel *parcel = parcel_at(blocks_of(chat), id);
-    parcel->room = index;
-    parcel->message_count = 1;
-    parcel->sequence_from = part->from;
-    parcel->close_when_over = leaf->close_when_over;
-    return id;
+    UNREACHABLE();
 }
 
 static void note_lost(struct leaf_loss *loss, struct leaf_loss more) {
@@ -64,21 +69,23 @@ static void note_lost(struct leaf_loss *loss, struct leaf_loss more) {
 }
 
 // The audit of a message, for the members of one format.
-static void account(struct chat *chat, struct leaf_loss *loss, const struct gather *part,
+static void account(struct chat *chat, struct leaf_loss *loss, uint64_t sequence,
                     uint32_t receivers, bool is_made) {
     struct counters *counters = chat->scheduler->counters;
     counter_add(counters, COUNTER_DUE, receivers);
-    counter_add(counters, is_made ? COUNTER_GATHERED : COUNTER_DROPPED_MEMORY, receivers);
-    if (!is_made)
-        note_lost(loss, (struct leaf_loss){part->from, part->from});
+    if (LIKELY(is_made)) {
+        counter_add(counters, COUNTER_GATHERED, receivers);
+        return;
+    }
+    counter_add(counters, COUNTER_DROPPED_MEMORY, receivers);
+    note_lost(loss, (struct leaf_loss){sequence, sequence});
 }
 
 // There is room for it.
-static void append(struct chat *chat, uint32_t index, const struct gather *part, uint32_t parcel) {
+static void append(struct chat *chat, uint32_t index, const struct leaf_part *part, uint32_t size) {
     struct leaf *leaf = leaf_at(chat, index);
-    leaf_parts(chat, leaf)[leaf->parts.count++] = (struct leaf_part){
-        .cell = {parcel, BLOCK_NONE, 0}, .exclude = part->exclude, .kind = (uint32_t)part->kind};
-    leaf->batch_bytes += part->size;
+    leaf_parts(chat, leaf)[leaf->parts.count++] = *part;
+    leaf->batch_bytes += size;
     leaf_mark_dirty(chat, index);
     if (!leaf->is_paused && (leaf->batch_bytes >= chat->config.batch_bytes_max ||
                              leaf->parts.count >= LEAF_PARTS_MAX)) {
@@ -91,24 +98,40 @@ static bool reserve(struct chat *chat, struct leaf *leaf) {
     return leaf_array_reserve(chat, &leaf->parts, sizeof(struct leaf_part), leaf->parts.count + 1);
 }
 
-// For a leaf of format 0 alone. False: memory was out.
-static bool push_plain(struct chat *chat, uint32_t index, struct gather *part) {
-    struct leaf *leaf = leaf_at(chat, index);
-    uint32_t parcel = BLOCK_NONE;
-    if (part->kind != PART_MESSAGE || leaf->loss.to == 0) // nothing may pass a gap
-        parcel = encode(chat, index, 0, part);
-    if (parcel == CHAT_NOT_SENT)
-        return true;
-    part->is_made = parcel != BLOCK_NONE && reserve(chat, leaf);
-    if (part->kind == PART_MESSAGE)
-        account(chat, &leaf->loss, part, leaf_member_count(leaf), part->is_made);
-    if (part->is_made) {
-        part->size = parcel_at(blocks_of(chat), parcel)->size;
-        append(chat, index, part, parcel);
-    } else if (parcel != BLOCK_NONE) {
+// For a leaf of format 0 alone. Takes the parcel. False: memory was out.
+static bool append_plain(struct chat *chat, uint32_t index, const struct leaf_part *part) {
+    uint32_t parcel = part->cell.parcel;
+    if (UNLIKELY(parcel == BLOCK_NONE))
+        return false;
+    if (UNLIKELY(!reserve(chat, leaf_at(chat, index)))) {
         parcel_unref(blocks_of(chat), parcel);
+        return false;
     }
+    append(chat, index, part, parcel_at(blocks_of(chat), parcel)->size);
+    return true;
+}
+
+static bool push_plain(struct chat *chat, uint32_t index, struct gather *part) {
+    struct leaf_part plain = {.cell = {encode(chat, index, 0, part), BLOCK_NONE, 0},
+                              .exclude = part->exclude,
+                              .kind = (uint32_t)part->kind};
+    if (plain.cell.parcel == CHAT_NOT_SENT)
+        return true;
+    part->is_made = append_plain(chat, index, &plain);
     return part->is_made;
+}
+
+// The way of nearly all messages: nothing but what it takes.
+static void message_plain(struct chat *chat, uint32_t index, const struct chat_publish *publish,
+                          uint64_t sequence) {
+    struct leaf *leaf = leaf_at(chat, index);
+    struct leaf_part part = {
+        .cell = {BLOCK_NONE, BLOCK_NONE, 0}, .exclude = SLAB_NONE, .kind = PART_MESSAGE};
+    if (LIKELY(leaf->loss.to == 0)) // nothing may pass a gap
+        part.cell.parcel = encode_message(chat, index, 0, publish, sequence);
+    if (LIKELY(part.cell.parcel != CHAT_NOT_SENT))
+        account(chat, &leaf->loss, sequence, leaf_member_count(leaf),
+                append_plain(chat, index, &part));
 }
 
 // How many members of a track the part is for.
@@ -187,7 +210,7 @@ static bool push_mixed(struct chat *chat, uint32_t index, struct gather *part) {
         is_told &= parcel != BLOCK_NONE;
         plain = track == 0 ? parcel : plain;
         if (part->kind == PART_MESSAGE)
-            account(chat, mix_loss(leaf, mix, track), part, audience, parcel != BLOCK_NONE);
+            account(chat, mix_loss(leaf, mix, track), part->from, audience, parcel != BLOCK_NONE);
     }
     uint32_t audience = audience_of(mix, MIX_EACH, part);
     struct leaf_loss *loss = &mix->tracks[MIX_EACH].loss;
@@ -201,10 +224,14 @@ static bool push_mixed(struct chat *chat, uint32_t index, struct gather *part) {
                              : part->size;
         part->is_made |= is_for_each;
         *mix_source_at(chat, mix, leaf->parts.count) = source;
-        append(chat, index, part, plain);
+        append(chat, index,
+               &(struct leaf_part){.cell = {plain, BLOCK_NONE, 0},
+                                   .exclude = part->exclude,
+                                   .kind = (uint32_t)part->kind},
+               part->size);
     }
     if (audience > 0 && part->kind == PART_MESSAGE)
-        account(chat, loss, part, audience, is_for_each);
+        account(chat, loss, part->from, audience, is_for_each);
     return is_told && (audience == 0 || is_for_each);
 }
 
@@ -232,7 +259,7 @@ static void push_gap(struct chat *chat, uint32_t index, uint32_t track) {
     counter_add(chat->scheduler->counters, COUNTER_GAPS, part.is_made ? receivers : 0);
 }
 
-void gather_gaps(struct chat *chat, uint32_t index) {
+void gather_gaps_owed(struct chat *chat, uint32_t index) {
     uint32_t tracks = leaf_at(chat, index)->mix == BLOCK_NONE ? 1 : MIX_TRACKS;
     for (uint32_t track = 0; track < tracks; track++)
         push_gap(chat, index, track);
@@ -266,12 +293,16 @@ bool gather_is_whole(const struct chat *chat, uint32_t index, uint32_t address) 
 void gather_message(struct chat *chat, uint32_t index, uint64_t payload,
                     const struct chat_publish *publish, uint64_t sequence) {
     gather_gaps(chat, index);
+    if (leaf_at(chat, index)->mix == BLOCK_NONE) {
+        message_plain(chat, index, publish, sequence);
+        return;
+    }
     struct gather part = {.kind = PART_MESSAGE,
                           .exclude = SLAB_NONE,
                           .payload = payload,
                           .publish = publish,
                           .from = sequence};
-    (void)push(chat, index, &part);
+    (void)push_mixed(chat, index, &part);
 }
 
 void gather_whisper(struct chat *chat, uint32_t index, const struct chat_publish *publish,

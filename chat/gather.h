@@ -17,7 +17,13 @@ void gather_whisper(struct chat *chat, uint32_t index, const struct chat_publish
 
 // Messages that nobody here gets; then the gaps that are owed, as far as there is memory.
 void gather_lost(struct chat *chat, uint32_t index, struct leaf_loss loss);
-void gather_gaps(struct chat *chat, uint32_t index);
+void gather_gaps_owed(struct chat *chat, uint32_t index);
+
+static inline void gather_gaps(struct chat *chat, uint32_t index) {
+    const struct leaf *leaf = leaf_at(chat, index);
+    if (UNLIKELY(leaf->loss.to || leaf->mix != BLOCK_NONE))
+        gather_gaps_owed(chat, index);
+}
 
 // Forgets the gaps that are still owed. True when none is owed to members of this address.
 void gather_forget_gaps(struct chat *chat, uint32_t index);

@@ -32,18 +32,32 @@ static bool has_tail(const struct chat_publish *publish) {
            publish->expires_ns;
 }
 
+static size_t tail_size(const struct chat_publish *publish) {
+    return sizeof(struct publish_tail) + publish->properties.size + publish->room.size;
+}
+
 size_t publish_packed_size(const struct chat_publish *publish) {
-    size_t size =
-        sizeof(struct publish_head) + publish->ref.size + publish->event.size + publish->body.size;
-    if (has_tail(publish))
-        size += sizeof(struct publish_tail) + publish->properties.size + publish->room.size;
-    return size;
+    return sizeof(struct publish_head) + publish->ref.size + publish->event.size +
+           publish->body.size + (has_tail(publish) ? tail_size(publish) : 0);
+}
+
+static void put_tail(struct writer *writer, const struct chat_publish *publish) {
+    struct publish_tail tail = {.publisher = publish->publisher,
+                                .expires_ns = publish->expires_ns,
+                                .properties_size = (uint32_t)publish->properties.size,
+                                .room_size = (uint32_t)publish->room.size};
+    writer_put(writer, bytes_of((const uint8_t *)&tail, sizeof(tail)));
+    writer_put(writer, publish->properties);
+    writer_put(writer, publish->room);
 }
 
 uint64_t publish_pack(struct scheduler *scheduler, const struct chat_publish *publish) {
     CHECK(publish->ref.size <= UINT8_MAX && publish->event.size <= UINT8_MAX);
-    size_t size = publish_packed_size(publish);
-    uint64_t payload = payload_acquire(scheduler, size);
+    bool is_tailed = has_tail(publish);
+    size_t size = publish->ref.size + publish->event.size + publish->body.size;
+    if (UNLIKELY(is_tailed))
+        size += tail_size(publish);
+    uint64_t payload = payload_acquire(scheduler, sizeof(struct publish_head) + size);
     if (payload == PAYLOAD_NONE)
         return PAYLOAD_NONE;
     struct publish_head *head = payload_data(scheduler, payload);
@@ -54,23 +68,25 @@ uint64_t publish_pack(struct scheduler *scheduler, const struct chat_publish *pu
         (uint8_t)((publish->is_binary ? FLAG_BINARY : 0) |
                   (publish->is_whisper ? FLAG_WHISPER : 0) |
                   (publish->wants_reply ? FLAG_WANTS_REPLY : 0) |
-                  (publish->is_retained ? FLAG_RETAINED : 0) | (has_tail(publish) ? FLAG_TAIL : 0));
+                  (publish->is_retained ? FLAG_RETAINED : 0) | (is_tailed ? FLAG_TAIL : 0));
     head->qos = publish->qos;
-    struct writer writer = writer_on(head->bytes, size - sizeof(struct publish_head));
+    struct writer writer = writer_on(head->bytes, size);
     writer_put(&writer, publish->ref);
     writer_put(&writer, publish->event);
     writer_put(&writer, publish->body);
-    if (has_tail(publish)) {
-        struct publish_tail tail = {.publisher = publish->publisher,
-                                    .expires_ns = publish->expires_ns,
-                                    .properties_size = (uint32_t)publish->properties.size,
-                                    .room_size = (uint32_t)publish->room.size};
-        writer_put(&writer, bytes_of((const uint8_t *)&tail, sizeof(tail)));
-        writer_put(&writer, publish->properties);
-        writer_put(&writer, publish->room);
-    }
+    if (UNLIKELY(is_tailed))
+        put_tail(&writer, publish);
     CHECK(!writer.overflow);
     return payload;
+}
+
+static void view_tail(struct chat_publish *publish, const uint8_t *data) {
+    struct publish_tail tail; // it may stand anywhere
+    memcpy(&tail, data, sizeof(tail));
+    publish->publisher = tail.publisher;
+    publish->expires_ns = tail.expires_ns;
+    publish->properties = bytes_of(data + sizeof(tail), tail.properties_size);
+    publish->room = bytes_of(data + sizeof(tail) + tail.properties_size, tail.room_size);
 }
 
 struct chat_publish publish_view(const struct scheduler *scheduler, uint64_t payload) {
@@ -87,15 +103,8 @@ struct chat_publish publish_view(const struct scheduler *scheduler, uint64_t pay
         .wants_reply = head->flags & FLAG_WANTS_REPLY,
         .is_retained = head->flags & FLAG_RETAINED,
     };
-    if (!(head->flags & FLAG_TAIL))
-        return publish;
-    struct publish_tail tail; // it may stand anywhere
-    memcpy(&tail, body + head->body_size, sizeof(tail));
-    const uint8_t *properties = body + head->body_size + sizeof(tail);
-    publish.publisher = tail.publisher;
-    publish.expires_ns = tail.expires_ns;
-    publish.properties = bytes_of(properties, tail.properties_size);
-    publish.room = bytes_of(properties + tail.properties_size, tail.room_size);
+    if (UNLIKELY(head->flags & FLAG_TAIL))
+        view_tail(&publish, body + head->body_size);
     return publish;
 }
 

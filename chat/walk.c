@@ -37,22 +37,13 @@ void leaf_deliver_presence(struct chat *chat, enum leaf_part_kind kind, uint32_t
 }
 
 static void deliver_one(struct chat *chat, const struct leaf_part *part, struct leaf_entry entry) {
-    switch ((enum leaf_part_kind)part->kind) {
-    case PART_MESSAGE:
+    if (LIKELY(part->kind == PART_MESSAGE)) {
         counter_subtract(chat->scheduler->counters, COUNTER_GATHERED, 1);
         chat_port_deliver(chat->port, entry.address, part->cell.parcel);
-        break;
-    case PART_PLAIN:
-    case PART_GAP:
-        if (part->exclude != entry.member)
-            chat_port_deliver(chat->port, entry.address, part->cell.parcel);
-        break;
-    case PART_COUNT:
-    case PART_DIFF:
-    case PART_STATE:
-    case PART_STATE_ALL:
+    } else if (part->kind != PART_PLAIN && part->kind != PART_GAP) {
         leaf_deliver_presence(chat, (enum leaf_part_kind)part->kind, part->cell.parcel, entry);
-        break;
+    } else if (part->exclude != entry.member) {
+        chat_port_deliver(chat->port, entry.address, part->cell.parcel);
     }
 }
 
@@ -141,7 +132,7 @@ static void walk_begin(struct chat *chat, struct leaf *leaf) {
     const struct mix *mix = mix_of(chat, leaf);
     leaf->is_walking = true;
     leaf->cursor = 0;
-    if (leaf->members.count <= 1)
+    if (leaf->members.count <= 1 || leaf->parts.count <= 1)
         return;
     make_batches(chat, leaf, 0);
     for (uint32_t track = 1; mix && track < MIX_EACH; track++)
@@ -171,7 +162,8 @@ static void drop_parcels(struct chat *chat, struct leaf *leaf) {
         if (cell->batch != BLOCK_NONE)
             parcel_unref(blocks_of(chat), cell->batch);
     }
-    mix_drop_parts(chat, leaf, false);
+    if (leaf->mix != BLOCK_NONE)
+        mix_drop_parts(chat, leaf, false);
     leaf->parts.count = 0;
     leaf->batch_bytes = 0;
 }
