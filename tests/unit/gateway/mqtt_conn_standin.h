@@ -62,17 +62,17 @@ static void standin_handle(void *context, void *state, uint32_t index,
 static void standin_terminate(void *context, void *state, uint32_t index, enum exit_reason reason) {
 }
 
-const struct behaviour mqtt_session_behaviour = {.name = "sessions",
-                                                 .kind = KIND_MQTT_SESSION,
-                                                 .version = 1,
-                                                 .mailbox_max = 16,
-                                                 .slot_size = MQTT_SESSION_SLOT_BYTES,
-                                                 .init = standin_init,
-                                                 .handle = standin_handle,
-                                                 .terminate = standin_terminate};
+static const struct behaviour standin_behaviour = {.name = "sessions",
+                                                   .kind = KIND_MQTT_SESSION,
+                                                   .version = 1,
+                                                   .mailbox_max = 16,
+                                                   .slot_size = MQTT_SESSION_SLOT_BYTES,
+                                                   .init = standin_init,
+                                                   .handle = standin_handle,
+                                                   .terminate = standin_terminate};
 
 int mqtt_session_open(struct gateway *gateway) {
-    return scheduler_register(gateway->parts.scheduler, &mqtt_session_behaviour, gateway, 512);
+    return scheduler_register(gateway->parts.scheduler, &standin_behaviour, gateway, 512);
 }
 
 void mqtt_session_close(struct gateway *gateway) {
