@@ -6,7 +6,7 @@ import { openClients } from "./gateway.mjs";
 
 export const KEY = "dGhlIHNhbXBsZSBub25jZQ==";
 export const ACCEPT = createHash("sha1").update(`${KEY}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest("base64");
-const WAIT_MS = 8000;
+const WAIT_MS = Number(process.env.E2E_WAIT_MS || 8000);
 
 export const OPCODE = { continuation: 0, text: 1, binary: 2, close: 8, ping: 9, pong: 10 };
 
