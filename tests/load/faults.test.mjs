@@ -137,14 +137,15 @@ describe("a room's messages", { concurrency: 2 }, () => {
   });
 
   it("without numbers and with several talkers order is that of each talker, loss is found all the same", async () => {
-    // Five talk in turn: what comes one later is behind another talker's message, what comes five later behind the next of its own.
-    const next = await runWith(["--no-numbers", "--drop-one-in", "90", "--reorder-one-in", "70"], ["rooms", ...ROOMS, "--talkers", "5"]);
-    assert.ok(next.told.reordered > 20);
-    assert.equal(next.checks.order_checked, true);
-    zeroBut(next.checks, { lost: next.told.dropped - next.told.dropped_last, missing: next.told.dropped_last });
-    const own = await runWith(["--no-numbers", "--reorder-one-in", "70", "--reorder-distance", "5"], ["rooms", ...ROOMS, "--talkers", "5"]);
-    assert.ok(own.told.reordered_whole > 20);
-    zeroBut(own.checks, { disordered: own.told.reordered_whole });
+    const seen = await runWith(["--no-numbers", "--drop-one-in", "90", "--reorder-one-in", "70", "--reorder-distance", "60"],
+      ["rooms", ...ROOMS, "--rate", "400", "--talkers", "5"]);
+    assert.equal(seen.checks.order_checked, true);
+    const { disordered } = seen.checks;
+    zeroBut(seen.checks, { lost: seen.told.dropped - seen.told.dropped_last, missing: seen.told.dropped_last, disordered });
+    // Five talk in turn, each on a connection of its own: of 60 messages that overtake one, some are its talker's, unless the
+    // server, held up, read one talker's backlog after the other's. Exactly which: publisher_order_test.c.
+    assert.ok(seen.told.reordered_whole > 20);
+    assert.ok(disordered <= seen.told.reordered && disordered > seen.told.reordered_whole / 2, `${disordered} of ${seen.told.reordered}`);
   });
 
   it("a publish that is rejected is no loss, and its reason is shown", async () => {
