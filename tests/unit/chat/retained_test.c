@@ -182,6 +182,28 @@ static size_t packed_size(const char *room) {
     return publish_packed_size(&publish);
 }
 
+// Between its time and the tick of the room's timer that gives it up.
+START_TEST(retained_that_has_expired_just_now_is_not_given) {
+    for (uint64_t ms = 1; ms <= 12; ms++) {
+        struct world *world = world_open(1, list_settings, 64, 32768);
+        client_join(world, 9, 0, "lobby");
+        world_run(world, 3, NS_PER_MS);
+        uint64_t expires_ns = world->now_ns + ms * NS_PER_MS;
+        ck_assert(
+            world_publish_to(world, 0, "lobby", 42,
+                             (struct publish_as){.is_retained = true, .expires_ns = expires_ns}));
+        world_run(world, 3, NS_PER_MS);
+        client_join_as(world, 0, 0, "lobby", wanting);
+        world_run(world, 1, NS_PER_MS); // the room's answer is made in this turn
+        bool is_live = world->now_ns < expires_ns;
+        world_run(world, 3, NS_PER_MS);
+        ck_assert(world->clients[0].is_joined);
+        ck_assert_uint_eq(world->clients[0].retained_count, is_live);
+        world_close(world);
+    }
+}
+END_TEST
+
 START_TEST(retained_bytes_beyond_the_limit_are_refused_and_what_was_kept_stays) {
     for (int32_t by = -1; by <= 1; by++) {
         uint32_t limit = (uint32_t)((int32_t)(packed_size("one") + packed_size("two")) + by);
@@ -307,6 +329,7 @@ UNIT_MAIN("chat/retained", publish_to_reaches_members_in_the_room_s_order_and_is
           retained_is_given_to_joiners_who_want_it_before_they_are_in,
           retained_keeps_a_room_that_nobody_is_in_until_it_is_cleared,
           retained_that_has_expired_is_not_given_and_keeps_no_room,
+          retained_that_has_expired_just_now_is_not_given,
           retained_bytes_beyond_the_limit_are_refused_and_what_was_kept_stays,
           retained_for_more_rooms_than_there_may_be_is_refused,
           retained_on_its_way_to_who_is_gone_is_given_back,
