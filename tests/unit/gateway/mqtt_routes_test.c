@@ -117,7 +117,7 @@ END_TEST
 
 START_TEST(what_is_refused_where_it_belongs_is_told_or_ends_the_connection) {
     peers_open();
-    rig.topics.retained.bytes_max = 0;
+    rig.topics.config.retained_max = 0;
     struct peer five = peer_5("five"), three = peer_3("three");
     SAY(five, .topic = "t", .body = "1", .qos = 1, .id = 7, .is_retained = true);
     EXPECT(five, "PUBACK 7 97\n");
@@ -329,7 +329,7 @@ END_TEST
 
 START_TEST(a_suback_of_many_filters_has_all_codes) {
     static struct mqtt_filter filters[600];
-    static char names[600][8], expected[600 * 3 + 16];
+    static char names[600][16], expected[600 * 3 + 16];
     peers_open();
     rig.config.mqtt_subscriptions_max = 500;
     struct peer five = peer_5("five");
