@@ -198,6 +198,11 @@ export class Person extends Waiting {
     }));
   }
 
+  // What this person published at QoS 0 before has been taken where `topic` is at home.
+  async settle(topic) {
+    await this.publish(topic, "settled", { qos: 1 });
+  }
+
   count(count, ms) {
     return this.wait(`${count} messages`, () => this.got.length >= count, ms);
   }
