@@ -57,6 +57,12 @@ static uint32_t subscriptions_max(const struct serve_shared *shared) {
     return bounded(share * SUBSCRIPTIONS_PER_SESSION + 1024, ACTOR_INDEX_MAX);
 }
 
+// A core's part of --mqtt-sessions-max, 0 when that follows from the connections.
+static uint32_t sessions_share(const struct serve_shared *shared) {
+    uint32_t cores = shared->plan->scheduler_count;
+    return (shared->config->mqtt_sessions_max + cores - 1) / cores;
+}
+
 static int open_topics(struct core *core) {
     const struct serve_shared *shared = core->shared;
     const struct config *config = shared->config;
@@ -129,6 +135,7 @@ static int open_actors(struct core *core) {
         .config = config,
         .connections_max = plan->connections_per_scheduler,
         .connections_spare = spare_connections(plan),
+        .mqtt_sessions_max = sessions_share(core->shared),
         .control_bytes_max = control_bytes_max(core->shared),
         .rng_seed = core->rng_seed,
         .core_counters = shared->counters,
