@@ -174,8 +174,8 @@ async function row_mqtt_memory(bench) {
         const all = await settle(server.pid);
         const metrics = await server.metrics();
         bench.say(`  ${ALL} connections: ${Math.round(all.rss / 1024)} KiB`);
-        if (metrics.fairlead_topics_subscriptions < ALL)
-            throw new Error(`only ${metrics.fairlead_topics_subscriptions} subscriptions of ${ALL}`);
+        if (metrics.fairlead_mqtt_subscriptions < ALL)
+            throw new Error(`only ${metrics.fairlead_mqtt_subscriptions} subscriptions of ${ALL}`);
         return [
             {
                 title: 'user-space memory per idle MQTT connection with one subscription',
