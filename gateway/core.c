@@ -151,6 +151,8 @@ static int open_actors(struct core *core) {
         .members_max = bounded(members, ACTOR_INDEX_MAX),
         .users_max = bounded(users, ACTOR_INDEX_MAX),
         .batch_bytes_max = config->out_queue_bytes_max / 2,
+        .retained_bytes_max =
+            bounded(config->mqtt_retained_bytes_max / plan->scheduler_count, UINT32_MAX),
         .turn_deliveries_max = sizes->turn_deliveries_max,
         .publishes_max = sizes->publishes_max,
         .seed = shared->seed,

@@ -356,7 +356,7 @@ const struct option_spec option_table[] = {
      .max = 1024 * 1024 * MIB,
      .fallback = "256MiB",
      .value_name = "BYTES",
-     .help = "their topics and payloads together, and those of rooms beside them"},
+     .help = "their topics and payloads together; as much again for those that rooms retain"},
 
     {.name = "recorder-mib",
      .type = OPTION_NUMBER,
