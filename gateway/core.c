@@ -57,12 +57,6 @@ static uint32_t subscriptions_max(const struct serve_shared *shared) {
     return bounded(share * SUBSCRIPTIONS_PER_SESSION + 1024, ACTOR_INDEX_MAX);
 }
 
-// A core's part of --mqtt-sessions-max, 0 when that follows from the connections.
-static uint32_t sessions_share(const struct serve_shared *shared) {
-    uint32_t cores = shared->plan->scheduler_count;
-    return (shared->config->mqtt_sessions_max + cores - 1) / cores;
-}
-
 static int open_topics(struct core *core) {
     const struct serve_shared *shared = core->shared;
     const struct config *config = shared->config;
@@ -135,12 +129,13 @@ static int open_actors(struct core *core) {
         .config = config,
         .connections_max = plan->connections_per_scheduler,
         .connections_spare = spare_connections(plan),
-        .mqtt_sessions_max = sessions_share(core->shared),
+        .mqtt_sessions_max = plan->mqtt_sessions_per_scheduler,
         .control_bytes_max = control_bytes_max(core->shared),
         .rng_seed = core->rng_seed,
         .core_counters = shared->counters,
         .core_count = plan->scheduler_count,
         .connections_total_max = plan->connections_max,
+        .mqtt_sessions_total_max = plan->mqtt_sessions_max,
     };
     result = gateway_init(&core->gateway, &parts);
     if (result < 0)

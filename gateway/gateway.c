@@ -62,18 +62,16 @@ void gateway_fini(struct gateway *gateway) {
 }
 
 bool gateway_is_empty(const struct gateway *gateway) {
-    return connections(gateway)->used_count == 0 && gateway->moves.used_count == 0;
+    const struct slab *sessions = &gateway->parts.scheduler->kinds[KIND_MQTT_SESSION].slab;
+    return connections(gateway)->used_count == 0 && gateway->moves.used_count == 0 &&
+           sessions->used_count == 0;
 }
 
 // Spread evenly by slot: the n-th of all slots closes at n / count of the window.
-bool gateway_turn_end(struct gateway *gateway) {
-    if (UNLIKELY(gateway->moves.used_count > 0))
-        conn_move_turn_end(gateway);
-    bool has_work = UNLIKELY(gateway->mqtt_chores != BLOCK_NONE) && mqtt_rooms_turn_end(gateway);
-    mqtt_sys_turn_end(gateway);
+static bool drain(struct gateway *gateway) {
     const struct slab *slab = connections(gateway);
-    if (LIKELY(!gateway->drain_begin_ns) || gateway->drain_cursor == slab->touched_count)
-        return has_work;
+    if (gateway->drain_cursor == slab->touched_count)
+        return mqtt_session_drain(gateway);
     uint32_t end = slab->touched_count;
     if (end - gateway->drain_cursor > DRAIN_SLICE)
         end = gateway->drain_cursor + DRAIN_SLICE;
@@ -83,7 +81,17 @@ bool gateway_turn_end(struct gateway *gateway) {
             conn_drain_at(gateway, gateway->drain_cursor,
                           gateway->drain_begin_ns + share * gateway->drain_cursor);
     }
-    return has_work || gateway->drain_cursor < slab->touched_count;
+    return gateway->drain_cursor < slab->touched_count;
+}
+
+bool gateway_turn_end(struct gateway *gateway) {
+    if (UNLIKELY(gateway->moves.used_count > 0))
+        conn_move_turn_end(gateway);
+    bool has_work = UNLIKELY(gateway->mqtt_chores != BLOCK_NONE) && mqtt_rooms_turn_end(gateway);
+    mqtt_sys_turn_end(gateway);
+    if (UNLIKELY(gateway->drain_begin_ns))
+        has_work |= drain(gateway);
+    return has_work;
 }
 
 void gateway_drain_begin(struct gateway *gateway, uint64_t deadline_ns) {

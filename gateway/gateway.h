@@ -44,6 +44,7 @@ struct gateway_parts {
     const struct counters *const *core_counters;
     uint32_t core_count;
     uint64_t connections_total_max;
+    uint64_t mqtt_sessions_total_max; // likewise; 0: mqtt_sessions_max alone
 };
 
 struct gateway {
@@ -88,7 +89,7 @@ void gateway_drain_begin(struct gateway *gateway, uint64_t deadline_ns);
 // Ends every connection at once, without a word: after the deadline, or a second SIGTERM.
 void gateway_stop(struct gateway *gateway);
 
-// True when no connection is left.
+// True when no connection is left, and no session.
 bool gateway_is_empty(const struct gateway *gateway);
 
 static inline uint64_t gateway_now_ns(const struct gateway *gateway) {

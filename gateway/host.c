@@ -1,6 +1,7 @@
 #include "gateway/host.h"
 
 #include "io/ring.h"
+#include "sched/actor.h"
 
 #include <inttypes.h>
 #include <sched.h>
@@ -21,6 +22,7 @@
 #define SPREAD_MIN 512
 #define CONNECTIONS_ROUND 1000
 #define TABLE_MIN 64
+#define SESSIONS_AUTO 2 // times connections_max
 
 _Static_assert(HOST_LANES_MAX == RING_LANES_MAX, "the plan is for this ring");
 
@@ -275,6 +277,11 @@ bool host_plan_make(const struct config *config, const struct host *host, struct
         plan->descriptors_per_lane /= 2;
         plan->connections_per_lane = slots_usable(plan->descriptors_per_lane);
     }
+    plan->mqtt_sessions_max = config->mqtt_sessions_max ? config->mqtt_sessions_max
+                                                        : plan->connections_max * SESSIONS_AUTO;
+    if (plan->mqtt_sessions_max > ACTOR_INDEX_MAX)
+        plan->mqtt_sessions_max = ACTOR_INDEX_MAX;
+    plan->mqtt_sessions_per_scheduler = (uint32_t)per_scheduler(plan, plan->mqtt_sessions_max);
     plan->memory_user_bytes = plan->connections_max * HOST_USER_BYTES_PER_CONNECTION;
     plan->memory_kernel_bytes = plan->connections_max * HOST_KERNEL_BYTES_PER_CONNECTION;
     CHECK((uint64_t)plan->lane_count * plan->connections_per_lane >= share);
@@ -338,7 +345,8 @@ void host_plan_describe(const struct host_plan *plan, const struct config *confi
 }
 
 void host_plan_print(const struct host_plan *plan, FILE *out) {
-    char user[32], kernel[32];
+    char user[32], kernel[32], sessions[32];
+    bytes_text(plan->mqtt_sessions_max * HOST_BYTES_PER_SESSION, sessions, sizeof(sessions));
     bytes_text(plan->memory_user_bytes, user, sizeof(user));
     bytes_text(plan->memory_kernel_bytes, kernel, sizeof(kernel));
     fprintf(out,
@@ -351,7 +359,10 @@ void host_plan_print(const struct host_plan *plan, FILE *out) {
             ")\n"
             "lanes per scheduler        %12u  (of %u descriptors)\n"
             "idle connection, here      %12d  B at most, %s in all\n"
-            "idle connection, kernel    %12d  B, %s in all\n",
+            "idle connection, kernel    %12d  B, %s in all\n"
+            "MQTT sessions              %12" PRIu64 "  (%u per scheduler)\n"
+            "MQTT session, offline      %12d  B at most without subscriptions, %s in all\n",
             plan->lane_count, plan->descriptors_per_lane, HOST_USER_BYTES_PER_CONNECTION, user,
-            HOST_KERNEL_BYTES_PER_CONNECTION, kernel);
+            HOST_KERNEL_BYTES_PER_CONNECTION, kernel, plan->mqtt_sessions_max,
+            plan->mqtt_sessions_per_scheduler, HOST_BYTES_PER_SESSION, sessions);
 }

@@ -19,6 +19,10 @@
 #define HOST_USER_BYTES_PER_CONNECTION 256
 #define HOST_KERNEL_BYTES_PER_CONNECTION 3936
 
+// An MQTT session without connection: its slot, its client id of up to 19 bytes, its share of the
+// directory; then what it subscribes to and what waits for it (docs/ARCHITECTURE.md "memory").
+#define HOST_BYTES_PER_SESSION 120
+
 // One lane's table of direct descriptors: a power of two, at most min(RLIMIT_NOFILE, 2^20).
 #define HOST_TABLE_MAX (1u << 20)
 #define HOST_LANES_MAX 256 // per scheduler (io/ring.h)
@@ -41,11 +45,13 @@ struct host_plan {
     uint16_t cpus[CONFIG_SCHEDULERS_MAX]; // scheduler i is pinned to cpus[i]
     bool cpus_shared;                     // more schedulers than CPUs
     uint64_t connections_max;
-    uint32_t connections_per_scheduler; // rounded up; with room for uneven spreading
-    uint32_t lane_count;                // per scheduler
-    uint32_t descriptors_per_lane;      // size of the direct table, a power of two
-    uint32_t connections_per_lane;      // descriptors_per_lane less the spare slots
-    uint64_t memory_user_bytes;         // when connections_max are idle
+    uint32_t connections_per_scheduler;   // rounded up; with room for uneven spreading
+    uint32_t lane_count;                  // per scheduler
+    uint32_t descriptors_per_lane;        // size of the direct table, a power of two
+    uint32_t connections_per_lane;        // descriptors_per_lane less the spare slots
+    uint64_t mqtt_sessions_max;           // with and without connection
+    uint32_t mqtt_sessions_per_scheduler; // a client id's hash spreads as unevenly as listeners do
+    uint64_t memory_user_bytes;           // when connections_max are idle
     uint64_t memory_kernel_bytes;
 };
 

@@ -14,6 +14,7 @@
 //   drop_oldest
 #include "gateway/mqtt_outbox.h"
 
+#include "chat/message.h"
 #include "gateway/mqtt_alias.h"
 #include "gateway/mqtt_conn.h"
 #include "gateway/mqtt_format.h"
@@ -614,8 +615,10 @@ enum mqtt_reason mqtt_outbox_on_ack(struct gateway *gateway, uint32_t session, e
         reason = on_pubrec(gateway, session, outbox, at, ack);
     else
         remove_entry(gateway, outbox, at);
-    // It takes what it is sent: a blocked stream may have room again.
-    mqtt_session_unmark(mqtt_session_at(gateway, session), MQTT_SESSION_BLOCKED);
+    // It takes what it is sent: a blocked stream has room again once this turn has settled what the
+    // last one sent, which its actor's next go comes after.
+    if (mqtt_session_has(mqtt_session_at(gateway, session), MQTT_SESSION_BLOCKED))
+        scheduler_continue(gateway->parts.scheduler, KIND_MQTT_SESSION, session);
     mqtt_outbox_flush(gateway, session);
     release_if_empty(gateway, session);
     return reason;

@@ -100,14 +100,18 @@ static void on_accepted(struct gateway *gateway, const struct accepted *what) {
                             .qos = what->note >> NOTE_QOS_SHIFT & 3,
                             .reason =
                                 what->has_receivers ? MQTT_SUCCESS : MQTT_NO_MATCHING_SUBSCRIBERS};
-    bool is_now =
-        session->conn != SLAB_NONE && what->note >> NOTE_EPOCH_SHIFT == epoch_of(gateway, session);
+    // A QoS 2 has one answer, whichever connection it was sent on: sent again meanwhile it is not
+    // passed on, and waits for this one (mqtt_inbox.h). A QoS 1 was forgotten with its connection.
+    bool is_now = session->conn != SLAB_NONE &&
+                  (answer.qos == 2 || what->note >> NOTE_EPOCH_SHIFT == epoch_of(gateway, session));
     if (what->refusal != MQTT_SUCCESS) {
         answer.reason = what->refusal;
         answer.cause = what->cause;
         note_refusal(gateway, index);
     }
-    if (what->refusal != MQTT_SUCCESS ? is_now || answer.qos == 2 : is_now && answer.qos == 1)
+    if (answer.qos == 2 && what->refusal == MQTT_SUCCESS)
+        is_now &= mqtt_inbox_accept(gateway, index, answer.packet_id);
+    else if (answer.qos == 2 || is_now)
         mqtt_inbox_end(gateway, index, answer.packet_id);
     if (!is_now)
         return;
@@ -285,7 +289,8 @@ static enum mqtt_next refuse(struct gateway *gateway, uint32_t index,
                                   .qos = publish->qos,
                                   .reason = verdict->reason,
                                   .cause = verdict->cause};
-    if (is_5 || publish->qos == 1) // a 3.1.1 client releases its QoS 2 yet
+    // A 3.1.1 client releases its QoS 2 yet: as accepted.
+    if (is_5 || publish->qos == 1 || !mqtt_inbox_accept(gateway, index, publish->packet_id))
         mqtt_inbox_end(gateway, index, publish->packet_id);
     send_answer(gateway, index, &answer);
     return MQTT_NEXT;
@@ -300,8 +305,9 @@ static bool begin(struct gateway *gateway, uint32_t index, const struct mqtt_pub
     switch (mqtt_inbox_begin(gateway, index, publish->packet_id, publish->qos)) {
     case MQTT_INBOX_NEW:
         return true;
-    case MQTT_INBOX_DUPLICATE:
-        send_answer(gateway, index, &answer);
+    case MQTT_INBOX_DUPLICATE: // unless its answer is on the way
+        if (mqtt_inbox_has(gateway, index, publish->packet_id))
+            send_answer(gateway, index, &answer);
         return false;
     case MQTT_INBOX_IN_USE:
         if (publish->is_duplicate) // its answer is on the way

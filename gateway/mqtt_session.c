@@ -5,7 +5,7 @@
 //   offline → online           mqtt_session_start, finished by mqtt_session_resume
 //   online → online            take_over, within mqtt_session_start
 //   online → gone              go_offline with an expiry of 0
-//   offline → gone             on_timer, a clean start, mqtt_session_drain
+//   offline → gone             on_offline_timer, a clean start, mqtt_session_drain
 //   any → gone                 a kill
 // All ends lead through mqtt_session_terminate, which gives back whatever the session holds.
 #include "gateway/mqtt_session.h"
@@ -161,10 +161,21 @@ static uint32_t find(struct gateway *gateway, const struct mqtt_connect *connect
     return index;
 }
 
+// Client ids hash unevenly, so that a core may hold more than its share: what counts is the sum.
+// Cores that begin one at the same moment may each see the last place.
+static bool is_process_full(const struct gateway *gateway) {
+    const struct gateway_parts *parts = &gateway->parts;
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < parts->core_count; i++)
+        sum += counter_read(parts->core_counters[i], COUNTER_MQTT_SESSIONS_ONLINE) +
+               counter_read(parts->core_counters[i], COUNTER_MQTT_SESSIONS_OFFLINE);
+    return parts->mqtt_sessions_total_max > 0 && sum >= parts->mqtt_sessions_total_max;
+}
+
 static uint32_t begin(struct gateway *gateway, struct bytes client_id, enum mqtt_reason *reason) {
     struct scheduler *scheduler = gateway->parts.scheduler;
     *reason = MQTT_QUOTA_EXCEEDED;
-    if (!slab_is_full(sessions(gateway))) {
+    if (!slab_is_full(sessions(gateway)) && !is_process_full(gateway)) {
         *reason = MQTT_SERVER_UNAVAILABLE;
         uint64_t pid = scheduler_spawn(scheduler, KIND_MQTT_SESSION, &client_id);
         if (pid != PID_NONE)
@@ -250,12 +261,13 @@ static int mqtt_session_init(void *context, void *state, uint32_t index, const v
     return 0;
 }
 
-static void on_timer(struct gateway *gateway, uint32_t index, struct mqtt_session *session) {
-    if (session->conn != SLAB_NONE) {
-        mqtt_session_unmark(session, MQTT_SESSION_BLOCKED);
-        mqtt_outbox_flush(gateway, index);
-        return;
-    }
+static void flush_again(struct gateway *gateway, uint32_t index, struct mqtt_session *session) {
+    mqtt_session_unmark(session, MQTT_SESSION_BLOCKED);
+    mqtt_outbox_flush(gateway, index);
+}
+
+static void on_offline_timer(struct gateway *gateway, uint32_t index,
+                             const struct mqtt_session *session) {
     if (now_s(gateway) >= session->ends_s) {
         gateway_count(gateway, COUNTER_MQTT_EXPIRED);
         end(gateway, index);
@@ -268,8 +280,11 @@ static void on_timer(struct gateway *gateway, uint32_t index, struct mqtt_sessio
 
 static void mqtt_session_handle(void *context, void *state, uint32_t index,
                                 const struct message *message) {
-    if (message->type == MESSAGE_TIMER)
-        on_timer(context, index, state);
+    struct mqtt_session *session = state;
+    if (session->conn != SLAB_NONE)
+        flush_again(context, index, session);
+    else if (message->type == MESSAGE_TIMER)
+        on_offline_timer(context, index, session);
 }
 
 static void mqtt_session_terminate(void *context, void *state, uint32_t index,

@@ -102,11 +102,13 @@ int tree_open(struct tree *tree, struct scheduler *scheduler, bool has_balancer)
     if (result < 0)
         return result;
     uint8_t packed_chat[PACKED_SIZE], packed_connections[PACKED_SIZE];
+    uint8_t packed_sessions[PACKED_SIZE];
     const struct supervisor_child_spec children[] = {
         service("control", KIND_CONTROL),
         service("moves", KIND_MOVE),
         chat(packed_chat),
         service("topics", KIND_TOPICS),
+        all_of("sessions", KIND_MQTT_SESSION, SUPERVISOR_TEMPORARY, packed_sessions),
         all_of("connections", KIND_CONNECTION, SUPERVISOR_TEMPORARY, packed_connections),
         service("balancer", KIND_BALANCER), // last: it is left out without --balance
     };

@@ -9,12 +9,14 @@
 //         leaves    all of them. Temporary: the next join makes another
 //         service   permanent: takes joins by name, makes rooms
 //       topics      permanent: publish/subscribe outside rooms
+//       sessions    all MQTT sessions. Temporary: their state is in memory alone
 //       connections all of them. Temporary: a client that is cut off comes back by itself
 //
 // one_for_one at the root: connections outlive a chat that starts anew (their memberships end, they
 // are told), and the control plane sees it all. rest_for_one in chat: leaves without their rooms'
 // supervisor have nobody to ask, the service has none to make rooms under. Ended in reverse:
-// connections, which leave; the service, so that no room is made; leaves; rooms; control last.
+// connections, which leave; sessions, which leave too; the service, so that no room is made;
+// leaves; rooms; control last.
 //
 // Restarts are logged, at most TREE_LINES_PER_S lines a second. A tree whose root has ended by
 // itself has given up: the core cannot go on (gateway/core.c ends the process, its supervisor

@@ -53,7 +53,7 @@ describe("tree", () => {
     const nodes = await tree(gateway);
     for (const core of [0, 1])
       assert.deepEqual(nodes.filter((node) => node.core === core).map(({ name, depth }) => `${depth} ${name}`),
-        ["0 fairlead", "1 control", "1 moves", "1 chat", "2 rooms", "2 leaves", "2 service", "1 connections"]);
+        ["0 fairlead", "1 control", "1 moves", "1 chat", "2 rooms", "2 leaves", "2 service", "1 topics", "1 sessions", "1 connections"]);
     const counted = (name) => nodes.filter((node) => node.name === name)
       .reduce((sum, { text }) => sum + Number(/ of (\d+) /.exec(text)[1]), 0);
     assert.deepEqual(["rooms", "leaves", "connections"].map(counted), [1, 1, 1]);

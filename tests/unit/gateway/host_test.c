@@ -148,6 +148,25 @@ START_TEST(by_default_half_the_memory_is_left) {
 }
 END_TEST
 
+START_TEST(sessions_are_twice_the_connections_unless_said_with_slack_per_scheduler) {
+    struct config config;
+    struct host_plan plan;
+    struct host host = host_of(4, 1 << 20, 64 * GIB);
+    options_defaults(&config);
+    config.connections_max = 100000;
+    ck_assert(host_plan_make(&config, &host, &plan, error));
+    ck_assert_uint_eq(plan.mqtt_sessions_max, 200000);
+    ck_assert_uint_eq(plan.mqtt_sessions_per_scheduler, 50000 + 50000 / 32);
+    config.mqtt_sessions_max = 1000;
+    ck_assert(host_plan_make(&config, &host, &plan, error));
+    ck_assert_uint_eq(plan.mqtt_sessions_max, 1000);
+    ck_assert_uint_eq(plan.mqtt_sessions_per_scheduler, 250 + 512);
+    config.mqtt_sessions_max = 100; // so few that one scheduler may have to take them all
+    ck_assert(host_plan_make(&config, &host, &plan, error));
+    ck_assert_uint_eq(plan.mqtt_sessions_per_scheduler, 100);
+}
+END_TEST
+
 START_TEST(binds_beyond_loopback_need_the_flag) {
     static const char *const options[] = {"--listen=0.0.0.0:1", "--listen=[::]:1",
                                           "--control=192.0.2.1:1", "--page=0.0.0.0:1",
@@ -238,6 +257,7 @@ UNIT_MAIN("gateway/host", more_connections_than_memory_are_refused_with_the_numb
           more_connections_than_descriptors_are_refused_with_the_cure,
           cpus_that_the_process_may_not_use_are_refused,
           schedulers_follow_cpus_and_quota_unless_said, lanes_hold_the_share_of_their_scheduler,
-          by_default_half_the_memory_is_left, binds_beyond_loopback_need_the_flag,
-          the_startup_line_names_what_was_chosen,
+          by_default_half_the_memory_is_left,
+          sessions_are_twice_the_connections_unless_said_with_slack_per_scheduler,
+          binds_beyond_loopback_need_the_flag, the_startup_line_names_what_was_chosen,
           control_groups_bound_memory_and_cpus_with_their_parents)

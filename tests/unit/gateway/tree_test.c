@@ -94,6 +94,7 @@ START_TEST(all_that_a_core_is_made_of_is_in_it) {
         "  simple_one_for_one of 2 transient rooms,",
         "  simple_one_for_one of 2 temporary leaves,",
         "\n    service               0040000000000000  permanent chat, restarted=0\n",
+        "  simple_one_for_one of 0 temporary mqtt_sessions,",
         "  simple_one_for_one of 3 temporary connections,",
     };
     open_tree();
