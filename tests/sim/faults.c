@@ -120,7 +120,16 @@ void faults_move(struct world *world) {
 
 void faults_strike(struct world *world) {
     struct sim_core *core = &world->cores[rng_below(&world->rng, world->core_count)];
-    switch (rng_below(&world->rng, 8)) {
+    uint32_t what = rng_below(&world->rng, 8);
+    bool has_mqtt = world->mqtt.client_count > 0;
+    if (has_mqtt && world->mqtt.is_gentle) { // who is accepted must be delivered
+        what |= 5;
+        what = what == 5 ? 5 : 7;
+    } else if (has_mqtt && rng_below(&world->mqtt_rng, 4) == 0) {
+        end_actor(world, core, KIND_MQTT_SESSION);
+        return;
+    }
+    switch (what) {
     case 0:
     case 1:
     case 2:

@@ -85,6 +85,7 @@ static void run_seed(const struct options *options, uint64_t seed) {
     for (uint32_t i = 0; i < sim.world.client_count; i++)
         client_fini(&sim.world.clients[i]);
     model_fini(&sim.world.model);
+    mqtt_clients_fini(&sim.world);
     free(sim.world.probes);
     free(sim.world.cores);
 }

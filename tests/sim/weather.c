@@ -101,6 +101,7 @@ void weather_init(struct world *world) {
 }
 
 void weather_calm(struct world *world) {
+    mqtt_clients_calm(world);
     for (uint32_t i = 0; i < world->core_count; i++) {
         struct sim_core *core = &world->cores[i];
         *ring_sim_knobs(core->core.ring) = (struct ring_sim_knobs){0};

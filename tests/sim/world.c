@@ -16,6 +16,8 @@
 #define QUIET_STEP_NS (20 * NS_PER_US)
 #define BUSY_STEPS_MAX 100000 // without a moment in which nothing is to be done
 #define DRAIN_STEPS_MAX 400000
+#define MQTT_WORLD_EVERY 3
+#define MQTT_RING_CELLS_MIN 128
 
 static uint32_t between(struct world *world, uint32_t low, uint32_t high) {
     return low + rng_below(&world->rng, high - low + 1);
@@ -67,7 +69,8 @@ static void draw_plan(struct world *world) {
     world->plan = (struct host_plan){
         .scheduler_count = count,
         .connections_max = connections,
-        .connections_per_scheduler = connections / count + between(world, 1, 20),
+        .connections_per_scheduler = connections / count + between(world, 1, 20) +
+                                     (world->mqtt.client_count > 0 ? connections : 0),
         .lane_count = between(world, 1, 3),
         .descriptors_per_lane = 1u << between(world, 4, 6),
     };
@@ -89,10 +92,34 @@ static void draw_plan(struct world *world) {
         32 * sizes->publishes_max * count + 16 * connections * MODEL_ROOMS_MAX + 1024;
 }
 
+// Every third world has MQTT clients, with sessions that outlast whatever happens to them, and room
+// for all; what they drop there is a bug. By chance of their own: the other worlds are as ever.
+static void draw_mqtt(struct world *world) {
+    struct config *config = &world->config;
+    world->mqtt_rng = (struct rng){world->options.seed ^ 0x4d515454};
+    (void)rng_next(&world->mqtt_rng);
+    if (world->options.seed % MQTT_WORLD_EVERY != 0)
+        return;
+    world->mqtt.client_count = 2 + rng_below(&world->mqtt_rng, MQTT_MODEL_CLIENTS_MAX - 1);
+    mqtt_clients_init(world);
+    config->connections_max += world->mqtt.client_count * 3; // with those that were taken over
+    config->rooms_max += MODEL_ROOMS_MAX + MQTT_MODEL_TOPICS_MAX;
+    config->mqtt_receive_max = 1 + rng_below(&world->mqtt_rng, 40);
+    config->mqtt_inflight_max = 1 + rng_below(&world->mqtt_rng, 40);
+    config->mqtt_session_queue_max = 1000000;
+    config->mqtt_session_queue_bytes_max = 1u << 30;
+    if (world->mqtt.is_gentle)
+        world->has_short_memory = false;
+}
+
 static void open_cores(struct world *world) {
     struct mesh_config mesh = {.scheduler_count = world->core_count,
                                .outsider_count = 1,
                                .ring_cells = 1u << between(world, 3, 9)};
+    // A 3.1.1 client cannot be told that a publish was refused: it is closed, comes back, and sends
+    // all again at once. The smallest rings never take that.
+    if (world->mqtt.client_count > 0 && mesh.ring_cells < MQTT_RING_CELLS_MIN)
+        mesh.ring_cells = MQTT_RING_CELLS_MIN;
     CHECK(mesh_init(&world->shared.mesh, &mesh) == 0);
     size_t size = world->core_count * sizeof(struct sim_core);
     world->cores = aligned_alloc(_Alignof(struct sim_core), size);
@@ -128,6 +155,7 @@ void world_open(struct world *world, const struct world_options *options) {
     clock_sim_set(world->now_ns);
     model_init(&world->model, between(world, 1, MODEL_ROOMS_MAX));
     draw_config(world);
+    draw_mqtt(world);
     world->shared.config = &world->config;
     world->shared.plan = &world->plan;
     world->shared.seed = rng_next(&world->rng);
@@ -198,6 +226,7 @@ static void storm_step(struct world *world) {
         weather_change(world);
     if (!world->is_draining && one_in(world, 8))
         probes_act(world);
+    mqtt_clients_storm(world);
     if (rng_below(&world->rng, 100) < world->pump_share) {
         struct client *client = &world->clients[rng_below(&world->rng, world->client_count)];
         if (rng_below(&world->rng, 100) < world->talk_share)
@@ -240,7 +269,7 @@ static bool quiet_step(struct world *world, bool beats) {
         client_pump(world, client);
         is_busy = true;
     }
-    return is_busy;
+    return mqtt_clients_pump(world) || is_busy;
 }
 
 static void quiet(struct world *world) {

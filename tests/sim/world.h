@@ -14,6 +14,7 @@
 #include "sched/base/rng.h"
 #include "tests/sim/client.h"
 #include "tests/sim/model.h"
+#include "tests/sim/mqtt_client.h"
 #include "tests/sim/probes.h"
 
 #define WORLD_CORES_MAX 8
@@ -50,6 +51,9 @@ struct world {
     uint32_t user_count;
     struct model model;
     struct probes *probes;
+    struct rng mqtt_rng;
+    struct mqtt_model mqtt; // client_count 0: a world without
+    struct mqtt_client mqtt_clients[MQTT_MODEL_CLIENTS_MAX];
     bool is_draining;
     bool has_short_memory; // blocks are few: answers and messages may be missing for it
     uint32_t validate_every;

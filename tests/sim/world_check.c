@@ -4,6 +4,7 @@
 
 #include "chat/leaf.h"
 #include "chat/room.h"
+#include "gateway/mqtt_outbox.h"
 #include "io/ring_sim.h"
 #include "sched/base/clock.h"
 #include "sched/supervisor.h"
@@ -73,6 +74,13 @@ static void validate_chat(const struct chat *chat) {
     slab_validate(&chat->members);
 }
 
+static void validate_mqtt(struct core *core) {
+    const struct slab *sessions = &core->scheduler.kinds[KIND_MQTT_SESSION].slab;
+    for (uint32_t i = 0; i < sessions->touched_count; i++)
+        if (slab_is_used(sessions, i))
+            mqtt_outbox_validate(&core->gateway, i);
+}
+
 void world_validate(struct world *world) {
     mesh_validate(&world->shared.mesh);
     for (uint32_t i = 0; i < world->core_count; i++) {
@@ -85,6 +93,7 @@ void world_validate(struct world *world) {
         blocks_validate(&core->blocks);
         validate_chat(&core->chat);
         topics_validate(&core->topics);
+        validate_mqtt(&world->cores[i].core);
     }
 }
 
@@ -196,6 +205,7 @@ static void check_connections(const struct world *world) {
         counted += counter_read(&world->cores[i].core.counters, COUNTER_CONNECTIONS);
     for (uint32_t i = 0; i < world->client_count; i++)
         open += world->clients[i].phase == CLIENT_OPEN;
+    open += mqtt_clients_open_count(world);
     SIM_REQUIRE(counted == open, "quiet: cores have %lu connections, clients have %lu", counted,
                 open);
 }
@@ -228,5 +238,6 @@ void world_check_quiet(struct world *world) {
         check_core_quiet(world, &world->cores[i].core);
     for (uint32_t i = 0; i < world->model.room_count; i++)
         check_room(world, i);
+    mqtt_clients_check_quiet(world);
     probes_check(world);
 }
