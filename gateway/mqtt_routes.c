@@ -283,8 +283,10 @@ static enum mqtt_next refuse(struct gateway *gateway, uint32_t index,
     note_refusal(gateway, index);
     if (publish->qos == 0)
         return MQTT_NEXT;
-    if (!is_5 && verdict->reason == MQTT_QUOTA_EXCEEDED)
+    if (!is_5 && verdict->reason == MQTT_QUOTA_EXCEEDED) {
+        mqtt_inbox_end(gateway, index, publish->packet_id); // sent again it is new
         return stop(gateway, index, verdict->reason, verdict->cause, COUNTER_CLOSED_POLICY);
+    }
     const struct answer answer = {.packet_id = publish->packet_id,
                                   .qos = publish->qos,
                                   .reason = verdict->reason,
