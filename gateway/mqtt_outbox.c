@@ -39,6 +39,7 @@ enum outbox_flag {
     RELEASED = 1 << 8, // … PUBREC came: no payload is held, PUBREL is what is sent again
     GONE = 1 << 9,
     COUNTED = 1 << 10, // … it is in waiting_bytes
+    QOS_0 = 1 << 11,   // … it waits for its turn only: a room's messages keep their order
 };
 
 struct outbox_entry {
@@ -102,7 +103,9 @@ static struct mqtt_delivery delivery_of(const struct gateway *gateway,
         .source = has(entry, OF_ROOM) ? MQTT_FROM_ROOM : MQTT_FROM_TOPIC,
         .payload = entry->payload,
         .sequence = entry->sequence,
-        .qos = has(entry, QOS_2) ? 2 : 1,
+        .qos = has(entry, QOS_2)   ? 2
+               : has(entry, QOS_0) ? 0
+                                   : 1,
         .is_retained = has(entry, RETAINED),
     };
     if (has(entry, ONE_ID)) {
@@ -420,6 +423,7 @@ static enum sending send_next(struct gateway *gateway, uint32_t session, struct 
         outbox->resend += sending == SENDING_GOES_ON;
         return sending;
     }
+    bool is_once = has(entry, QOS_0);
     const struct mqtt_delivery delivery = delivery_of(gateway, entry);
     if (!has(entry, SENT) && is_expired(gateway, &delivery)) { // [MQTT-3.3.2-5]
         settle(gateway, entry, COUNTER_DROPPED_EXPIRED);
@@ -427,11 +431,11 @@ static enum sending send_next(struct gateway *gateway, uint32_t session, struct 
         remove_entry(gateway, outbox, at);
         return SENDING_GOES_ON;
     }
-    if (outbox->window_used >= mqtt_session_window(gateway, session)) // [MQTT-4.9.0-1]
-        return SENDING_FULL;
+    if (!is_once && outbox->window_used >= mqtt_session_window(gateway, session))
+        return SENDING_FULL; // [MQTT-4.9.0-1]
     struct mqtt_format_one one = {.delivery = &delivery,
                                   .format = mqtt_session_format(gateway, session),
-                                  .packet_id = entry->packet_id,
+                                  .packet_id = is_once ? 0 : entry->packet_id,
                                   .is_duplicate = has(entry, SENT), // [MQTT-3.3.1-1]
                                   .parcel_class = PARCEL_ROOM};
     uint8_t text[ALIAS_TOPIC_BYTES_MAX];
@@ -451,18 +455,28 @@ static enum sending send_next(struct gateway *gateway, uint32_t session, struct 
         outbox->window_used++;
         outbox->resend++;
         keep_alias(gateway, outbox, &one, &topic);
+        if (is_once) // nobody acknowledges it
+            remove_entry(gateway, outbox, at);
     }
     return sending;
+}
+
+// For an entry that has no identifier of its own: that before it, so that all ascend.
+static uint16_t neighbour_id(const struct outbox *outbox, uint32_t at) {
+    return at > outbox->head ? outbox->entries[at - 1].packet_id : 0;
 }
 
 // The oldest that waits gets an identifier. False: the window is full.
 static bool admit(struct gateway *gateway, uint32_t session, struct outbox *outbox) {
     struct outbox_entry *entry = &outbox->entries[outbox->next];
-    if (outbox->window_used >= mqtt_session_window(gateway, session))
-        return false;
-    uint16_t id = next_id(mqtt_session_at(gateway, session), outbox);
-    if (id == 0)
-        return false;
+    uint16_t id = neighbour_id(outbox, outbox->next);
+    if (!has(entry, QOS_0)) {
+        if (outbox->window_used >= mqtt_session_window(gateway, session))
+            return false;
+        id = next_id(mqtt_session_at(gateway, session), outbox);
+        if (id == 0)
+            return false;
+    }
     uncount(gateway, outbox, entry);
     entry->packet_id = id;
     outbox->next++;
@@ -537,7 +551,7 @@ static void drop_oldest(struct gateway *gateway, struct outbox *outbox) {
     uint32_t at = outbox->next;
     uncount(gateway, outbox, &outbox->entries[at]);
     settle(gateway, &outbox->entries[at], COUNTER_DROPPED_SLOW);
-    outbox->entries[at].packet_id = at > outbox->head ? outbox->entries[at - 1].packet_id : 0;
+    outbox->entries[at].packet_id = neighbour_id(outbox, at);
     outbox->next++;
     if (outbox->resend == at)
         outbox->resend++;
@@ -561,9 +575,18 @@ static void keep_bounds(struct gateway *gateway, uint32_t session) {
         drop_oldest(gateway, outbox);
 }
 
+static bool has_unsent(const struct gateway *gateway, uint32_t session) {
+    const struct outbox *outbox = outbox_at(gateway, session);
+    return outbox && outbox->resend < outbox->tail;
+}
+
 void mqtt_outbox_push(struct gateway *gateway, uint32_t session,
                       const struct mqtt_delivery *delivery) {
-    if (delivery->qos == 0) {
+    // Members see a room's messages in the order of their numbers, whatever their QoS: one of QoS 0
+    // does not overtake those that wait.
+    bool waits = delivery->source == MQTT_FROM_ROOM && delivery->sequence > 0 &&
+                 is_online(gateway, session) && has_unsent(gateway, session);
+    if (delivery->qos == 0 && !waits) {
         push_at_once(gateway, session, delivery);
         return;
     }
@@ -574,7 +597,10 @@ void mqtt_outbox_push(struct gateway *gateway, uint32_t session,
         release_if_empty(gateway, session);
         return;
     }
-    mark(&entry, (delivery->qos == 2 ? QOS_2 : 0) | (delivery->is_retained ? RETAINED : 0) |
+    mark(&entry, (delivery->qos == 2   ? QOS_2
+                  : delivery->qos == 0 ? QOS_0
+                                       : 0) |
+                     (delivery->is_retained ? RETAINED : 0) |
                      (delivery->source == MQTT_FROM_ROOM ? OF_ROOM : 0));
     payload_ref(gateway->parts.scheduler, entry.payload, 1);
     counter_add(gateway->parts.counters, COUNTER_GATHERED, 1);
@@ -678,8 +704,8 @@ void mqtt_outbox_validate(struct gateway *gateway, uint32_t session) {
         bytes += has(entry, COUNTED) ? bytes_of_entry(gateway, entry) : 0;
         CHECKF(is_gone || has(entry, RELEASED) || entry->payload != PAYLOAD_NONE, "entry %u", i);
         CHECKF(!waits || (!is_gone && entry->packet_id == 0 && !has(entry, SENT)), "entry %u", i);
-        CHECKF(waits || is_gone || find(outbox, entry->packet_id) == i, "entry %u: id %u", i,
-               entry->packet_id);
+        CHECKF(waits || is_gone || has(entry, QOS_0) || find(outbox, entry->packet_id) == i,
+               "entry %u: id %u", i, entry->packet_id);
     }
     CHECKF(gone == outbox->gone && window == outbox->window_used && bytes == outbox->waiting_bytes,
            "session %u: its outbox counts %u, %u, %u, has %u, %u, %u", session, outbox->gone,

@@ -39,7 +39,8 @@ struct mqtt_delivery {
 };
 
 // QoS 0: encoded and pushed at once when online (room parcel without gap), dropped{offline} when
-// not. QoS 1 and 2: sent or queued as above.
+// not; of a room's messages it takes its turn behind those that wait. QoS 1 and 2: sent or queued
+// as above.
 void mqtt_outbox_push(struct gateway *gateway, uint32_t session,
                       const struct mqtt_delivery *delivery);
 

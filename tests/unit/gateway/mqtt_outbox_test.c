@@ -208,8 +208,8 @@ START_TEST(no_more_are_under_way_than_the_window_holds) { // [MQTT-4.9.0-1] … 
     uint32_t a = RIG_START(.id = "a", .expiry_s = 1000, .receive_max = 10);
     for (uint32_t i = 1; i <= 6; i++)
         RIG_PUSH(a, .number = i, .qos = i == 2 ? 2 : 1);
-    RIG_PUSH(a, .number = 7);
-    RIG_EXPECT_TAKEN(a, "q1 #1 id 1\nq2 #2 id 2\nq1 #3 id 3\nq0 #7\n"); // QoS 0 needs no place
+    RIG_PUSH(a, .number = 8);
+    RIG_EXPECT_TAKEN(a, "q1 #1 id 1\nq2 #2 id 2\nq1 #3 id 3\nq0 #8\n"); // QoS 0 needs no place
     RIG_ACK(a, MQTT_PUBREC, 2); // not yet: its place is free with the PUBCOMP
     RIG_EXPECT_TAKEN(a, "rel 2 00\n");
     RIG_ACK(a, MQTT_PUBACK, 3);
@@ -218,6 +218,33 @@ START_TEST(no_more_are_under_way_than_the_window_holds) { // [MQTT-4.9.0-1] … 
     RIG_EXPECT_TAKEN(a, "q1 #5 id 5\n");
     RIG_ACK(a, MQTT_PUBACK, 1);
     RIG_EXPECT_TAKEN(a, "q1 #6 id 6\n");
+    rig_close();
+}
+END_TEST
+
+START_TEST(of_a_rooms_messages_qos_0_does_not_overtake_those_that_wait) { // SEMANTICS: order
+    rig_open();
+    uint32_t a = RIG_START(.id = "a", .expiry_s = 1000, .receive_max = 2);
+    for (uint32_t i = 1; i <= 7; i += 2)
+        RIG_PUSH(a, .number = i, .qos = 1);
+    RIG_PUSH(a, .number = 9);  // of the room: the odd ones are
+    RIG_PUSH(a, .number = 10); // of a topic
+    RIG_PUSH(a, .number = 11, .qos = 2);
+    RIG_PUSH(a, .number = 13);
+    RIG_EXPECT_TAKEN(a, "q1 #1 id 1\nq1 #3 id 2\nq0 #10\n");
+    RIG_ACK(a, MQTT_PUBACK, 2);
+    RIG_EXPECT_TAKEN(a, "q1 #5 id 3\n");
+    RIG_ACK(a, MQTT_PUBACK, 1);
+    RIG_EXPECT_TAKEN(a, "q1 #7 id 4\nq0 #9\n"); // which needs no place in the window
+    RIG_ACK(a, MQTT_PUBACK, 3);
+    RIG_EXPECT_TAKEN(a, "q2 #11 id 5\nq0 #13\n");
+    RIG_PUSH(a, .number = 15);
+    RIG_EXPECT_TAKEN(a, "q0 #15\n");
+    RIG_ACK(a, MQTT_PUBACK, 4);
+    RIG_ACK(a, MQTT_PUBREC, 5);
+    RIG_ACK(a, MQTT_PUBCOMP, 5);
+    ck_assert_uint_eq(mqtt_outbox_count(&rig.gateway, a), 0);
+    RIG_EXPECT_AUDIT();
     rig_close();
 }
 END_TEST
@@ -480,7 +507,7 @@ START_TEST(a_stream_without_memory_is_tried_again) {
     RIG_EXPECT_AUDIT();
     rig.is_encode_without_memory = true;
     RIG_PUSH(a, .number = 2, .qos = 1);
-    RIG_PUSH(a, .number = 3, .qos = 0);
+    RIG_PUSH(a, .number = 4, .qos = 0);
     ck_assert_uint_eq(RIG_COUNT(DROPPED_MEMORY), 2);
     rig.is_encode_without_memory = false;
     rig_wait_ms(100);
@@ -496,7 +523,8 @@ UNIT_MAIN("gateway/mqtt_outbox", qos_0_goes_at_once_or_is_dropped, qos_1_is_gone
           what_was_sent_goes_again_with_dup_in_order,
           qos_2_abandoned_at_each_step_is_taken_up_there, redelivery_keeps_to_a_smaller_window,
           a_session_that_ends_gives_all_up, no_more_are_under_way_than_the_window_holds,
-          a_full_stream_is_waited_for, redelivered_pubrels_wait_for_room_among_replies,
+          of_a_rooms_messages_qos_0_does_not_overtake_those_that_wait, a_full_stream_is_waited_for,
+          redelivered_pubrels_wait_for_room_among_replies,
           beyond_the_queues_bound_the_oldest_is_dropped,
           beyond_the_queues_bytes_the_oldest_is_dropped, what_expires_while_it_waits_is_not_sent,
           beyond_the_clients_packet_size_it_counts_as_delivered,
