@@ -304,6 +304,20 @@ for (const cores of CORES) {
           await back.texts(numbers(10, 60));
           await own.finish();
         });
+
+        test("a drain sends DISCONNECT 0x8B and ends, sessions and all", OWN, async () => {
+          const own = await startBroker(["--schedulers", `${cores}`]);
+          const topic = `${fresh("t")}/a`;
+          const people = [];
+          for (let n = 0; n < 5; n++) people.push(await own.connect({ v, over, keep: n % 2 === 0 }));
+          for (const one of people) await one.subscribe(topic, { qos: 1 });
+          await people[0].publish(topic, "one", { qos: 2 });
+          await Promise.all(people.map((one) => one.texts(["one"])));
+          const stopped = own.gateway.stop("SIGTERM");
+          const reasons = await Promise.all(people.map((one) => one.gone()));
+          if (v === 5) assert.deepEqual(reasons, [0x8b, 0x8b, 0x8b, 0x8b, 0x8b]);
+          assert.deepEqual(await stopped, { code: 0, signal: null }, own.gateway.stderr);
+        });
       });
     }
   });
