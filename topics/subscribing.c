@@ -151,7 +151,19 @@ static struct topic_entries *entries_of(const struct topics *topics,
     return &topic_trie_at(&topics->trie, subscription->node)->entries;
 }
 
+// False: memory is out, or holes must go first.
+static bool enter_entries(struct topics *topics, uint32_t index) {
+    struct topics_subscription *subscription = topics_subscription(topics, index);
+    struct topic_entries *entries = entries_of(topics, subscription);
+    return !topic_entries_is_cluttered(entries) &&
+           topic_entries_add(&topics->trie.owner, entries,
+                             (struct topic_entry){index, subscription->address},
+                             &subscription->position);
+}
+
 static void leave_entries(struct topics *topics, struct topics_subscription *subscription) {
+    if (subscription->position == SLAB_NONE)
+        return;
     topic_entries_remove(&topics->trie.owner, entries_of(topics, subscription),
                          subscription->position);
     subscription->position = SLAB_NONE;
@@ -210,7 +222,8 @@ static bool ask(struct topics *topics, uint32_t index, uint64_t payload, bool is
     return true;
 }
 
-// Its place in the trie: node or group, and the entry. False: *refusal says why, nothing was done.
+// Its place in the trie: node or group (and there the entry). False: *refusal says why, nothing was
+// done.
 static bool place(struct topics *topics, uint32_t index, const struct topics_request *request,
                   enum topics_refusal *refusal) {
     struct topics_subscription *subscription = topics_subscription(topics, index);
@@ -229,13 +242,10 @@ static bool place(struct topics *topics, uint32_t index, const struct topics_req
     }
     uint32_t *places = shared ? &topic_group_at(&topics->groups, subscription->node)->owner_group
                               : &topic_trie_at(&topics->trie, node)->owner_node;
-    struct topic_entries *entries = entries_of(topics, subscription);
-    bool is_cluttered = topic_entries_is_cluttered(entries);
-    if (is_cluttered)
+    subscription->position = SLAB_NONE;
+    if (topic_entries_is_cluttered(entries_of(topics, subscription)))
         *refusal = TOPICS_BUSY;
-    if (!is_cluttered && places_open(topics, places, node) &&
-        topic_entries_add(&topics->trie.owner, entries,
-                          (struct topic_entry){index, request->address}, &subscription->position))
+    else if (places_open(topics, places, node) && (!shared || enter_entries(topics, index)))
         return true;
     settle(topics, subscription->node, shared);
     return false;
@@ -295,7 +305,7 @@ uint32_t topics_subscribe(struct topics *topics, const struct topics_request *re
     }
     counter_add(topics->scheduler->counters, COUNTER_MQTT_SUBSCRIPTIONS, 1);
     if (request->wants_retained && !is_shared(subscription)) // [MQTT 5.0 4.8.2]: not shared ones
-        subscription->slab_word |= TOPICS_REPLAY;
+        subscription->slab_word |= TOPICS_WANTS;
     if (ask_first(topics, index, request, refusal))
         return index;
     leave_entries(topics, subscription);
@@ -471,6 +481,21 @@ static void round_fail(struct topics *topics, uint32_t index, enum topics_refusa
     release(topics, index);
 }
 
+// All owners know of it. False: there is no memory for it to stand here.
+static bool stand(struct topics *topics, uint32_t index) {
+    struct topics_subscription *subscription = topics_subscription(topics, index);
+    return subscription->position != SLAB_NONE || enter_entries(topics, index);
+}
+
+// A second round, for what is retained; takes over the payload.
+static void replay_round(struct topics *topics, uint32_t index, uint64_t payload) {
+    struct topics_subscription *subscription = topics_subscription(topics, index);
+    subscription->slab_word &= ~TOPICS_WANTS;
+    subscription->slab_word |= TOPICS_REPLAY | TOPICS_CHANGE;
+    subscription->waiting = (uint8_t)owner_count(topics, node_of(topics, subscription));
+    (void)ask(topics, index, payload, false);
+}
+
 void subscribing_on_subscribed(struct topics *topics, const struct message *message) {
     uint32_t index = (uint32_t)message->words[1];
     struct topics_subscription *subscription = topics_subscription(topics, index);
@@ -483,6 +508,14 @@ void subscribing_on_subscribed(struct topics *topics, const struct message *mess
     bool is_orphan = subscription->slab_word & TOPICS_ORPHAN;
     if (is_accepted && !is_orphan && subscription->waiting > 0) {
         (void)ask(topics, index, message->words[0], false);
+        return;
+    }
+    if (is_accepted && !is_orphan && !stand(topics, index)) {
+        is_accepted = false;
+        refusal = TOPICS_MEMORY;
+    }
+    if (is_accepted && !is_orphan && subscription->slab_word & TOPICS_WANTS) {
+        replay_round(topics, index, message->words[0]);
         return;
     }
     payload_unref(topics->scheduler, message->words[0]);

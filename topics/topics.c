@@ -83,6 +83,8 @@ void topics_readdress(struct topics *topics, uint32_t index, uint32_t address) {
         is_shared ? &topic_group_at(&topics->groups, subscription->node)->members
                   : &topic_trie_at(&topics->trie, subscription->node)->entries;
     subscription->address = address;
+    if (subscription->position == SLAB_NONE)
+        return;
     topic_entries_data(topics->scheduler->blocks, entries)[subscription->position].data = address;
 }
 
@@ -160,7 +162,8 @@ void topics_validate(const struct topics *topics) {
         struct topic_entries *entries =
             is_shared ? &topic_group_at(&topics->groups, subscription->node)->members
                       : &topic_trie_at(&topics->trie, subscription->node)->entries;
-        if (is_orphan)
+        CHECK(subscription->position != SLAB_NONE || subscription->waiting > 0);
+        if (subscription->position == SLAB_NONE)
             continue;
         CHECK(subscription->position < topic_entries_length(entries));
         struct topic_entry entry =

@@ -239,6 +239,8 @@ START_TEST(topics_under_way_follow_who_moves_and_forget_who_leaves) {
     client_set_offline(world, 13, true);
     client_set_offline(world, 2, true);
     (void)client_subscribe_to(world, 30, "a"); // from before he was there
+    world_turns(world, 1);
+    ck_assert_uint_eq(world->clients[30].answer_count, 1);
     uint32_t later = publish_to(world, 0, "a");
     world_settle(world);
     for (uint32_t i = 0; i < 20; i++)
@@ -448,6 +450,30 @@ START_TEST(topics_replay_what_is_retained_before_the_confirmation) {
     world_settle(world);
     ck_assert_uint_eq(world->clients[2].log_count, 0); // not to shared ones
     client_unsubscribe(world, 2, 0);
+    world_close(world);
+}
+END_TEST
+
+START_TEST(topics_give_once_what_was_retained_before_and_whose_relay_is_under_way) {
+    struct world *world = world_open(&three_cores);
+    uint32_t owner = owner_of(world, "a"), other = (owner + 1) % 3;
+    (void)client_subscribe_to(world, on_core(world, other, 0), "a"); // so that there is a relay
+    world_settle(world);
+    world->cores[other].sleeps = true;
+    struct publish publish = {
+        .by = on_core(world, owner, 0), .topic = "a", .is_retained = true, .note = 1};
+    uint32_t number = client_publish(world, &publish);
+    world_turns(world, 4);
+    ck_assert_uint_eq(world->clients[publish.by].published_count, 1);
+    static const char *const filters[] = {"a", "+"};
+    for (uint32_t i = 0; i < 2; i++)
+        (void)client_subscribe_to(world, on_core(world, other, 1 + i), filters[i]);
+    world->cores[other].sleeps = false;
+    world_settle(world);
+    ck_assert(!world->clients[on_core(world, other, 0)].log[0].is_replay);
+    for (uint32_t i = 0; i < 3; i++)
+        ck_assert_uint_eq(client_got(&world->clients[on_core(world, other, i)], number), 1);
+    ck_assert(world->clients[on_core(world, other, 1)].log[0].is_replay);
     world_close(world);
 }
 END_TEST
@@ -730,6 +756,7 @@ UNIT_MAIN("topics/topics", topics_delivers_to_whom_the_filter_matches_and_to_nob
           topics_refuse_more_than_128_levels, topics_wait_for_so_many_answers_and_no_more,
           topics_owner_refuses_what_a_core_that_sleeps_could_not_take,
           topics_replay_what_is_retained_before_the_confirmation,
+          topics_give_once_what_was_retained_before_and_whose_relay_is_under_way,
           topics_refuse_to_retain_beyond_the_bound_and_say_so,
           topics_retain_no_more_on_all_cores_together_than_they_may,
           topics_answer_each_change_also_those_that_come_while_one_waits,
