@@ -5,7 +5,6 @@
 #include "gateway/mqtt_rooms.h"
 #include "gateway/wire/mqtt_topic.h"
 
-#define SMALL_BYTES 512u // what is longer is compared in a block
 #define UNSUBACK_BYTES_AROUND 16u
 
 // Where a filter leads.
@@ -13,13 +12,12 @@ struct target {
     enum mqtt_routes_place place; // ROOM, PRESENCE, TOPIC; else refused
     enum mqtt_reason reason;      // refused
     struct bytes room;
-    struct bytes text;   // all of it, as topics_encode_filter writes it
     struct bytes filter; // of topics
     struct bytes group;
 };
 
 static struct target target_of(const struct mqtt_filter *filter) {
-    struct target target = {.place = MQTT_PLACE_BAD_ROOM, .text = filter->text};
+    struct target target = {.place = MQTT_PLACE_BAD_ROOM};
     bool is_shared =
         mqtt_topic_split_shared(filter->text, &target.group, &target.filter) == MQTT_TOPIC_SHARED;
     bool is_room = bytes_starts_with(target.filter, BYTES_LITERAL("room/"));
@@ -53,38 +51,22 @@ static bool is_full(const struct gateway *gateway, uint32_t session) {
            gateway->parts.config->mqtt_subscriptions_max;
 }
 
-// The session's subscription of this text, compared in `scratch` of its size.
-static uint32_t lookup_in(const struct gateway *gateway, uint32_t session, struct bytes text,
-                          uint8_t *scratch) {
-    const struct topics *topics = gateway->parts.topics;
+// The session's subscription of this filter, SLAB_NONE. A packet may have thousands of filters, a
+// session a thousand subscriptions: they are told apart by their place, not by their texts.
+static uint32_t lookup(const struct gateway *gateway, uint32_t session,
+                       const struct target *target) {
+    struct topics *topics = gateway->parts.topics;
     uint32_t at = mqtt_session_at(gateway, session)->subscriptions;
+    struct topics_place place;
+    if (at == SLAB_NONE || !topics_lookup_place(topics, target->filter, target->group, &place))
+        return SLAB_NONE;
     for (; at != SLAB_NONE; at = topics_subscription(topics, at)->next) {
-        struct writer w = writer_on(scratch, text.size);
-        topics_encode_filter(topics, at, &w);
-        if (!w.overflow && bytes_equal(writer_bytes(&w), text))
+        const struct topics_subscription *slot = topics_subscription(topics, at);
+        bool is_shared = slot->options & TOPICS_OPTION_SHARED;
+        if (slot->node == place.node && is_shared == place.is_shared)
             break;
     }
     return at;
-}
-
-// False: memory is out. *subscription is SLAB_NONE when there is none.
-static bool lookup(struct gateway *gateway, uint32_t session, struct bytes text,
-                   uint32_t *subscription) {
-    uint8_t small[SMALL_BYTES];
-    *subscription = SLAB_NONE;
-    if (mqtt_session_at(gateway, session)->subscriptions == SLAB_NONE)
-        return true;
-    if (text.size <= sizeof(small)) {
-        *subscription = lookup_in(gateway, session, text, small);
-        return true;
-    }
-    struct blocks *blocks = gateway->parts.blocks;
-    uint32_t block = blocks_acquire(blocks, text.size);
-    if (block == BLOCK_NONE)
-        return false;
-    *subscription = lookup_in(gateway, session, text, blocks_at(blocks, block));
-    blocks_release(blocks, block);
-    return true;
 }
 
 static void unlink_topic(struct gateway *gateway, uint32_t session, uint32_t subscription) {
@@ -166,9 +148,7 @@ static struct outcome subscribe_topic(struct gateway *gateway, uint32_t session,
                                       const struct mqtt_filter *filter, const struct target *target,
                                       uint32_t id) {
     struct topics *topics = gateway->parts.topics;
-    uint32_t subscription;
-    if (!lookup(gateway, session, target->text, &subscription))
-        return answered(MQTT_QUOTA_EXCEEDED);
+    uint32_t subscription = lookup(gateway, session, target);
     bool is_new = subscription == SLAB_NONE, is_shared = target->group.size > 0;
     const struct topics_request request = {
         .owner = MQTT_OWNER | session,
@@ -294,9 +274,9 @@ enum mqtt_next mqtt_filters_subscribe(struct gateway *gateway, uint32_t session,
 
 // --- UNSUBSCRIBE ---------------------------------------------------------------------------------
 
-static bool leave_topic(struct gateway *gateway, uint32_t session, struct bytes text) {
-    uint32_t subscription;
-    if (!lookup(gateway, session, text, &subscription) || subscription == SLAB_NONE)
+static bool leave_topic(struct gateway *gateway, uint32_t session, const struct target *target) {
+    uint32_t subscription = lookup(gateway, session, target);
+    if (subscription == SLAB_NONE)
         return false;
     (void)mqtt_pending_settle(gateway, session, MQTT_PENDING_TOPIC, subscription, MQTT_SUCCESS);
     unlink_topic(gateway, session, subscription);
@@ -316,7 +296,7 @@ static enum mqtt_reason leave(struct gateway *gateway, uint32_t session,
         break;
     case MQTT_PLACE_TOPIC:
     case MQTT_PLACE_SERVER:
-        was_there = leave_topic(gateway, session, target.text);
+        was_there = leave_topic(gateway, session, &target);
         break;
     case MQTT_PLACE_BAD_ROOM:
         if (!filter->is_valid)

@@ -20,16 +20,24 @@ struct bytes topic_group_name(const struct topic_groups *groups, uint32_t index)
     return bytes_of(blocks_at(blocks_of(groups), group->name), group->name_size);
 }
 
-static uint32_t lookup(const struct topic_groups *groups, uint32_t node, struct bytes name) {
+uint32_t topic_group_lookup(const struct topic_groups *groups, uint32_t node, struct bytes name) {
     uint32_t at = topic_trie_at(groups->trie, node)->groups;
     while (at != SLAB_NONE && !bytes_equal(topic_group_name(groups, at), name))
         at = topic_group_at(groups, at)->next;
     return at;
 }
 
+static bool is_full(const struct topic_groups *groups, uint32_t node) {
+    uint32_t count = 0;
+    for (uint32_t at = topic_trie_at(groups->trie, node)->groups; at != SLAB_NONE;
+         at = topic_group_at(groups, at)->next)
+        count++;
+    return count >= TOPIC_GROUPS_OF_FILTER_MAX;
+}
+
 uint32_t topic_group_open(struct topic_groups *groups, uint32_t node_index, struct bytes name) {
-    uint32_t index = lookup(groups, node_index, name);
-    if (index != SLAB_NONE)
+    uint32_t index = topic_group_lookup(groups, node_index, name);
+    if (index != SLAB_NONE || is_full(groups, node_index))
         return index;
     struct topic_group *group = slab_acquire(&groups->slab, &index);
     if (!group)
@@ -133,7 +141,7 @@ void topic_groups_validate(const struct topic_groups *groups) {
             continue;
         const struct topic_group *group = topic_group_at(groups, i);
         CHECKF(!is_unused(group), "group %u is of no use", i);
-        CHECK(lookup(groups, group->node, topic_group_name(groups, i)) == i);
+        CHECK(topic_group_lookup(groups, group->node, topic_group_name(groups, i)) == i);
         uint32_t total = 0;
         for (uint32_t core = 0; group->shares != BLOCK_NONE && core < groups->core_count; core++)
             total += shares_of(groups, group)[core].count;

@@ -3,11 +3,15 @@
 // many. The owner picks a core, in turn and weighted by members, the core picks a member in turn,
 // those who are online first.
 //
-// 64 B, a block for the name, and at the owner 16 B per core. Owned by the core's thread.
+// 64 B, a block for the name, and at the owner 16 B per core. A filter has at most
+// TOPIC_GROUPS_OF_FILTER_MAX of them: each gets a copy of every message within one turn, and they
+// are looked for one by one. Owned by the core's thread.
 #ifndef FAIRLEAD_TOPIC_GROUP_H
 #define FAIRLEAD_TOPIC_GROUP_H
 
 #include "topics/topic_trie.h"
+
+#define TOPIC_GROUPS_OF_FILTER_MAX 1024u
 
 // What an owner knows of one core.
 struct topic_share {
@@ -50,7 +54,10 @@ static inline struct topic_group *topic_group_at(const struct topic_groups *grou
     return (struct topic_group *)slab_get(&groups->slab, group);
 }
 
-// The node's group of that name; it is made when it is not there. SLAB_NONE: memory is out.
+// The node's group of that name, or SLAB_NONE.
+uint32_t topic_group_lookup(const struct topic_groups *groups, uint32_t node, struct bytes name);
+
+// The same; it is made when it is not there. SLAB_NONE: memory is out, or the node has too many.
 MUST_USE uint32_t topic_group_open(struct topic_groups *groups, uint32_t node, struct bytes name);
 
 // Releases it when it has no meaning any more: its node is the caller's to prune then. True: it

@@ -93,6 +93,17 @@ struct topics_subscription *topics_subscription(const struct topics *topics,
     return (struct topics_subscription *)slab_get(&topics->subscriptions, subscription);
 }
 
+bool topics_lookup_place(struct topics *topics, struct bytes filter, struct bytes group,
+                         struct topics_place *place) {
+    if (!topic_levels_split(&topics->trie.levels, filter, &topics->path))
+        return false;
+    place->is_shared = group.size > 0;
+    place->node = topic_trie_lookup(&topics->trie, &topics->path);
+    if (place->is_shared && place->node != SLAB_NONE)
+        place->node = topic_group_lookup(&topics->groups, place->node, group);
+    return place->node != SLAB_NONE;
+}
+
 void topics_encode_filter(const struct topics *topics, uint32_t index, struct writer *w) {
     const struct topics_subscription *subscription = topics_subscription(topics, index);
     uint32_t node = subscription->node;

@@ -104,6 +104,16 @@ _Static_assert(sizeof(struct topics_subscription) == 32, "part of the budget of 
 
 struct topics_subscription *topics_subscription(const struct topics *topics, uint32_t subscription);
 
+// Where subscriptions of this filter and group (no bytes: not shared) stand on this core: `node` of
+// each of them, with `is_shared` as their TOPICS_OPTION_SHARED. False: there are none. So that an
+// owner finds his among many without comparing texts.
+struct topics_place {
+    uint32_t node;
+    bool is_shared;
+};
+bool topics_lookup_place(struct topics *topics, struct bytes filter, struct bytes group,
+                         struct topics_place *place);
+
 // Its filter and group, into `w` as "$share/group/filter" or "filter" (TOPICS_BYTES_MAX and more).
 void topics_encode_filter(const struct topics *topics, uint32_t subscription, struct writer *w);
 

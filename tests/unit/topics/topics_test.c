@@ -600,6 +600,26 @@ START_TEST(topics_prefer_members_that_are_online_and_take_others_when_there_is_n
 }
 END_TEST
 
+START_TEST(topics_refuse_more_groups_of_one_filter_than_may_be) {
+    struct world *world = world_open(&one_core);
+    struct topics *topics = &world->cores[0].topics;
+    uint32_t node;
+    (void)client_subscribe(world, 0, &(struct held){.filter = "a", .group = "g"});
+    world_settle(world);
+    node = topic_group_at(&topics->groups, 0)->node;
+    for (uint32_t i = 1; i <= TOPIC_GROUPS_OF_FILTER_MAX; i++) {
+        char name[8];
+        snprintf(name, sizeof(name), "%u", i);
+        uint32_t group = topic_group_open(&topics->groups, node, bytes_from_string(name));
+        ck_assert((group == SLAB_NONE) == (i == TOPIC_GROUPS_OF_FILTER_MAX));
+    }
+    ck_assert_uint_eq(topic_group_open(&topics->groups, node, BYTES_LITERAL("g")), 0); // is there
+    for (uint32_t i = 1; i < TOPIC_GROUPS_OF_FILTER_MAX; i++)
+        ck_assert(topic_group_prune(&topics->groups, i));
+    world_close(world);
+}
+END_TEST
+
 START_TEST(topics_count_as_dropped_what_a_group_that_is_gone_should_have_had) {
     struct world *world = world_open(&three_cores);
     uint32_t owner = owner_of(world, "a");
@@ -630,8 +650,17 @@ START_TEST(topics_know_their_filters_and_who_listens) {
         uint8_t text[64];
         struct writer w = writer_on(text, sizeof(text));
         uint32_t at = client_subscribe(world, 0, &held[i]);
-        topics_encode_filter(topics, world->clients[0].held[at].subscription, &w);
+        uint32_t subscription = world->clients[0].held[at].subscription;
+        topics_encode_filter(topics, subscription, &w);
         ck_assert(bytes_equal_string(writer_bytes(&w), texts[i]));
+        struct bytes filter = bytes_from_string(held[i].filter);
+        struct bytes group = bytes_from_string(held[i].group);
+        struct topics_place place;
+        ck_assert(topics_lookup_place(topics, filter, group, &place));
+        ck_assert_uint_eq(place.node, topics_subscription(topics, subscription)->node);
+        ck_assert(place.is_shared == (group.size > 0));
+        ck_assert(!topics_lookup_place(topics, filter, BYTES_LITERAL("other"), &place));
+        ck_assert(!topics_lookup_place(topics, BYTES_LITERAL("a/nobody"), group, &place));
     }
     world_settle(world);
     ck_assert(topics_has_interest(topics, BYTES_LITERAL("other"))); // by #
@@ -762,6 +791,7 @@ UNIT_MAIN("topics/topics", topics_delivers_to_whom_the_filter_matches_and_to_nob
           topics_answer_each_change_also_those_that_come_while_one_waits,
           topics_give_each_member_of_a_group_its_turn_on_whatever_core,
           topics_prefer_members_that_are_online_and_take_others_when_there_is_none,
+          topics_refuse_more_groups_of_one_filter_than_may_be,
           topics_count_as_dropped_what_a_group_that_is_gone_should_have_had,
           topics_know_their_filters_and_who_listens,
           topics_lose_nothing_when_their_service_starts_anew,
