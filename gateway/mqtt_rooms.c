@@ -11,6 +11,9 @@
 #define CHORES_PER_TURN 512u
 #define RETRY_S 1u
 
+// Of a session at its limit of subscriptions that are all of rooms.
+#define PROBES_SPARE 16u
+
 // --- tags ----------------------------------------------------------------------------------------
 
 // qos:2 | no-local:1 | retain as published:1 | subscription identifier:28. No QoS is 3: an
@@ -236,7 +239,11 @@ uint32_t mqtt_rooms_change(struct gateway *gateway, uint32_t session, uint32_t m
         chat_member_readdress(chat, member, chat_member(chat, member)->address);
         return SLAB_NONE;
     }
-    // Refused at once it is as if nothing were retained: the subscription stands all the same.
+    // Refused at once it is as if nothing were retained: the subscription stands all the same. A
+    // packet may name one room thousands of times: so many probes are not made.
+    if (mqtt_rooms_count(gateway, session) >=
+        gateway->parts.config->mqtt_subscriptions_max + PROBES_SPARE)
+        return SLAB_NONE;
     const struct joining probe = {
         .room = request->room, .tag = TAG_NOT_MESSAGES | TAG_PROBE, .wants_retained = true};
     return join(gateway, session, &probe, &refusal);
@@ -272,9 +279,12 @@ void mqtt_rooms_leave_all(struct gateway *gateway, uint32_t session) {
 
 void mqtt_rooms_readdress(struct gateway *gateway, uint32_t session) {
     struct chat *chat = gateway->parts.chat;
-    for (uint32_t at = mqtt_session_at(gateway, session)->members; at != SLAB_NONE;
-         at = chat_member(chat, at)->next)
+    const struct mqtt_session *slot = mqtt_session_at(gateway, session);
+    for (uint32_t at = slot->members; at != SLAB_NONE; at = chat_member(chat, at)->next) {
         readdress(gateway, session, at);
+        if (slot->conn != SLAB_NONE) // who kept his address may have missed presence meanwhile
+            chat_member_writable(chat, at);
+    }
 }
 
 void mqtt_rooms_on_writable(struct gateway *gateway, uint32_t session) {

@@ -444,6 +444,27 @@ START_TEST(a_rooms_retained_message_comes_as_its_subscriber_wants) { // [MQTT-3.
 }
 END_TEST
 
+START_TEST(one_room_named_many_times_takes_few_places) {
+    peers_open(); // 4 subscriptions
+    struct peer five = peer_5("five");
+    struct mqtt_filter filters[100];
+    for (int i = 0; i < 100; i++)
+        filters[i] = (struct mqtt_filter)FILTER("room/lobby");
+    SUBSCRIBE(five, filters[0]);
+    EXPECT(five, "SUBACK 1 00\n");
+    const struct mqtt_subscribe subscribe = {
+        .version = MQTT_5, .has_options = true, .packet_id = 9, .filter_count = 100};
+    struct writer w = PEER_WRITER;
+    mqtt_encode_subscribe(&w, MQTT_SUBSCRIBE, &subscribe, filters);
+    peer_send(&five, &w); // each asks for what is retained
+    ck_assert_uint_eq(rig.chat.members.used_count, 4 + 16);
+    rig_turns(8);
+    ck_assert_uint_eq(strlen(peer_heard(&five)), strlen("SUBACK 9\n") + 100 * strlen(" 00"));
+    ck_assert_uint_eq(rig.chat.members.used_count, 1);
+    peers_close();
+}
+END_TEST
+
 START_TEST(options_of_a_membership_are_replaced) { // [MQTT-3.8.4-3, -4]
     peers_open();
     struct peer one = peer_5("one"), two = peer_5("two");
@@ -529,6 +550,30 @@ START_TEST(an_offline_session_stays_a_member_and_gets_what_it_missed) {
     EXPECT(to, "room/lobby=1 q1 id1 seq:2\nroom/lobby=2 q2 id2 seq:3\n"
                "room/lobby/$presence={\"state\":{\"kept\":{\"metas\":[{\"phx_ref\":\"1\"}]}}} q0 "
                "retain\n");
+    peers_close();
+}
+END_TEST
+
+START_TEST(presence_goes_on_for_who_is_served_one_by_one_and_was_offline) {
+    peers_open();
+    struct coming coming = {.id = "kept", .is_kept = true};
+    struct peer eye = peer_come(&coming);
+    SUBSCRIBE_AS(eye, 3, FILTER("room/lobby/$presence"));
+    rig_wait_ms(300);
+    (void)peer_heard(&eye);
+    rig_hangup(eye.at);
+    rig_turns(2);
+    struct peer bob = peer_5("bob");
+    SUBSCRIBE(bob, FILTER("room/lobby"));
+    rig_wait_ms(300); // he misses it
+    eye = peer_come(&coming);
+    rig_wait_ms(300);
+    EXPECT(eye, "room/lobby/$presence={\"state\":{\"bob\":{\"metas\":[{\"phx_ref\":\"1\"}]}}} q0 "
+                "retain sub3\n");
+    rig_hangup(bob.at);
+    rig_wait_ms(300);
+    EXPECT(eye, "room/lobby/$presence={\"joins\":{},\"leaves\":{\"bob\":{\"metas\":[{\"phx_ref\":"
+                "\"1\"}]}}} q0 sub3\n");
     peers_close();
 }
 END_TEST
@@ -637,22 +682,26 @@ START_TEST(who_unsubscribes_in_between_is_not_brought_back) {
 }
 END_TEST
 
-UNIT_MAIN(
-    "gateway/mqtt_routes", a_publish_is_acknowledged_once_it_was_accepted,
-    qos_2_sent_again_is_answered_again_and_passed_on_once, topics_of_the_server_are_refused,
-    what_no_room_can_be_called_is_an_invalid_topic,
-    more_than_the_receive_maximum_ends_the_connection,
-    a_subscription_identifier_is_not_for_clients_to_send,
-    what_is_refused_where_it_belongs_is_told_or_ends_the_connection,
-    a_publish_that_is_too_early_waits_and_is_taken_later,
-    an_answer_to_a_former_connection_is_nobodys, filters_that_cannot_be_are_refused_one_by_one,
-    a_session_has_at_most_its_subscriptions, an_unsuback_tells_what_was_there,
-    what_is_unsubscribed_before_its_suback_is_answered_all_the_same,
-    sixteen_subscribes_under_way_are_enough, a_suback_of_many_filters_has_all_codes,
-    more_filters_than_can_be_answered_end_the_connection, phoenix_and_mqtt_members_see_one_sequence,
-    a_member_may_publish_without_being_one, a_rooms_retained_message_comes_as_its_subscriber_wants,
-    options_of_a_membership_are_replaced, mqtt_members_show_in_presence_by_user_else_client_id,
-    presence_is_readable_beside_the_room, an_offline_session_stays_a_member_and_gets_what_it_missed,
-    a_room_that_ends_is_joined_again, five_is_told_which_messages_it_lost_and_three_is_not,
-    what_is_larger_than_a_client_takes_is_not_sent, wills_go_where_publishes_go,
-    who_unsubscribes_in_between_is_not_brought_back)
+UNIT_MAIN("gateway/mqtt_routes", a_publish_is_acknowledged_once_it_was_accepted,
+          qos_2_sent_again_is_answered_again_and_passed_on_once, topics_of_the_server_are_refused,
+          what_no_room_can_be_called_is_an_invalid_topic,
+          more_than_the_receive_maximum_ends_the_connection,
+          a_subscription_identifier_is_not_for_clients_to_send,
+          what_is_refused_where_it_belongs_is_told_or_ends_the_connection,
+          a_publish_that_is_too_early_waits_and_is_taken_later,
+          an_answer_to_a_former_connection_is_nobodys,
+          filters_that_cannot_be_are_refused_one_by_one, a_session_has_at_most_its_subscriptions,
+          an_unsuback_tells_what_was_there,
+          what_is_unsubscribed_before_its_suback_is_answered_all_the_same,
+          sixteen_subscribes_under_way_are_enough, a_suback_of_many_filters_has_all_codes,
+          more_filters_than_can_be_answered_end_the_connection,
+          phoenix_and_mqtt_members_see_one_sequence, a_member_may_publish_without_being_one,
+          a_rooms_retained_message_comes_as_its_subscriber_wants,
+          one_room_named_many_times_takes_few_places, options_of_a_membership_are_replaced,
+          mqtt_members_show_in_presence_by_user_else_client_id,
+          presence_is_readable_beside_the_room,
+          an_offline_session_stays_a_member_and_gets_what_it_missed,
+          presence_goes_on_for_who_is_served_one_by_one_and_was_offline,
+          a_room_that_ends_is_joined_again, five_is_told_which_messages_it_lost_and_three_is_not,
+          what_is_larger_than_a_client_takes_is_not_sent, wills_go_where_publishes_go,
+          who_unsubscribes_in_between_is_not_brought_back)
