@@ -169,6 +169,11 @@ void conn_pause_busy(struct gateway *gateway, uint32_t index) {
     arm(gateway, index, gateway_now_ns(gateway) + LIMITS_BUSY_PAUSE_MS * NS_PER_MS);
 }
 
+void conn_look_again(struct gateway *gateway, uint32_t index) {
+    if (conn_has(conn_at(gateway, index), CONN_PAUSED_BUSY))
+        scheduler_continue(gateway->parts.scheduler, KIND_CONNECTION, index);
+}
+
 void conn_mark_stale(struct gateway *gateway, uint32_t index) {
     struct conn *conn = conn_at(gateway, index);
     bool is_arriving = conn_state(conn) == CONN_ARRIVING;
@@ -414,8 +419,11 @@ static void conn_handle(void *context, void *state, uint32_t index, const struct
     struct conn *conn = state;
     if (message->type == MESSAGE_TIMER)
         on_timer(gateway, index, conn);
-    else if (message->type == MESSAGE_CONTINUE)
+    else if (message->type == MESSAGE_CONTINUE && conn_has(conn, CONN_DOOMED))
         on_doomed(gateway, index, conn);
+    else if (message->type == MESSAGE_CONTINUE && conn_has(conn, CONN_MQTT) &&
+             conn_has(conn, CONN_PAUSED_BUSY) && conn_state(conn) == CONN_OPEN)
+        on_mqtt_timer(gateway, index, conn);
 }
 
 // Not of one that lives on, on another core; nor of a peer that came and went without a word: a

@@ -142,6 +142,10 @@ void conn_pause_if_full(struct gateway *gateway, uint32_t index);
 // A publish was refused as busy: reading stops for LIMITS_BUSY_PAUSE_MS.
 void conn_pause_busy(struct gateway *gateway, uint32_t index);
 
+// What an MQTT connection paused for may have gone: it is looked at again at its next go, not when
+// the pause is over. Harmless when it is not paused.
+void conn_look_again(struct gateway *gateway, uint32_t index);
+
 // Presence could not be queued: looks again later, and tells chat when there is room.
 void conn_mark_stale(struct gateway *gateway, uint32_t index);
 

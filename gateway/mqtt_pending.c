@@ -139,6 +139,9 @@ static void finish_if_complete(struct gateway *gateway, uint32_t session, uint32
         return;
     send_suback(gateway, session, record);
     unlink_record(gateway, session, block);
+    uint32_t conn = mqtt_session_at(gateway, session)->conn;
+    if (conn != SLAB_NONE) // a further SUBSCRIBE may wait for the place
+        conn_look_again(gateway, conn);
 }
 
 void mqtt_pending_seal(struct gateway *gateway, uint32_t session, uint32_t record) {
