@@ -300,8 +300,7 @@ START_TEST(sixteen_subscribes_under_way_are_enough) {
         mqtt_encode_subscribe(&w, MQTT_SUBSCRIBE, &subscribe, &filter);
     }
     peer_send(&five, &w);
-    rig_wait_ms(LIMITS_BUSY_PAUSE_MS -
-                20); // a place that comes free is taken before a pause is over
+    rig_wait_ms(LIMITS_BUSY_PAUSE_MS - 20); // places come free before a pause is over
     char expected[40 * 16] = "";
     size_t size = 0;
     for (uint8_t i = 1; i <= 40; i++)

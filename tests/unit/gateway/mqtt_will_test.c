@@ -115,7 +115,7 @@ START_TEST(without_memory_the_former_one_stays) {
     rig_open_with(4, 4096);
     a = RIG_START(.id = "a", .expiry_s = 1000, .will = "w");
     rig_log_clear();
-    uint32_t full[64];
+    uint32_t full[65]; // and the refusal
     uint32_t count = 0;
     while ((full[count] = blocks_acquire(&rig.blocks, 8)) != BLOCK_NONE)
         count++;
