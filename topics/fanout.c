@@ -304,8 +304,10 @@ static void release(struct topics *topics, uint32_t index) {
     unpin(topics, job->biggest.node);
     if (job->others != BLOCK_NONE)
         blocks_release(blocks_of(topics), job->others);
-    if (job->copies != BLOCK_NONE)
+    if (job->copies != BLOCK_NONE) {
         blocks_release(blocks_of(topics), job->copies);
+        topics->fanout.copies_count--;
+    }
     for (uint32_t format = 0; format < ADDRESS_FORMATS; format++)
         if (job->parcels[format] != BLOCK_NONE)
             parcel_unref(blocks_of(topics), job->parcels[format]);
@@ -337,19 +339,11 @@ static uint32_t sort_out(struct topics *topics, uint32_t node_count, uint64_t *e
 
 static bool take_others(struct topics *topics, struct fanout_job *job, uint32_t count) {
     const uint32_t *nodes = topics->trie.matches;
-    uint64_t length = 0;
     if (count == 0)
         return true;
-    for (uint32_t i = 1; i <= count; i++)
-        length += topic_entries_length(&topic_trie_at(&topics->trie, nodes[i])->entries);
     job->others = blocks_acquire(blocks_of(topics), count * sizeof(struct fanout_match));
     if (job->others == BLOCK_NONE)
         return false;
-    job->copies = copies_acquire(topics, length);
-    if (job->copies == BLOCK_NONE) {
-        blocks_release(blocks_of(topics), job->others);
-        return false;
-    }
     for (uint32_t i = 0; i < count; i++)
         others_of(topics, job)[i] = pin(topics, nodes[i + 1]);
     job->other_count = count;
@@ -529,9 +523,11 @@ static uint64_t count_ahead(const struct topics *topics, const struct fanout_job
 }
 
 static uint64_t count_copies(const struct topics *topics, const struct fanout_job *job) {
+    uint64_t count = 0;
+    if (job->copies == BLOCK_NONE)
+        return 0;
     struct copies *copies = copies_of(topics, job);
     const struct copy *array = copy_array(copies);
-    uint64_t count = 0;
     for (uint32_t i = job->phase == FANOUT_COPIES ? job->cursor : 0; i < copies->count; i++)
         count += (array[i].position & COPY_FIRST) != 0;
     return count;
@@ -548,6 +544,16 @@ static void drop_rest(struct topics *topics, struct fanout_job *job, enum counte
     counter_add(counters, why, gathered + ahead);
 }
 
+// False: memory is out.
+static bool take_copies(struct topics *topics, struct fanout_job *job) {
+    uint64_t length = 0;
+    for (uint32_t i = 0; i < job->other_count; i++)
+        length += others_of(topics, job)[i].end;
+    job->copies = copies_acquire(topics, length);
+    topics->fanout.copies_count += job->copies != BLOCK_NONE;
+    return job->copies != BLOCK_NONE;
+}
+
 // One slice. Returns true when the job is done.
 static bool job_slice(struct topics *topics, struct fanout_job *job, uint32_t *budget) {
     struct topic_message message = topic_message_view(topics->scheduler, job->payload);
@@ -561,6 +567,14 @@ static bool job_slice(struct topics *topics, struct fanout_job *job, uint32_t *b
             return false;
         drop_rest(topics, job, COUNTER_DROPPED_CLOSED); // those who left since it was made
         return true;
+    }
+    if (job->copies == BLOCK_NONE) {
+        if (topics->fanout.copies_count >= FANOUT_COPIES_MAX)
+            return false; // until one that has them, and runs too, is done
+        if (!take_copies(topics, job)) {
+            drop_rest(topics, job, COUNTER_DROPPED_MEMORY);
+            return true;
+        }
     }
     if (job->phase == FANOUT_GATHER)
         gather(topics, job, budget);
@@ -623,12 +637,15 @@ void fanout_validate(const struct topics *topics) {
         }
     CHECKF(queued == fanout->jobs.used_count, "%u jobs queued of %u", queued,
            fanout->jobs.used_count);
+    uint32_t with_copies = 0;
     for (uint32_t i = 0; i < fanout->jobs.touched_count; i++) {
         if (!slab_is_used(&fanout->jobs, i))
             continue;
         const struct fanout_job *job = job_at(topics, i);
         const struct topic_node *node = topic_trie_at(&topics->trie, job->biggest.node);
         CHECK(node->entries.pins > 0);
+        with_copies += job->copies != BLOCK_NONE;
         CHECK(job->biggest.end <= topic_entries_length(&node->entries));
     }
+    CHECK(with_copies == fanout->copies_count && with_copies <= FANOUT_COPIES_MAX);
 }

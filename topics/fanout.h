@@ -21,7 +21,8 @@
 //
 // Audit: one filter: `due` and `gathered` grow by its entries when the job is made. Several: by
 // each copy when it is made, by the others as they are delivered. Memory: 88 B a job; 8 B a match
-// beyond one; 40 … 48 B for each entry that is gathered. Owned by the core's thread.
+// beyond one; 40 … 48 B for each entry that is gathered, of FANOUT_COPIES_MAX jobs at a time: the
+// others wait, so that many small publishes do not become much memory. Owned by the core's thread.
 #ifndef FAIRLEAD_FANOUT_H
 #define FAIRLEAD_FANOUT_H
 
@@ -31,6 +32,7 @@
 
 #define FANOUT_QUEUES 4096u
 #define FANOUT_SLICE 1024u
+#define FANOUT_COPIES_MAX 64u
 
 struct topics;
 
@@ -70,6 +72,7 @@ struct fanout {
     uint32_t run_head; // jobs that may run, in turn
     uint32_t run_tail;
     uint32_t jobs_max;
+    uint32_t copies_count; // jobs that have copies
 };
 
 // Returns 0, or -ENOMEM.

@@ -600,26 +600,6 @@ START_TEST(topics_prefer_members_that_are_online_and_take_others_when_there_is_n
 }
 END_TEST
 
-START_TEST(topics_refuse_more_groups_of_one_filter_than_may_be) {
-    struct world *world = world_open(&one_core);
-    struct topics *topics = &world->cores[0].topics;
-    uint32_t node;
-    (void)client_subscribe(world, 0, &(struct held){.filter = "a", .group = "g"});
-    world_settle(world);
-    node = topic_group_at(&topics->groups, 0)->node;
-    for (uint32_t i = 1; i <= TOPIC_GROUPS_OF_FILTER_MAX; i++) {
-        char name[8];
-        snprintf(name, sizeof(name), "%u", i);
-        uint32_t group = topic_group_open(&topics->groups, node, bytes_from_string(name));
-        ck_assert((group == SLAB_NONE) == (i == TOPIC_GROUPS_OF_FILTER_MAX));
-    }
-    ck_assert_uint_eq(topic_group_open(&topics->groups, node, BYTES_LITERAL("g")), 0); // is there
-    for (uint32_t i = 1; i < TOPIC_GROUPS_OF_FILTER_MAX; i++)
-        ck_assert(topic_group_prune(&topics->groups, i));
-    world_close(world);
-}
-END_TEST
-
 START_TEST(topics_count_as_dropped_what_a_group_that_is_gone_should_have_had) {
     struct world *world = world_open(&three_cores);
     uint32_t owner = owner_of(world, "a");
@@ -791,7 +771,6 @@ UNIT_MAIN("topics/topics", topics_delivers_to_whom_the_filter_matches_and_to_nob
           topics_answer_each_change_also_those_that_come_while_one_waits,
           topics_give_each_member_of_a_group_its_turn_on_whatever_core,
           topics_prefer_members_that_are_online_and_take_others_when_there_is_none,
-          topics_refuse_more_groups_of_one_filter_than_may_be,
           topics_count_as_dropped_what_a_group_that_is_gone_should_have_had,
           topics_know_their_filters_and_who_listens,
           topics_lose_nothing_when_their_service_starts_anew,
