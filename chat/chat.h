@@ -81,6 +81,7 @@ struct chat {
     uint32_t publish_count;  // publishes and whispers of members here that were not answered yet
     bool is_watched;         // chat_port_published is told of each publish
     uint64_t retained_bytes; // of rooms whose home is here
+    uint32_t retained_count; // these rooms
     uint32_t graves;         // block: presence of rooms that ended with members, freed in slices
 };
 
@@ -132,7 +133,8 @@ MUST_USE bool chat_publish(struct chat *chat, uint32_t member, const struct chat
 //
 // Retained (publish->is_retained): the room keeps it in place of what it kept before, no body at
 // all clears that, and gives it to joiners who want it until it expires; at most
-// retained_bytes_max on a core, then REFUSAL_MEMORY. To members it is a message like any other.
+// retained_bytes_max, and in half of rooms_max, on a core, then REFUSAL_MEMORY. To members it is a
+// message like any other.
 MUST_USE bool chat_publish_to(struct chat *chat, struct bytes room,
                               const struct chat_publish *publish, uint32_t note,
                               enum chat_refusal *reason);

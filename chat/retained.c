@@ -11,6 +11,7 @@ void retained_clear(struct chat *chat, struct room *room) {
         return;
     struct chat_publish publish = view(chat, room);
     chat->retained_bytes -= publish_packed_size(&publish);
+    chat->retained_count--;
     payload_unref(chat->scheduler, room->retained);
     room->retained = PAYLOAD_NONE;
 }
@@ -24,6 +25,10 @@ bool retained_put(struct chat *chat, struct room *room, uint64_t payload) {
         size_before = publish_packed_size(&before);
     }
     bool is_end = publish.body.size == 0;
+    // It keeps its room for ever: the other half is for who comes to stay.
+    if (!is_end && room->retained == PAYLOAD_NONE &&
+        chat->retained_count >= (chat->config.rooms_max + 1) / 2)
+        return false;
     if (!is_end && chat->retained_bytes - size_before + size > chat->config.retained_bytes_max)
         return false;
     retained_clear(chat, room);
@@ -33,6 +38,7 @@ bool retained_put(struct chat *chat, struct room *room, uint64_t payload) {
     payload_ref(chat->scheduler, payload, 1);
     room->retained = payload;
     chat->retained_bytes += size;
+    chat->retained_count++;
     return true;
 }
 

@@ -3,8 +3,8 @@
 // and replayed between two joins, and what keeps it alive is what keeps the room. A room that is
 // restarted hands it to its successor (room_birth).
 //
-// Bounds: one per room, chat_config.retained_bytes_max per core. Expired: as if it were none. Owned
-// by the core's thread.
+// Bounds: one per room, chat_config.retained_bytes_max per core, in half of rooms_max. Expired: as
+// if it were none. Owned by the core's thread.
 #ifndef FAIRLEAD_CHAT_RETAINED_H
 #define FAIRLEAD_CHAT_RETAINED_H
 

@@ -244,6 +244,31 @@ START_TEST(retained_for_more_rooms_than_there_may_be_is_refused) {
 }
 END_TEST
 
+START_TEST(retained_messages_keep_half_of_the_rooms_at_most) {
+    static const char *const names[] = {"one", "two", "three"};
+    struct world *world = world_open_limited(1, list_settings, (struct world_limits){.rooms = 4});
+    for (uint32_t i = 0; i < 3; i++) {
+        ck_assert(world_publish_to(world, 0, names[i], i,
+                                   (struct publish_as){.note = 8 * (i + 1), .is_retained = true}));
+        world_run(world, 5, NS_PER_MS);
+        ck_assert_int_eq(world->answer.refusal, i < 2 ? REFUSAL_NONE : REFUSAL_MEMORY);
+    }
+    ck_assert(world_publish_to(world, 0, "one", 4,
+                               (struct publish_as){.note = 32, .is_retained = true})); // in place
+    world_run(world, 5, NS_PER_MS);
+    ck_assert_int_eq(world->answer.refusal, REFUSAL_NONE);
+    ck_assert(
+        world_publish_to(world, 0, "two", 1,
+                         (struct publish_as){.note = 40, .is_retained = true, .is_empty = true}));
+    ck_assert(world_publish_to(world, 0, "three", 5,
+                               (struct publish_as){.note = 48, .is_retained = true}));
+    world_run(world, 5, NS_PER_MS);
+    ck_assert_uint_eq(world->answer.note, 48);
+    ck_assert_int_eq(world->answer.refusal, REFUSAL_NONE);
+    world_close(world);
+}
+END_TEST
+
 // Both halves of the way from a joiner's leave, or kill, to the answer that is under way.
 START_TEST(retained_on_its_way_to_who_is_gone_is_given_back) {
     for (uint32_t turns = 0; turns < 4; turns++) {
@@ -331,6 +356,7 @@ UNIT_MAIN("chat/retained", publish_to_reaches_members_in_the_room_s_order_and_is
           retained_that_has_expired_is_not_given_and_keeps_no_room,
           retained_that_has_expired_just_now_is_not_given,
           retained_bytes_beyond_the_limit_are_refused_and_what_was_kept_stays,
+          retained_messages_keep_half_of_the_rooms_at_most,
           retained_for_more_rooms_than_there_may_be_is_refused,
           retained_on_its_way_to_who_is_gone_is_given_back,
           retained_lives_on_in_the_successor_of_a_room_that_was_killed,
