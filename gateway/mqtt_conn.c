@@ -199,7 +199,8 @@ static enum mqtt_next on_ack(struct gateway *gateway, uint32_t index, const stru
     if (mqtt_decode_ack(packet->body, type, packet->version, &ack, &error) != MQTT_OK)
         return stop(gateway, index, &error);
     if (type != MQTT_PUBREL) {
-        (void)mqtt_outbox_on_ack(gateway, packet->session, type, &ack);
+        if (mqtt_outbox_on_ack(gateway, packet->session, type, &ack) == MQTT_PROTOCOL_ERROR)
+            return protocol_error(gateway, index, "an acknowledgement of another QoS (4.3)");
         return MQTT_NEXT;
     }
     bool is_known = mqtt_inbox_on_pubrel(gateway, packet->session, ack.packet_id);

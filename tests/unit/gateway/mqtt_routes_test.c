@@ -115,6 +115,23 @@ START_TEST(a_subscription_identifier_is_not_for_clients_to_send) { // [MQTT-3.3.
 }
 END_TEST
 
+START_TEST(an_acknowledgement_of_another_qos_ends_the_connection) { // 4.3
+    static const enum mqtt_type wrong[] = {MQTT_PUBACK, MQTT_PUBREC, MQTT_PUBCOMP, MQTT_PUBCOMP};
+    static const uint8_t qos[] = {2, 1, 1, 2}; // the last one comes before the PUBREC
+    for (size_t i = 0; i < 4; i++) {
+        peers_open();
+        struct peer five = peer_5("five"), other = peer_5("other");
+        SUBSCRIBE(five, FILTER("t", .qos = qos[i]));
+        (void)peer_heard(&five);
+        SAY(other, .topic = "t", .body = "1", .qos = 2, .id = 7);
+        ck_assert_str_ne(peer_heard(&five), "");
+        peer_ack(&five, wrong[i], 1);
+        EXPECT(five, "DISCONNECT 82\n");
+        peers_close();
+    }
+}
+END_TEST
+
 START_TEST(what_is_refused_where_it_belongs_is_told_or_ends_the_connection) {
     peers_open();
     rig.topics.config.retained_max = 0;
@@ -687,6 +704,7 @@ UNIT_MAIN("gateway/mqtt_routes", a_publish_is_acknowledged_once_it_was_accepted,
           what_no_room_can_be_called_is_an_invalid_topic,
           more_than_the_receive_maximum_ends_the_connection,
           a_subscription_identifier_is_not_for_clients_to_send,
+          an_acknowledgement_of_another_qos_ends_the_connection,
           what_is_refused_where_it_belongs_is_told_or_ends_the_connection,
           a_publish_that_is_too_early_waits_and_is_taken_later,
           an_answer_to_a_former_connection_is_nobodys,
