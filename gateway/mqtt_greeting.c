@@ -167,13 +167,7 @@ static struct mqtt_error check_will(const struct mqtt_connect *connect) {
 static struct bytes user_of(const struct mqtt_connect *connect) {
     if (connect->user_name.size > 0)
         return connect->user_name;
-    struct bytes user = connect->client_id;
-    if (user.size <= CHAT_USER_BYTES_MAX)
-        return user;
-    user.size = CHAT_USER_BYTES_MAX;
-    while (user.size > 0 && (user.data[user.size] & 0xc0) == 0x80) // not within a character
-        user.size--;
-    return user;
+    return utf8_prefix(connect->client_id, CHAT_USER_BYTES_MAX);
 }
 
 // 3.1.2.11.2; 3.1.1 has clean sessions, and others, which end some day too.

@@ -159,17 +159,6 @@ static bool call_off(struct gateway *gateway, uint32_t session, struct bytes roo
 
 // --- joining and leaving -------------------------------------------------------------------------
 
-// Presence takes at most CHAT_USER_BYTES_MAX of a name, whole characters.
-static struct bytes user_of(const struct gateway *gateway, uint32_t session) {
-    struct bytes user = mqtt_session_user(gateway, session);
-    if (user.size <= CHAT_USER_BYTES_MAX)
-        return user;
-    user.size = CHAT_USER_BYTES_MAX;
-    while (user.size > 1 && (user.data[user.size] & 0xc0) == 0x80)
-        user.size--;
-    return user;
-}
-
 struct joining {
     struct bytes room;
     uint32_t tag;
@@ -184,7 +173,7 @@ static uint32_t join(struct gateway *gateway, uint32_t session, const struct joi
                                         is_individual(joining->tag) || is_probe_tag(joining->tag)),
         .tag = joining->tag,
         .room = joining->room,
-        .user = user_of(gateway, session),
+        .user = mqtt_session_user(gateway, session),
         .is_observer = !is_messages_tag(joining->tag),
         .is_silent = !is_presence_tag(joining->tag),
         .wants_retained = joining->wants_retained,

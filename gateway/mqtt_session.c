@@ -20,6 +20,7 @@
 #include "gateway/mqtt_outbox.h"
 #include "gateway/mqtt_routes.h"
 #include "gateway/mqtt_will.h"
+#include "gateway/wire/utf8.h"
 #include "sched/base/clock.h"
 #include "sched/base/hash.h"
 
@@ -395,13 +396,7 @@ struct bytes mqtt_session_user(const struct gateway *gateway, uint32_t index) {
     const struct mqtt_session *session = mqtt_session_at(gateway, index);
     if (session->conn != SLAB_NONE && conn_at(gateway, session->conn)->user != TEXT_NONE)
         return text_bytes(&gateway->users, conn_at(gateway, session->conn)->user);
-    struct bytes id = mqtt_session_client_id(gateway, index);
-    if (id.size <= CHAT_USER_BYTES_MAX)
-        return id;
-    id.size = CHAT_USER_BYTES_MAX;
-    while (id.size > 1 && (id.data[id.size] & 0xc0) == 0x80) // it has more bytes: not between two
-        id.size--;
-    return id;
+    return utf8_prefix(mqtt_session_client_id(gateway, index), CHAT_USER_BYTES_MAX);
 }
 
 uint32_t mqtt_session_window(const struct gateway *gateway, uint32_t index) {

@@ -90,6 +90,15 @@ size_t utf8_character_size(struct bytes text, size_t at) {
     return end - at;
 }
 
+struct bytes utf8_prefix(struct bytes text, size_t size_max) {
+    if (text.size <= size_max)
+        return text;
+    text.size = size_max;
+    while (text.size > 0 && (text.data[text.size] & 0xc0) == 0x80) // within a character
+        text.size--;
+    return text;
+}
+
 bool utf8_has_control_character(struct bytes text) {
     for (size_t i = 0; i < text.size; i++) {
         uint8_t byte = text.data[i];

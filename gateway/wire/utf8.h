@@ -35,6 +35,9 @@ size_t utf8_ascii_prefix(struct bytes text);
 // Size (1 … 4) of the valid character that starts at text[at], or 0; at < text.size.
 size_t utf8_character_size(struct bytes text, size_t at);
 
+// As many whole characters of valid text as size_max bytes hold.
+struct bytes utf8_prefix(struct bytes text, size_t size_max);
+
 // C0 (00 … 1F), DEL, or C1 (C2 80 … C2 9F) in valid text.
 bool utf8_has_control_character(struct bytes text);
 

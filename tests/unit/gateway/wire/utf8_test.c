@@ -120,8 +120,16 @@ START_TEST(utf8_control_characters_are_exactly_c0_del_and_c1) {
 }
 END_TEST
 
+START_TEST(utf8_prefix_ends_between_characters) {
+    const struct bytes text = BYTES_LITERAL("a\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80");
+    static const size_t sizes[] = {0, 1, 1, 3, 3, 3, 6, 6, 6, 6, 10, 10};
+    for (size_t max = 0; max < sizeof(sizes) / sizeof(sizes[0]); max++)
+        ck_assert_uint_eq(utf8_prefix(text, max).size, sizes[max]);
+}
+END_TEST
+
 UNIT_MAIN("gateway/wire/utf8", utf8_rejects_every_malformed_class,
           utf8_accepts_valid_text_cut_anywhere, utf8_cut_character_is_not_valid_as_a_whole,
           utf8_accepts_each_code_point_but_surrogates,
           utf8_ascii_prefix_stops_before_the_first_other_byte,
-          utf8_control_characters_are_exactly_c0_del_and_c1)
+          utf8_control_characters_are_exactly_c0_del_and_c1, utf8_prefix_ends_between_characters)
