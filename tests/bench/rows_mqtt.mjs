@@ -38,6 +38,9 @@ async function row_fan_out(bench) {
     const values = await in_turns(bench, ['fairlead', 'mosquitto', 'uring'], kind =>
         fan_out(bench, kind, room({ closed: 1 })),
     );
+    const burst = await in_turns(bench, ['fairlead', 'mosquitto'], kind =>
+        fan_out(bench, kind, room({ closed: 64 })),
+    );
     const slower = Math.min(...values.fairlead.map(v => v.per_s), ...values.uring.map(v => v.per_s));
     const rate = Math.max(1, Math.round((0.65 * slower) / 5000));
     bench.say(`  ${rate} publishes/s: 65 % of what the slower one delivers at most`);
@@ -60,6 +63,20 @@ async function row_fan_out(bench) {
             fairlead: values.fairlead.map(v => v.per_s),
             floor: values.mosquitto.map(v => v.per_s),
             ratio: per_pair(values.fairlead, values.mosquitto, v => v.per_s),
+        },
+        {
+            title: 'the same per core with 64 publishes under way (what a turn has leaves in one send)',
+            unit: '/s',
+            fairlead: burst.fairlead.map(per_core),
+            floor: burst.mosquitto.map(per_core),
+            ratio: per_pair(burst.fairlead, burst.mosquitto, per_core),
+        },
+        {
+            title: 'the bare io_uring loop, one publish under way, to Mosquitto',
+            unit: '/s',
+            fairlead: values.uring.map(per_core),
+            floor: values.mosquitto.map(per_core),
+            ratio: per_pair(values.uring, values.mosquitto, per_core),
         },
         {
             title: 'CPU per delivery, the same, to bare io_uring',
