@@ -1,6 +1,7 @@
 // A session's will (3.1.2.5): kept in a block from the CONNECT on, published when the connection
 // ends without a DISCONNECT of reason 0x00, after its delay or at the session's end, whichever is
-// first; never twice. Owned by the core's thread.
+// first; never twice. LIMITATION: one of message_bytes_max at most per session, but no bound for
+// all of them together other than --mqtt-sessions-max. Owned by the core's thread.
 #ifndef FAIRLEAD_MQTT_WILL_H
 #define FAIRLEAD_MQTT_WILL_H
 

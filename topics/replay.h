@@ -1,6 +1,10 @@
 // Replays: the retained messages that match a new subscription, walked at the owner in slices and
 // given to the subscriber's core before the subscription is confirmed.
 //
+// LIMITATION: the replay for a subscription that has ended goes on to its end; who subscribes to
+// very much that is retained and unsubscribes, again and again, can keep an owner busy, in slices,
+// up to the bound on subscribes under way, past which others are refused as busy.
+//
 // One replay per subscription and owner; a mesh without room stops it till the next turn, others go
 // on. Owned by the core's thread.
 #ifndef FAIRLEAD_REPLAY_H
