@@ -104,18 +104,6 @@ bool topics_lookup_place(struct topics *topics, struct bytes filter, struct byte
     return place->node != SLAB_NONE;
 }
 
-void topics_encode_filter(const struct topics *topics, uint32_t index, struct writer *w) {
-    const struct topics_subscription *subscription = topics_subscription(topics, index);
-    uint32_t node = subscription->node;
-    if (subscription->options & TOPICS_OPTION_SHARED) {
-        writer_put_string(w, "$share/");
-        writer_put(w, topic_group_name(&topics->groups, node));
-        writer_put_byte(w, '/');
-        node = topic_group_at(&topics->groups, node)->node;
-    }
-    topic_levels_encode(&topics->trie.levels, node, w);
-}
-
 bool topics_has_interest(const struct topics *topics, struct bytes first_level) {
     return topic_trie_has_first(&topics->trie, first_level);
 }

@@ -114,9 +114,6 @@ struct topics_place {
 bool topics_lookup_place(struct topics *topics, struct bytes filter, struct bytes group,
                          struct topics_place *place);
 
-// Its filter and group, into `w` as "$share/group/filter" or "filter" (TOPICS_BYTES_MAX and more).
-void topics_encode_filter(const struct topics *topics, uint32_t subscription, struct writer *w);
-
 // Publishes; the views are copied. False: refused at once with *refusal (busy, memory), nothing was
 // sent. With note ≠ 0 topics_port_published answers, always later.
 MUST_USE bool topics_publish(struct topics *topics, const struct topic_message *message,
