@@ -582,10 +582,8 @@ static bool has_unsent(const struct gateway *gateway, uint32_t session) {
 
 void mqtt_outbox_push(struct gateway *gateway, uint32_t session,
                       const struct mqtt_delivery *delivery) {
-    // Members see a room's messages in the order of their numbers, whatever their QoS: one of QoS 0
-    // does not overtake those that wait.
-    bool waits = delivery->source == MQTT_FROM_ROOM && delivery->sequence > 0 &&
-                 is_online(gateway, session) && has_unsent(gateway, session);
+    bool waits =
+        delivery->is_in_turn && is_online(gateway, session) && has_unsent(gateway, session);
     if (delivery->qos == 0 && !waits) {
         push_at_once(gateway, session, delivery);
         return;

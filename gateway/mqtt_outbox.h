@@ -34,13 +34,13 @@ struct mqtt_delivery {
     uint64_t sequence; // of a room's message; 0: none
     uint8_t qos;       // effective
     bool is_retained;  // flag of the PUBLISH
+    bool is_in_turn;   // QoS 0: behind those that wait, since all of its kind come this way
     uint32_t id_count;
     const uint32_t *ids; // subscription identifiers, borrowed
 };
 
 // QoS 0: encoded and pushed at once when online (room parcel without gap), dropped{offline} when
-// not; of a room's messages it takes its turn behind those that wait. QoS 1 and 2: sent or queued
-// as above.
+// not; in turn, behind those that wait. QoS 1 and 2: sent or queued as above.
 void mqtt_outbox_push(struct gateway *gateway, uint32_t session,
                       const struct mqtt_delivery *delivery);
 

@@ -372,6 +372,9 @@ void mqtt_rooms_on_delivery(struct gateway *gateway, const struct chat_delivery 
         .sequence = delivery->sequence,
         .qos = publish->qos < qos ? publish->qos : qos, // [MQTT-3.8.4-8]
         .is_retained = delivery->is_replay || (tag & TAG_AS_PUBLISHED && publish->is_retained),
+        // Members see a room's messages in the order of their numbers, whatever their QoS. Who is
+        // given shared parcels gets the next ones straight: then this one goes straight, too.
+        .is_in_turn = delivery->sequence > 0 && address_format(delivery->address) == ADDRESS_EACH,
         .id_count = id > 0,
         .ids = &id,
     };

@@ -102,7 +102,8 @@ static void draw_mqtt(struct world *world) {
         return;
     world->mqtt.client_count = 2 + rng_below(&world->mqtt_rng, MQTT_MODEL_CLIENTS_MAX - 1);
     mqtt_clients_init(world);
-    config->connections_max += world->mqtt.client_count * 3; // with those that were taken over
+    // The others may take every place there is; three each, with those that were taken over.
+    config->connections_max = WORLD_CLIENTS_MAX + world->mqtt.client_count * 3;
     config->rooms_max += MODEL_ROOMS_MAX + MQTT_MODEL_TOPICS_MAX;
     config->mqtt_receive_max = 1 + rng_below(&world->mqtt_rng, 40);
     config->mqtt_inflight_max = 1 + rng_below(&world->mqtt_rng, 40);

@@ -78,6 +78,7 @@ struct rig_push {
     uint32_t topic;
     uint32_t size; // 0: RIG_WIRE_BYTES
     uint32_t expires_s;
+    bool is_in_turn;
     uint32_t id_count;
     const uint32_t *ids;
 };
@@ -95,6 +96,7 @@ static inline void rig_push(uint32_t session, const struct rig_push *push) {
                                            .payload = payload,
                                            .sequence = push->number % 2 ? push->number : 0,
                                            .qos = push->qos,
+                                           .is_in_turn = push->is_in_turn,
                                            .id_count = push->id_count,
                                            .ids = push->ids};
     gateway_count(&rig.gateway, COUNTER_DUE);

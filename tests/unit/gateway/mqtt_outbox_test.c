@@ -222,15 +222,15 @@ START_TEST(no_more_are_under_way_than_the_window_holds) { // [MQTT-4.9.0-1] … 
 }
 END_TEST
 
-START_TEST(of_a_rooms_messages_qos_0_does_not_overtake_those_that_wait) { // SEMANTICS: order
+START_TEST(qos_0_in_turn_does_not_overtake_those_that_wait) { // SEMANTICS: order
     rig_open();
     uint32_t a = RIG_START(.id = "a", .expiry_s = 1000, .receive_max = 2);
     for (uint32_t i = 1; i <= 7; i += 2)
         RIG_PUSH(a, .number = i, .qos = 1);
-    RIG_PUSH(a, .number = 9);  // of the room: the odd ones are
-    RIG_PUSH(a, .number = 10); // of a topic
+    RIG_PUSH(a, .number = 9, .is_in_turn = true);
+    RIG_PUSH(a, .number = 10);
     RIG_PUSH(a, .number = 11, .qos = 2);
-    RIG_PUSH(a, .number = 13);
+    RIG_PUSH(a, .number = 13, .is_in_turn = true);
     RIG_EXPECT_TAKEN(a, "q1 #1 id 1\nq1 #3 id 2\nq0 #10\n");
     RIG_ACK(a, MQTT_PUBACK, 2);
     RIG_EXPECT_TAKEN(a, "q1 #5 id 3\n");
@@ -238,7 +238,7 @@ START_TEST(of_a_rooms_messages_qos_0_does_not_overtake_those_that_wait) { // SEM
     RIG_EXPECT_TAKEN(a, "q1 #7 id 4\nq0 #9\n"); // which needs no place in the window
     RIG_ACK(a, MQTT_PUBACK, 3);
     RIG_EXPECT_TAKEN(a, "q2 #11 id 5\nq0 #13\n");
-    RIG_PUSH(a, .number = 15);
+    RIG_PUSH(a, .number = 15, .is_in_turn = true);
     RIG_EXPECT_TAKEN(a, "q0 #15\n");
     RIG_ACK(a, MQTT_PUBACK, 4);
     RIG_ACK(a, MQTT_PUBREC, 5);
@@ -517,20 +517,17 @@ START_TEST(a_stream_without_memory_is_tried_again) {
 }
 END_TEST
 
-UNIT_MAIN("gateway/mqtt_outbox", qos_0_goes_at_once_or_is_dropped, qos_1_is_gone_with_its_puback,
-          qos_2_is_gone_with_its_pubcomp, a_pubrec_that_refuses_ends_the_message,
-          acknowledgements_of_nothing_change_nothing, subscription_identifiers_go_along,
-          what_was_sent_goes_again_with_dup_in_order,
-          qos_2_abandoned_at_each_step_is_taken_up_there, redelivery_keeps_to_a_smaller_window,
-          a_session_that_ends_gives_all_up, no_more_are_under_way_than_the_window_holds,
-          of_a_rooms_messages_qos_0_does_not_overtake_those_that_wait, a_full_stream_is_waited_for,
-          redelivered_pubrels_wait_for_room_among_replies,
-          beyond_the_queues_bound_the_oldest_is_dropped,
-          beyond_the_queues_bytes_the_oldest_is_dropped, what_expires_while_it_waits_is_not_sent,
-          beyond_the_clients_packet_size_it_counts_as_delivered,
-          topics_are_named_once_where_the_client_takes_aliases,
-          without_aliases_each_packet_has_its_topic,
-          identifiers_go_round_without_0_and_past_those_in_use,
-          when_all_identifiers_are_in_use_the_next_waits,
-          without_memory_for_an_entry_the_message_is_dropped,
-          a_stream_without_memory_is_tried_again)
+UNIT_MAIN(
+    "gateway/mqtt_outbox", qos_0_goes_at_once_or_is_dropped, qos_1_is_gone_with_its_puback,
+    qos_2_is_gone_with_its_pubcomp, a_pubrec_that_refuses_ends_the_message,
+    acknowledgements_of_nothing_change_nothing, subscription_identifiers_go_along,
+    what_was_sent_goes_again_with_dup_in_order, qos_2_abandoned_at_each_step_is_taken_up_there,
+    redelivery_keeps_to_a_smaller_window, a_session_that_ends_gives_all_up,
+    no_more_are_under_way_than_the_window_holds, qos_0_in_turn_does_not_overtake_those_that_wait,
+    a_full_stream_is_waited_for, redelivered_pubrels_wait_for_room_among_replies,
+    beyond_the_queues_bound_the_oldest_is_dropped, beyond_the_queues_bytes_the_oldest_is_dropped,
+    what_expires_while_it_waits_is_not_sent, beyond_the_clients_packet_size_it_counts_as_delivered,
+    topics_are_named_once_where_the_client_takes_aliases, without_aliases_each_packet_has_its_topic,
+    identifiers_go_round_without_0_and_past_those_in_use,
+    when_all_identifiers_are_in_use_the_next_waits,
+    without_memory_for_an_entry_the_message_is_dropped, a_stream_without_memory_is_tried_again)
