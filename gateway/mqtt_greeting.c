@@ -230,6 +230,11 @@ static enum mqtt_next welcome_client(struct gateway *gateway, const struct welco
     struct writer w = writer_on(packet, sizeof(packet));
     (void)encode_welcome(gateway->parts.config, welcome, &w);
     mqtt_conn_send(gateway, index, writer_bytes(&w));
+    if (conn_has(conn_at(gateway, index), CONN_DOOMED)) { // and nothing may come before it
+        mqtt_conn_close(gateway, index, MQTT_SERVER_UNAVAILABLE, "out of memory",
+                        COUNTER_CLOSED_MEMORY);
+        return MQTT_STOP;
+    }
     conn_opened_mqtt(gateway, index);
     gateway_count(gateway, COUNTER_MQTT_CONNECTS);
     mqtt_session_resume(gateway, session);
