@@ -220,13 +220,18 @@ describe("MQTT in crowds", () => {
         const ids = Array.from({ length: 65535 }, (_, n) => n + 1);
         const codes = async (type, make) => {
           for (let at = 0; at < ids.length; at += 5000) {
-            const some = ids.slice(at, at + 5000);
-            ann.write(...some.map(make));
-            for (const packetId of some) {
-              const packet = await ann.packet(type);
-              assert.deepEqual([packet.packetId, packet.code < 0x80], [packetId, true]);
+            // So many at once may be refused as busy (0x97) by the core that owns the topic: again.
+            for (let left = ids.slice(at, at + 5000), busy = []; left.length > 0; left = busy) {
+              busy = [];
+              ann.write(...left.map(make));
+              for (const packetId of left) {
+                const packet = await ann.packet(type);
+                const isBusy = packet.code === 0x97;
+                if (isBusy) busy.push(packetId);
+                assert.deepEqual([packet.packetId, isBusy || packet.code < 0x80], [packetId, true]);
+              }
+              ann.seen.length = 0;
             }
-            ann.seen.length = 0;
           }
         };
         await codes("PUBREC", (packetId) => publish(5, "all", "", { qos: 2, packetId }));
